@@ -1,0 +1,2 @@
+//! The `forgewatch` command.
+fn main() {}
