@@ -1,7 +1,46 @@
-//! The BPF programs of Forgewatch.
+//! The BPF programs: XDP at ingress, tc at egress.
+//!
+//! They look and always pass. Every exit is `XDP_PASS` or "go on to the next tc program", whatever
+//! happened before; no octet of a packet is ever written. All that they do with a packet is in
+//! `probe-common`; here is only what ties that to the kernel.
 #![no_std]
 #![no_main]
 
+mod hook;
+mod maps;
+mod octets;
+mod output;
+
+use aya_ebpf::{
+    bindings::xdp_action::XDP_PASS,
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+
+/// "No opinion": `TCX_NEXT`, and `TC_ACT_UNSPEC` where tc has no links.
+const TC_PASS: i32 = -1;
+
+/// A packet enters by an interface.
+#[xdp(frags)]
+pub fn ingress(ctx: XdpContext) -> u32 {
+    hook::ingress(&ctx);
+    XDP_PASS
+}
+
+/// A packet leaves by an interface.
+#[classifier]
+pub fn egress(ctx: TcContext) -> i32 {
+    hook::egress(&ctx);
+    TC_PASS
+}
+
+/// The kernel lends its helpers to GPL programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// Never reached: a panic that the optimiser could not rule out is an endless loop, which the
+/// verifier refuses at load.
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {

@@ -1,0 +1,105 @@
+//! What the agent tells the program once, at load: one read-only global.
+
+use crate::hash::HashKey;
+
+/// Settings of the engine.
+///
+/// In the kernel it is a read-only global: the verifier knows the values and drops the branches
+/// that they rule out.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Config {
+    /// Key of the hash behind the tables; random at each start, fixed in a replay.
+    pub hash_key: HashKey,
+    /// Number of sets in the flow table, less one; the number is a power of two.
+    pub flow_mask: u32,
+    /// Number of sets in the DNS table, less one; the number is a power of two.
+    pub dns_mask: u32,
+    /// [`FLAG_WATCH_ALL`] and the like.
+    pub flags: u32,
+    /// Events per second and CPU that each class may emit; 0: no limit.
+    pub event_rate: u32,
+    /// Ports taken for DNS over UDP; 0: none.
+    pub dns_ports: [u16; DNS_PORTS],
+    /// Indices of the watched interfaces, for [`FLAG_SKIP_FORWARDED`]; 0: none.
+    pub interfaces: [u32; INTERFACES],
+}
+
+/// How many interfaces one agent can watch.
+pub const INTERFACES: usize = 8;
+
+/// How many ports can be taken for DNS over UDP.
+pub const DNS_PORTS: usize = 4;
+
+/// Follow every TCP connection, not only those of watched addresses. Always on in a replay.
+pub const FLAG_WATCH_ALL: u32 = 1 << 0;
+
+/// Time, interface and frame number come with each packet as metadata (a replay through the
+/// kernel), not from the kernel's clock and context.
+pub const FLAG_STAMPED: u32 = 1 << 1;
+
+/// Count at egress only what did not enter by a watched interface: set when several are watched,
+/// since a forwarded packet would otherwise be seen twice.
+pub const FLAG_SKIP_FORWARDED: u32 = 1 << 2;
+
+/// Sets in the flow table by default: 2^14 of four records each, 65,536 connections, 22 MB.
+///
+/// A record stays until its set needs the room, so the table bounds how long a connection can be
+/// silent and still be known, not how many connections there may be.
+pub const DEFAULT_FLOW_SETS: u32 = 1 << 14;
+
+/// Sets in the DNS table by default: 2^12 of four, 16,384 questions in flight or just answered.
+///
+/// At 5,000 queries a second this remembers each for about three seconds, a second longer than the
+/// window in which a second answer is looked for.
+pub const DEFAULT_DNS_SETS: u32 = 1 << 12;
+
+/// Events per second, CPU and class by default.
+pub const DEFAULT_EVENT_RATE: u32 = 100_000;
+
+/// Bits in the bitmap of watched addresses.
+///
+/// 2^16 bits are 8 KiB: they stay in the first-level cache, so that a bulk packet of an unwatched
+/// flow costs one hit. With 1,000 watched addresses 1.5 % of the others are watched by accident,
+/// which costs time, never a finding.
+pub const WATCH_BITS: u32 = 1 << 16;
+
+/// 64-bit words of that bitmap.
+pub const WATCH_WORDS: u32 = WATCH_BITS / 64;
+
+impl Config {
+    /// What a replay runs with: everything watched, nothing limited, nothing random.
+    pub const fn replay() -> Self {
+        Self {
+            hash_key: HashKey { k0: 0, k1: 0 },
+            flow_mask: DEFAULT_FLOW_SETS - 1,
+            dns_mask: DEFAULT_DNS_SETS - 1,
+            flags: FLAG_WATCH_ALL | FLAG_STAMPED,
+            event_rate: 0,
+            dns_ports: [53, 0, 0, 0],
+            interfaces: [0; INTERFACES],
+        }
+    }
+
+    /// Whether every flow is watched.
+    #[inline(always)]
+    pub const fn watch_all(&self) -> bool {
+        self.flags & FLAG_WATCH_ALL != 0
+    }
+
+    /// Whether `port` is taken for DNS.
+    #[inline(always)]
+    pub const fn is_dns_port(&self, port: u16) -> bool {
+        let [a, b, c, d] = self.dns_ports;
+        port != 0 && (port == a || port == b || port == c || port == d)
+    }
+
+    /// The octets that the loader writes over the program's read-only global.
+    pub const fn as_octets(&self) -> &[u8] {
+        // SAFETY: `Config` is `repr(C)`, made of integers, and the assertion below shows that it
+        // has no padding.
+        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
+}
+
+const _: () = assert!(size_of::<Config>() == 16 + 4 * 4 + 2 * DNS_PORTS + 4 * INTERFACES);

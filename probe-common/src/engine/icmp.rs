@@ -1,0 +1,59 @@
+//! ICMP errors about connections on record.
+
+use super::{Engine, Output, Stamp, tcp::Teller};
+use crate::{
+    ABI_VERSION,
+    counter::Counter,
+    dns::DnsStore,
+    event::{Class, kind},
+    flow::{self, FlowKey, FlowStore},
+    tells::Tells,
+    wire::{Located, Octets, icmp, protocol},
+};
+
+impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
+    /// Takes an ICMP packet; only errors that quote a TCP segment are of interest.
+    #[inline(always)]
+    pub(super) fn control<O: Octets>(
+        &mut self,
+        octets: &O,
+        found: &Located,
+        stamp: impl FnOnce() -> Stamp,
+    ) -> Result<(), Counter>
+    where
+        S: Output<O>,
+    {
+        let message = octets.u8(found.at).ok_or(Counter::Truncated)?;
+        if !icmp::is_error(found.version, message) {
+            return Err(Counter::OtherProtocol);
+        }
+        self.output.count(Counter::IcmpErrors, 1);
+        let quoted = icmp::quoted(octets, found).ok_or(Counter::Truncated)?;
+        if quoted.protocol != protocol::TCP {
+            return Ok(());
+        }
+        let Self { config, flows, output, scratch, .. } = self;
+        let stamp = stamp();
+        let event = &mut scratch.tcp.event;
+        icmp::describe(octets, found, &mut event.packet).ok_or(Counter::Truncated)?;
+        stamp.mark(&mut event.packet);
+        event.packet.seq = quoted.seq;
+        let (key, side) = FlowKey::new(
+            (quoted.source, quoted.source_port),
+            (quoted.destination, quoted.destination_port),
+            event.packet.vlan,
+            quoted.protocol,
+        );
+        let tag = key.hash(config.hash_key, 0);
+        let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
+        let Some(record) = flow::find(set, tag) else { return Ok(()) };
+        event.header.version = ABI_VERSION;
+        event.header.frame = stamp.frame;
+        event.header.side = side as u8;
+        event.tells = Tells::default();
+        let mut teller =
+            Teller { message: &mut scratch.tcp, output: &mut **output, config, octets };
+        teller.emit(record, kind::ICMP_ERROR, 0, Class::Other);
+        Ok(())
+    }
+}

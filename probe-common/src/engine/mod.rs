@@ -1,0 +1,135 @@
+//! One packet through the pipeline: parse, find its flow, measure, tell, remember.
+
+mod dns;
+mod icmp;
+mod tcp;
+
+use crate::{
+    config::Config,
+    counter::Counter,
+    dns::DnsStore,
+    event::{Class, DnsEvent, Message, Scratch, TcpEvent},
+    flow::FlowStore,
+    wire::{self, Address, Octets, Packet, protocol},
+};
+
+/// Where events, counts and marks go.
+pub trait Output<O: Octets> {
+    /// Adds to a counter.
+    fn count(&mut self, counter: Counter, by: u64);
+
+    /// Whether an event of `class` may be made now; a refusal is final for that event.
+    fn admit(&mut self, class: Class, now: u64) -> bool;
+
+    /// Sends a connection's event up, with `header.captured` octets of the packet's payload.
+    /// Returns whether it was taken.
+    fn tcp(&mut self, message: &mut Message<TcpEvent>, octets: &O) -> bool;
+
+    /// Sends a DNS event up, with `header.captured` octets of the packet's payload.
+    /// Returns whether it was taken.
+    fn dns(&mut self, message: &mut Message<DnsEvent>, octets: &O) -> bool;
+
+    /// Whether `address` is watched (or shares its bit with one that is).
+    fn watched(&self, address: Address) -> bool;
+
+    /// Watches `address` from now on.
+    fn watch(&mut self, address: Address);
+}
+
+/// When, where and as which packet of a capture the engine meets a packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamp {
+    /// Nanoseconds.
+    pub time: u64,
+    /// Number in the capture; 0 live.
+    pub frame: u64,
+    /// Interface index; 0 in a replay.
+    pub interface: u32,
+    /// VLAN identifier that the kernel keeps beside the packet; 0: none.
+    pub vlan: u16,
+    /// See [`crate::event::hook`].
+    pub hook: u8,
+}
+
+impl Stamp {
+    #[inline(always)]
+    fn mark(&self, packet: &mut Packet) {
+        packet.time = self.time;
+        packet.interface = self.interface;
+        packet.hook = self.hook;
+        if self.vlan != 0 {
+            packet.vlan = [self.vlan, packet.vlan[0]];
+        }
+    }
+}
+
+/// What the engine works with.
+pub struct Engine<'a, F, D, S> {
+    /// Settings.
+    pub config: &'a Config,
+    /// The flow table.
+    pub flows: &'a mut F,
+    /// The DNS table.
+    pub questions: &'a mut D,
+    /// Where it tells.
+    pub output: &'a mut S,
+    /// Where it makes what it tells.
+    pub scratch: &'a mut Scratch,
+}
+
+impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
+    /// Takes one packet. `stamp` is asked only if the packet is looked at closely: reading the
+    /// clock costs more than passing a bulk packet.
+    #[inline(always)]
+    pub fn packet<O: Octets>(&mut self, octets: &O, stamp: impl FnOnce() -> Stamp)
+    where
+        S: Output<O>,
+    {
+        self.output.count(Counter::Packets, 1);
+        self.output.count(Counter::Octets, octets.wire_len() as u64);
+        if let Err(counter) = self.sort(octets, stamp) {
+            self.output.count(counter, 1);
+        }
+    }
+
+    /// Sends the packet to where its protocol is understood.
+    #[inline(always)]
+    fn sort<O: Octets>(&mut self, octets: &O, stamp: impl FnOnce() -> Stamp) -> Result<(), Counter>
+    where
+        S: Output<O>,
+    {
+        let found = wire::locate(octets)?;
+        match found.protocol {
+            protocol::TCP => {
+                self.output.count(Counter::TcpSegments, 1);
+                if !self.config.watch_all() && !tcp::interesting(octets, &found, self.output)? {
+                    self.output.count(Counter::TcpUnwatched, 1);
+                    return Ok(());
+                }
+                let found = self.scratch.relocate(found);
+                self.segment(octets, &found, stamp())
+            }
+            protocol::UDP => {
+                let (from, to) = wire::dns::ports(octets, &found).ok_or(Counter::Truncated)?;
+                if !self.config.is_dns_port(from) && !self.config.is_dns_port(to) {
+                    return Err(Counter::OtherProtocol);
+                }
+                let found = self.scratch.relocate(found);
+                self.datagram(octets, &found, stamp())
+            }
+            protocol::ICMP | protocol::ICMPV6 => {
+                let found = self.scratch.relocate(found);
+                self.control(octets, &found, stamp)
+            }
+            _ => Err(Counter::OtherProtocol),
+        }
+    }
+}
+
+/// How much of the payload there is to capture, at most `limit`.
+#[inline(always)]
+fn captured<O: Octets>(octets: &O, packet: &Packet, limit: u32) -> u16 {
+    let there = octets.len().saturating_sub(usize::from(packet.payload_at)) as u32;
+    let wanted = if packet.payload < limit { packet.payload } else { limit };
+    (if there < wanted { there } else { wanted }) as u16
+}

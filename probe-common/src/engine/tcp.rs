@@ -1,0 +1,266 @@
+//! TCP segments: which are looked at, what is told of them, and the flow's record after them.
+
+use super::{Engine, Output, Stamp, captured};
+use crate::{
+    ABI_VERSION,
+    config::Config,
+    counter::Counter,
+    dns::DnsStore,
+    event::{Class, Message, OPENING_CAPTURE, OPENING_WINDOW, TcpEvent, kind},
+    flow::{self, FlowKey, FlowRecord, FlowStore, Side, Stage, state},
+    seq,
+    tells::{self, Tells, tell},
+    wire::{self, Located, Octets, Packet, tcp, tcp_flag},
+};
+
+/// Payload octets that go up with a reset: enough for every fixed blob that a device is known by.
+const RESET_CAPTURE: u32 = 64;
+
+/// Whether a segment of a flow that need not be watched is to be looked at all the same: it opens
+/// or resets a connection, begins a conversation, or concerns a watched address.
+#[inline(always)]
+pub(super) fn interesting<O: Octets, S: Output<O>>(
+    octets: &O,
+    found: &Located,
+    output: &S,
+) -> Result<bool, Counter> {
+    let flags = tcp::flags(octets, found).ok_or(Counter::Truncated)?;
+    // A FIN says nothing that the judge needs of an unwatched flow.
+    if flags & (tcp_flag::SYN | tcp_flag::RST) != 0 {
+        return Ok(true);
+    }
+    let (source, destination) = wire::ip::addresses(octets, found).ok_or(Counter::Truncated)?;
+    let (from, to) = wire::dns::ports(octets, found).ok_or(Counter::Truncated)?;
+    // Servers listen on the lower port; what is watched are servers.
+    if output.watched(if from < to { source } else { destination }) {
+        return Ok(true);
+    }
+    let header = tcp::header_len(octets, found).ok_or(Counter::Truncated)?;
+    if found.length < header + 8 {
+        return Ok(false);
+    }
+    let at = found.at + header;
+    let (Some(head), Some(next)) = (octets.u32(at), octets.u32(at + 4)) else {
+        return Ok(false);
+    };
+    Ok(tcp::opens_conversation(head, next))
+}
+
+impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
+    /// Reads a segment, finds or opens its flow's record, tells what is to be told, and brings the
+    /// record up to date.
+    #[inline(always)]
+    pub(super) fn segment<O: Octets>(
+        &mut self,
+        octets: &O,
+        found: &Located,
+        stamp: Stamp,
+    ) -> Result<(), Counter>
+    where
+        S: Output<O>,
+    {
+        let Self { config, flows, output, scratch, .. } = self;
+        let message = &mut scratch.tcp;
+        let packet = &mut message.event.packet;
+        tcp::describe(octets, found, packet).ok_or(Counter::Truncated)?;
+        stamp.mark(packet);
+        if packet.has(tcp_flag::RST) {
+            output.count(Counter::Resets, 1);
+        }
+        let (key, side) = FlowKey::of(packet);
+        let header = &mut message.event.header;
+        header.version = ABI_VERSION;
+        header.frame = stamp.frame;
+        header.side = side as u8;
+        let tag = key.hash(config.hash_key, 0);
+        let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
+        let mut teller = Teller { message, output: &mut **output, config, octets };
+        teller.follow(set, tag, key, side)
+    }
+}
+
+/// What is at hand once a segment has been read.
+pub(super) struct Teller<'a, O, S> {
+    pub(super) message: &'a mut Message<TcpEvent>,
+    pub(super) output: &'a mut S,
+    pub(super) config: &'a Config,
+    pub(super) octets: &'a O,
+}
+
+impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
+    #[inline(always)]
+    fn packet(&self) -> &Packet {
+        &self.message.event.packet
+    }
+
+    #[inline(always)]
+    fn follow(
+        &mut self,
+        set: &mut flow::FlowSet,
+        tag: u64,
+        key: FlowKey,
+        side: Side,
+    ) -> Result<(), Counter> {
+        let flags = self.packet().flags & (tcp_flag::SYN | tcp_flag::ACK | tcp_flag::RST);
+        let opens = flags == tcp_flag::SYN;
+        let record = match flow::find(set, tag) {
+            Some(record) => {
+                if opens && is_reuse(record, self.packet(), side) {
+                    self.output.count(Counter::TcpPortReuse, 1);
+                    self.end(record);
+                    self.open(record, key);
+                }
+                record
+            }
+            None => {
+                if !opens && !self.worth_opening() {
+                    return Ok(());
+                }
+                let claim = flow::claim(set, tag).ok_or(Counter::Internal)?;
+                if claim.evicted {
+                    self.output.count(Counter::FlowsEvicted, 1);
+                    self.end(claim.record);
+                }
+                self.open(claim.record, key);
+                claim.record
+            }
+        };
+        self.tell(record, side);
+        record.update(&self.message.event.packet, side);
+        Ok(())
+    }
+
+    /// Whether a segment that is no SYN deserves a record of its own: SYN+ACKs always (the SYN may
+    /// have gone another way), the middle of a conversation if it is watched, a lone reset never.
+    #[inline(always)]
+    fn worth_opening(&mut self) -> bool {
+        if self.packet().has(tcp_flag::RST) {
+            self.output.count(Counter::ResetsUnknown, 1);
+            return false;
+        }
+        self.config.watch_all() || self.packet().has(tcp_flag::SYN) || self.concerns_watched()
+    }
+
+    #[inline(always)]
+    fn concerns_watched(&self) -> bool {
+        self.output.watched(self.packet().source) || self.output.watched(self.packet().destination)
+    }
+
+    /// Watches both ends: cheaper than asking which of them is the server, and it only costs time.
+    #[inline(always)]
+    fn watch(&mut self) {
+        if !self.config.watch_all() {
+            self.output.watch(self.message.event.packet.source);
+            self.output.watch(self.message.event.packet.destination);
+        }
+    }
+
+    #[inline(always)]
+    fn open(&mut self, record: &mut FlowRecord, key: FlowKey) {
+        record.open(key, self.packet().time);
+        if !self.packet().has(tcp_flag::SYN) {
+            self.output.count(Counter::TcpMidstream, 1);
+            return;
+        }
+        self.output.count(Counter::TcpFlows, 1);
+        let followed = self.config.watch_all() || self.concerns_watched();
+        if followed && !self.packet().has(tcp_flag::ACK) {
+            record.state |= state::FOLLOWED;
+        }
+    }
+
+    /// Tells of the segment if it is a reset, comes after one, or begins the conversation.
+    #[inline(always)]
+    fn tell(&mut self, record: &FlowRecord, side: Side) {
+        let reset = self.packet().has(tcp_flag::RST);
+        if reset {
+            if record.half(side).reset_count() == 0 {
+                let from_initiator = side as u8 == record.initiator() as u8;
+                self.output.count(stage_counter(Stage::of(record), from_initiator), 1);
+            }
+            // What follows a reset is the surest proof: from now on it is looked at.
+            self.watch();
+        }
+        if reset || record.is(state::RESET) {
+            let event = &mut self.message.event;
+            tells::measure(&event.packet, record, side, &mut event.tells);
+            let told = self.config.watch_all()
+                || record.is(state::FOLLOWED)
+                || event.tells.bits & tell::STRONG != 0;
+            if told {
+                let kind = if reset { kind::RESET } else { kind::AFTER_RESET };
+                self.emit(record, kind, RESET_CAPTURE, Class::Reset);
+            }
+        } else if self.packet().payload != 0 && in_opening(self.packet(), record, side) {
+            self.message.event.tells = Tells::default();
+            // A hello that goes on in a second segment is recognised only by its flow.
+            if self.packet().payload > OPENING_CAPTURE / 2 {
+                self.watch();
+            }
+            self.emit(record, kind::OPENING, OPENING_CAPTURE, Class::Opening);
+        }
+    }
+
+    /// Tells that `record` is given up; only what is followed has a judge waiting for its end.
+    #[inline(always)]
+    fn end(&mut self, record: &FlowRecord) {
+        if self.config.watch_all() || record.is(state::FOLLOWED) {
+            self.message.event.tells = Tells::default();
+            self.emit(record, kind::FLOW_END, 0, Class::Other);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn emit(&mut self, record: &FlowRecord, kind: u16, capture: u32, class: Class) {
+        let event = &mut self.message.event;
+        if !self.output.admit(class, event.packet.time) {
+            self.output.count(Counter::RateLimited, 1);
+            return;
+        }
+        event.header.kind = kind;
+        event.header.captured = captured(self.octets, &event.packet, capture);
+        event.flow = *record;
+        let sent = self.output.tcp(self.message, self.octets);
+        self.output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
+    }
+}
+
+/// Whether a SYN on the ports of a known connection begins another: its sender has not sent this
+/// very SYN before.
+#[inline(always)]
+fn is_reuse(record: &FlowRecord, packet: &Packet, side: Side) -> bool {
+    let syn = &record.half(side).syn;
+    // Where the answer came first (the SYN was captured late), it is no other connection.
+    let answered_before = syn.hops == 0
+        && record.is(state::SYN_ACK)
+        && record.half(side.other()).acked == packet.seq.wrapping_add(1);
+    !answered_before && (syn.hops == 0 || syn.isn != packet.seq)
+}
+
+/// Whether a segment's payload lies within the part of the stream that is captured.
+#[inline(always)]
+fn in_opening(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
+    let half = record.half(side);
+    if half.syn.hops == 0 {
+        // Without the beginning, the first data segments have to do.
+        return half.data_segments < 2;
+    }
+    let offset = seq::distance(packet.seq, half.syn.isn.wrapping_add(1));
+    offset >= 0 && offset < OPENING_WINDOW as i32
+}
+
+#[inline(always)]
+const fn stage_counter(stage: Stage, from_initiator: bool) -> Counter {
+    match (stage, from_initiator) {
+        (Stage::PostSyn, false) => Counter::ResetFromResponderPostSyn,
+        (Stage::PostAck, false) => Counter::ResetFromResponderPostAck,
+        (Stage::PostPsh, false) => Counter::ResetFromResponderPostPsh,
+        (Stage::Later, false) => Counter::ResetFromResponderLater,
+        (Stage::NoMatch, false) => Counter::ResetFromResponderNoMatch,
+        (Stage::PostSyn, true) => Counter::ResetFromInitiatorPostSyn,
+        (Stage::PostAck, true) => Counter::ResetFromInitiatorPostAck,
+        (Stage::PostPsh, true) => Counter::ResetFromInitiatorPostPsh,
+        (Stage::Later, true) => Counter::ResetFromInitiatorLater,
+        (Stage::NoMatch, true) => Counter::ResetFromInitiatorNoMatch,
+    }
+}

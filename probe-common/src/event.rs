@@ -1,0 +1,180 @@
+//! The records that go up to the agent, each of fixed size, some followed by captured payload.
+//!
+//! Every event begins with a [`Header`]; its [`kind`] says which record it heads. The packet and
+//! the flow's record as it stood *before* that packet travel together, so that a detector is a
+//! function of an event and of little else.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{
+    dns::DnsRecord,
+    flow::FlowRecord,
+    tells::Tells,
+    wire::{Located, Packet},
+};
+
+/// What happened.
+pub mod kind {
+    /// The first octets of a conversation's payload: [`TcpEvent`](super::TcpEvent), with payload.
+    pub const OPENING: u16 = 1;
+    /// A reset: [`TcpEvent`](super::TcpEvent).
+    pub const RESET: u16 = 2;
+    /// A segment of a side that has already sent a reset, or of the peer of such a side:
+    /// [`TcpEvent`](super::TcpEvent).
+    pub const AFTER_RESET: u16 = 3;
+    /// A connection's record is given up: taken over or evicted. [`TcpEvent`](super::TcpEvent)
+    /// whose packet is the one that took its place.
+    pub const FLOW_END: u16 = 4;
+    /// A DNS reply: [`DnsEvent`](super::DnsEvent), with payload.
+    pub const DNS_REPLY: u16 = 5;
+    /// An ICMP error about a watched flow: [`TcpEvent`](super::TcpEvent) whose packet is the error.
+    pub const ICMP_ERROR: u16 = 6;
+}
+
+/// Where a packet was seen.
+pub mod hook {
+    /// In a capture.
+    pub const CAPTURE: u8 = 0;
+    /// Entering by an interface (XDP).
+    pub const INGRESS: u8 = 1;
+    /// Leaving by an interface (tc).
+    pub const EGRESS: u8 = 2;
+}
+
+/// Classes of events, each with a rate of its own, so that a flood of one cannot hide the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Class {
+    /// Openings of conversations.
+    Opening = 0,
+    /// Resets and what follows them.
+    Reset = 1,
+    /// DNS replies.
+    Dns = 2,
+    /// Ends of flows and ICMP errors.
+    Other = 3,
+}
+
+/// How many classes there are.
+pub const CLASSES: u32 = 4;
+
+/// Payload octets that go up with an opening: a whole segment on Ethernet, so that a ClientHello
+/// with a post-quantum key share arrives in two events.
+pub const OPENING_CAPTURE: u32 = 1460;
+
+/// How far into each direction of a connection payload is captured, in octets: 4 KiB hold a
+/// ClientHello of two or three segments.
+pub const OPENING_WINDOW: u32 = 4096;
+
+/// Payload octets that go up with a DNS reply: the message size that fits everywhere without
+/// fragments (DNS flag day 2020).
+pub const DNS_CAPTURE: u32 = 1232;
+
+/// Room for payload behind an event; a power of two, so that a mask bounds it.
+pub const CAPTURE_MAX: u32 = 2048;
+
+const _: () = assert!(OPENING_CAPTURE <= CAPTURE_MAX && DNS_CAPTURE <= CAPTURE_MAX);
+
+/// What every event begins with.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Header {
+    /// See [`kind`].
+    pub kind: u16,
+    /// [`crate::ABI_VERSION`].
+    pub version: u16,
+    /// Octets of payload that follow the record.
+    pub captured: u16,
+    /// Which end sent the packet: [`Side`](crate::flow::Side) as a number.
+    pub side: u8,
+    /// Explicit padding.
+    pub reserved: u8,
+    /// Number of the packet in its capture, from 1; 0 live.
+    pub frame: u64,
+}
+
+/// An event of a TCP connection.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct TcpEvent {
+    /// What every event begins with.
+    pub header: Header,
+    /// The packet.
+    pub packet: Packet,
+    /// Its measures.
+    pub tells: Tells,
+    /// The connection as it stood before the packet.
+    pub flow: FlowRecord,
+}
+
+/// An event of a DNS exchange.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct DnsEvent {
+    /// What every event begins with.
+    pub header: Header,
+    /// The packet.
+    pub packet: Packet,
+    /// The question as it stood before the packet; all zero if it was not seen.
+    pub query: DnsRecord,
+    /// DNS flags of the reply.
+    pub flags: u16,
+    /// Transaction id of the reply.
+    pub id: u16,
+    /// Hash of the question that the reply repeats.
+    pub question: u32,
+    /// Section counts of the reply.
+    pub counts: [u16; 4],
+}
+
+const _: () = assert!(size_of::<Header>() == 16);
+const _: () = assert!(size_of::<TcpEvent>() == 536);
+const _: () = assert!(size_of::<DnsEvent>() == 264);
+
+/// An event and the payload that goes up behind it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Message<E> {
+    /// The event.
+    pub event: E,
+    /// Room for what is captured of the payload.
+    pub payload: [u8; CAPTURE_MAX as usize],
+}
+
+impl<E: Default> Default for Message<E> {
+    fn default() -> Self {
+        Self { event: E::default(), payload: [0; CAPTURE_MAX as usize] }
+    }
+}
+
+/// Room in which events are made: one per CPU, since the BPF stack has 512 octets.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Scratch {
+    /// Where the transport header lies: see [`Scratch::relocate`].
+    pub located: Located,
+    /// An event of a connection.
+    pub tcp: Message<TcpEvent>,
+    /// An event of a DNS exchange.
+    pub dns: Message<DnsEvent>,
+}
+
+impl Scratch {
+    /// Passes `located` through memory, so that the verifier forgets how it came about.
+    ///
+    /// It follows each way through link layer, tunnels and extension headers on its own, and would
+    /// check all that comes after once for every combination of offsets: half a million
+    /// instructions. What is read back from a map is any number to it, so one pass does for all.
+    #[inline(always)]
+    pub fn relocate(&mut self, located: Located) -> Located {
+        self.located = located;
+        // SAFETY: a reference is valid to read.
+        unsafe { core::ptr::read_volatile(&raw const self.located) }
+    }
+}

@@ -1,0 +1,75 @@
+//! Access to the octets of a packet.
+
+/// The octets of one packet, from its link-layer header on.
+///
+/// Integers are read in network order. Every read is checked against the end of what was captured;
+/// the implementation over kernel memory checks it in the form that the verifier follows.
+pub trait Octets {
+    /// How many octets can be read.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Length of the packet on the wire, which may be more than was captured.
+    fn wire_len(&self) -> usize {
+        self.len()
+    }
+
+    /// The octet at `at`.
+    fn u8(&self, at: usize) -> Option<u8>;
+    /// The two octets at `at`.
+    fn u16(&self, at: usize) -> Option<u16>;
+    /// The four octets at `at`.
+    fn u32(&self, at: usize) -> Option<u32>;
+    /// The eight octets at `at`.
+    fn u64(&self, at: usize) -> Option<u64>;
+}
+
+/// The octets of a captured packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    /// What was captured.
+    pub octets: &'a [u8],
+    /// Length on the wire.
+    pub wire_len: usize,
+}
+
+impl<'a> Slice<'a> {
+    /// A packet that was captured whole.
+    pub const fn whole(octets: &'a [u8]) -> Self {
+        Self { octets, wire_len: octets.len() }
+    }
+
+    fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.octets.get(at..)?.first_chunk().copied()
+    }
+}
+
+impl Octets for Slice<'_> {
+    fn len(&self) -> usize {
+        self.octets.len()
+    }
+
+    fn wire_len(&self) -> usize {
+        self.wire_len
+    }
+
+    fn u8(&self, at: usize) -> Option<u8> {
+        self.octets.get(at).copied()
+    }
+
+    fn u16(&self, at: usize) -> Option<u16> {
+        self.array(at).map(u16::from_be_bytes)
+    }
+
+    fn u32(&self, at: usize) -> Option<u32> {
+        self.array(at).map(u32::from_be_bytes)
+    }
+
+    fn u64(&self, at: usize) -> Option<u64> {
+        self.array(at).map(u64::from_be_bytes)
+    }
+}

@@ -1,0 +1,113 @@
+//! From a hook's context to the engine.
+
+use aya_ebpf::{
+    helpers::bpf_ktime_get_ns,
+    programs::{TcContext, XdpContext},
+};
+use probe_common::{
+    config::{Config, FLAG_SKIP_FORWARDED, FLAG_STAMPED},
+    counter::Counter,
+    engine::{Engine, Stamp},
+    event::hook,
+    wire::Octets as _,
+};
+
+use crate::{
+    maps::{self, Flows, Questions},
+    octets::{Capture, TcOctets, XdpOctets},
+    output::Output,
+};
+
+/// What a replay through the kernel puts in front of a packet, as XDP metadata.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Metadata {
+    time: u64,
+    frame: u64,
+}
+
+/// Index of each hook's scratch.
+const SCRATCH_INGRESS: u32 = 0;
+const SCRATCH_EGRESS: u32 = 1;
+
+/// A packet enters.
+#[inline(always)]
+pub(crate) fn ingress(ctx: &XdpContext) {
+    let config = maps::config();
+    let stamp = || {
+        if config.flags & FLAG_STAMPED != 0 {
+            return stamped(ctx);
+        }
+        Stamp {
+            time: now(),
+            frame: 0,
+            interface: ctx.ingress_ifindex() as u32,
+            vlan: 0,
+            hook: hook::INGRESS,
+        }
+    };
+    run(&config, &XdpOctets::new(ctx), SCRATCH_INGRESS, stamp);
+}
+
+/// A packet leaves.
+#[inline(always)]
+pub(crate) fn egress(ctx: &TcContext) {
+    let config = maps::config();
+    // SAFETY: the kernel gives a valid context.
+    let skb = unsafe { &*ctx.skb.skb };
+    let octets = TcOctets::new(ctx);
+    if config.flags & FLAG_SKIP_FORWARDED != 0
+        && skb.ingress_ifindex != 0
+        && config.interfaces.contains(&skb.ingress_ifindex)
+    {
+        if let Some(counts) = maps::counts(0) {
+            counts[Counter::Packets as usize] += 1;
+            counts[Counter::Octets as usize] += octets.wire_len() as u64;
+            counts[Counter::SeenAtIngress as usize] += 1;
+        }
+        return;
+    }
+    let stamp = || Stamp {
+        time: now(),
+        frame: 0,
+        interface: skb.ifindex,
+        vlan: if skb.vlan_present != 0 { skb.vlan_tci as u16 & 0x0fff } else { 0 },
+        hook: hook::EGRESS,
+    };
+    run(&config, &octets, SCRATCH_EGRESS, stamp);
+}
+
+#[inline(always)]
+fn now() -> u64 {
+    // SAFETY: the helper takes nothing and always succeeds.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[inline(always)]
+fn stamped(ctx: &XdpContext) -> Stamp {
+    let start = ctx.metadata();
+    if start + size_of::<Metadata>() > ctx.metadata_end() {
+        return Stamp::default();
+    }
+    // SAFETY: just compared with the end of the metadata, which the kernel aligns to four octets.
+    let Metadata { time, frame } = unsafe { *(start as *const Metadata) };
+    Stamp { time, frame, interface: 0, vlan: 0, hook: hook::CAPTURE }
+}
+
+#[inline(always)]
+fn run<O: Capture>(config: &Config, octets: &O, scratch: u32, stamp: impl FnOnce() -> Stamp) {
+    let (Some(counts), Some(buckets), Some(watched), Some(scratch)) =
+        (maps::counts(0), maps::buckets(0), maps::watched(0), maps::scratch(scratch))
+    else {
+        return;
+    };
+    let mut output = Output { counts, buckets, watched, config };
+    let mut engine = Engine {
+        config,
+        flows: &mut Flows,
+        questions: &mut Questions,
+        output: &mut output,
+        scratch,
+    };
+    engine.packet(octets, stamp);
+}

@@ -1,0 +1,123 @@
+//! The maps, and the one read-only global.
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    macros::map,
+    maps::{Array, PerCpuArray, RingBuf},
+};
+use probe_common::{
+    bucket::Bucket,
+    config::{Config, DEFAULT_DNS_SETS, DEFAULT_FLOW_SETS, WATCH_WORDS},
+    counter::COUNTERS,
+    dns::{DnsSet, DnsStore},
+    event::{CLASSES, Scratch},
+    flow::{FlowSet, FlowStore},
+};
+
+/// Octets of the ring buffer by default: 16 MiB hold some 28,000 events of connections, a quarter
+/// of a second at the default rate of one CPU.
+const RING_OCTETS: u32 = 16 << 20;
+
+/// What the loader writes before it loads the programs.
+#[unsafe(no_mangle)]
+static CONFIG: Config = Config::replay();
+
+/// The flow table; the agent maps it into its memory and reads it without a system call.
+#[map]
+static FLOWS: Array<FlowSet> = Array::with_max_entries(DEFAULT_FLOW_SETS, BPF_F_MMAPABLE);
+
+/// The DNS table.
+#[map]
+static QUESTIONS: Array<DnsSet> = Array::with_max_entries(DEFAULT_DNS_SETS, 0);
+
+/// Bitmap of watched addresses; written by the agent, and by the programs after a reset.
+#[map]
+static WATCHED: Array<[u64; WATCH_WORDS as usize]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Events on their way to the agent.
+#[map]
+static EVENTS: RingBuf = RingBuf::with_byte_size(RING_OCTETS, 0);
+
+/// All counters of a CPU in one value: one look-up a packet.
+#[map]
+static COUNTS: PerCpuArray<[u64; COUNTERS as usize]> = PerCpuArray::with_max_entries(1, 0);
+
+/// What each class of events may still make on a CPU.
+#[map]
+static BUCKETS: PerCpuArray<[Bucket; CLASSES as usize]> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where events are made. XDP and tc can interrupt each other on one CPU, so each has its own.
+#[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
+
+/// The settings as loaded.
+#[inline(always)]
+pub(crate) fn config() -> Config {
+    // SAFETY: a static is valid to read. Volatile, since the loader overwrites the value after
+    // compilation; the compiler must not fold the one written here.
+    unsafe { core::ptr::read_volatile(&raw const CONFIG) }
+}
+
+/// Declares a function that borrows a map's value for as long as one packet takes.
+macro_rules! borrow {
+    ($(#[doc = $doc:literal])+ $name:ident, $map:ident, $value:ty) => {
+        $(#[doc = $doc])+
+        #[inline(always)]
+        pub(crate) fn $name(index: u32) -> Option<&'static mut $value> {
+            // SAFETY: the kernel keeps the element for as long as the program runs. Others may
+            // write it at the same time only where the type's documentation says what then holds.
+            $map.get_ptr_mut(index).map(|value| unsafe { &mut *value })
+        }
+    };
+}
+
+borrow!(
+    /// The counters of this CPU (index 0).
+    counts, COUNTS, [u64; COUNTERS as usize]
+);
+borrow!(
+    /// The buckets of this CPU (index 0).
+    buckets, BUCKETS, [Bucket; CLASSES as usize]
+);
+borrow!(
+    /// The scratch of this CPU: 0 for XDP, 1 for tc.
+    scratch, SCRATCH, Scratch
+);
+borrow!(
+    /// The bitmap (index 0).
+    watched, WATCHED, [u64; WATCH_WORDS as usize]
+);
+
+/// The flow table as the engine sees it.
+pub(crate) struct Flows;
+
+impl FlowStore for Flows {
+    #[inline(always)]
+    fn flow_set(&mut self, index: u32) -> Option<&mut FlowSet> {
+        // SAFETY: as in `borrow!`; who writes what of a record is said at `Half`.
+        FLOWS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+    }
+}
+
+/// The DNS table as the engine sees it.
+pub(crate) struct Questions;
+
+impl DnsStore for Questions {
+    #[inline(always)]
+    fn dns_set(&mut self, index: u32) -> Option<&mut DnsSet> {
+        // SAFETY: as in `borrow!`. A query and its reply are a round trip apart.
+        QUESTIONS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+    }
+}
+
+/// Copies `len` octets at `start` into the ring buffer. Returns whether there was room.
+///
+/// # Safety
+///
+/// `start` must point to `len` readable octets of map memory.
+#[inline(always)]
+pub(crate) unsafe fn send(start: *const u8, len: u64) -> bool {
+    let ring = (&raw const EVENTS).cast_mut().cast();
+    // SAFETY: the caller vouches for the memory, and the verifier checks it.
+    unsafe { aya_ebpf::helpers::bpf_ringbuf_output(ring, start.cast_mut().cast(), len, 0) == 0 }
+}

@@ -1,0 +1,95 @@
+//! Where the engine's events, counts and marks go: the ring buffer, the counters, the bitmap.
+
+use probe_common::{
+    bucket::Bucket,
+    config::{Config, WATCH_WORDS},
+    counter::{COUNTERS, Counter},
+    engine,
+    event::{CAPTURE_MAX, CLASSES, Class, DnsEvent, Header, Message, TcpEvent},
+    flow::watch_bit,
+    wire::Address,
+};
+
+use crate::{maps, octets::Capture};
+
+/// What one packet may write to.
+pub(crate) struct Output<'a> {
+    /// Counters of this CPU.
+    pub(crate) counts: &'a mut [u64; COUNTERS as usize],
+    /// Buckets of this CPU.
+    pub(crate) buckets: &'a mut [Bucket; CLASSES as usize],
+    /// The bitmap of watched addresses.
+    pub(crate) watched: &'a mut [u64; WATCH_WORDS as usize],
+    /// Settings.
+    pub(crate) config: &'a Config,
+}
+
+impl<O: Capture> engine::Output<O> for Output<'_> {
+    #[inline(always)]
+    fn count(&mut self, counter: Counter, by: u64) {
+        if let Some(count) = self.counts.get_mut(counter as usize) {
+            *count += by;
+        }
+    }
+
+    #[inline(always)]
+    fn admit(&mut self, class: Class, now: u64) -> bool {
+        let rate = self.config.event_rate;
+        match self.buckets.get_mut(class as usize) {
+            Some(bucket) => bucket.take(now, rate),
+            None => false,
+        }
+    }
+
+    #[inline(always)]
+    fn tcp(&mut self, message: &mut Message<TcpEvent>, octets: &O) -> bool {
+        let Header { captured, .. } = message.event.header;
+        let at = message.event.packet.payload_at;
+        send(message, octets, at, captured)
+    }
+
+    #[inline(always)]
+    fn dns(&mut self, message: &mut Message<DnsEvent>, octets: &O) -> bool {
+        let Header { captured, .. } = message.event.header;
+        let at = message.event.packet.payload_at;
+        send(message, octets, at, captured)
+    }
+
+    #[inline(always)]
+    fn watched(&self, address: Address) -> bool {
+        let bit = watch_bit(address);
+        match self.watched.get((bit / 64) as usize) {
+            Some(word) => word >> (bit % 64) & 1 != 0,
+            None => false,
+        }
+    }
+
+    #[inline(always)]
+    fn watch(&mut self, address: Address) {
+        let bit = watch_bit(address);
+        // Two CPUs may write one word at once and one mark be lost: the next packet that
+        // deserves it sets it again.
+        if let Some(word) = self.watched.get_mut((bit / 64) as usize) {
+            *word |= 1 << (bit % 64);
+        }
+    }
+}
+
+/// Copies the payload behind the event and both into the ring buffer.
+#[inline(always)]
+fn send<E, O: Capture>(message: &mut Message<E>, octets: &O, at: u16, captured: u16) -> bool {
+    let mut len = 0;
+    if captured != 0 {
+        // The compiler would fold two comparisons into one of `captured - 1`, from which the
+        // verifier learns nothing about `captured`; a mask it cannot misread.
+        len = (u32::from(captured) - 1 & (CAPTURE_MAX - 1)) + 1;
+        let to = message.payload.as_mut_ptr();
+        // SAFETY: the payload has room for `CAPTURE_MAX` octets.
+        if !unsafe { octets.capture(u32::from(at), to, len) } {
+            return false;
+        }
+    }
+    let whole = size_of::<E>() as u64 + u64::from(len);
+    // SAFETY: event and payload lie one behind the other in map memory.
+    unsafe { maps::send((&raw const *message).cast(), whole) }
+}

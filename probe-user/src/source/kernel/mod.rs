@@ -1,0 +1,3 @@
+//! Events from the BPF programs.
+
+pub mod object;

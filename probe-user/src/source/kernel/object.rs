@@ -1,0 +1,91 @@
+//! The BPF object: embedded, configured, loaded.
+
+use std::path::PathBuf;
+
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use probe_common::config::Config;
+use thiserror::Error;
+
+/// The object as xtask built it; empty in a build without the BPF toolchain.
+static EMBEDDED: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/probe.bpf.o"));
+
+/// Name of the XDP program.
+pub const INGRESS: &str = "ingress";
+/// Name of the tc program.
+pub const EGRESS: &str = "egress";
+
+/// Why the object could not be loaded.
+#[derive(Debug, Error)]
+pub enum ObjectError {
+    /// The agent was built without it.
+    #[error(
+        "this forgewatch was built without its BPF object, so it cannot look at live packets; \
+         build it with `cargo xtask build --release` (replay works without)"
+    )]
+    Absent,
+    /// The file named in the environment cannot be read.
+    #[error("cannot read the BPF object {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The kernel or the loader refused the object or a map.
+    #[error("cannot load the BPF object: {0}; `forgewatch doctor` tells what this kernel lacks")]
+    Load(#[source] Box<aya::EbpfError>),
+    /// The object lacks something that the agent expects.
+    #[error("the BPF object has no {kind} `{name}`: object and agent are of different builds")]
+    Foreign {
+        /// "program" or "map".
+        kind: &'static str,
+        /// Its name.
+        name: &'static str,
+    },
+    /// A program was refused.
+    #[error("the kernel refused the program `{name}`: {reason}")]
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// The verifier's last words.
+        reason: String,
+    },
+    /// A map could not be read or mapped.
+    #[error("cannot {action} the map `{name}`: {reason}")]
+    Map {
+        /// Its name.
+        name: &'static str,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+/// Loads maps and object under `config`; programs are loaded one by one afterwards.
+///
+/// # Errors
+///
+/// See [`ObjectError`].
+pub fn load(config: &Config) -> Result<Ebpf, ObjectError> {
+    if EMBEDDED.is_empty() {
+        return Err(ObjectError::Absent);
+    }
+    EbpfLoader::new()
+        .verifier_log_level(VerifierLogLevel::STATS)
+        .override_global("CONFIG", config.as_octets(), true)
+        .map_max_entries("FLOWS", config.flow_mask + 1)
+        .map_max_entries("QUESTIONS", config.dns_mask + 1)
+        .load(EMBEDDED)
+        .map_err(|error| ObjectError::Load(Box::new(error)))
+}
+
+/// The words of a program error that matter: the verifier's log ends with them.
+pub fn last_words(error: &aya::programs::ProgramError) -> String {
+    let text = error.to_string();
+    let Some((head, log)) = text.split_once("Verifier output:") else { return text };
+    let tail: Vec<&str> =
+        log.lines().rev().filter(|line| !line.trim().is_empty()).take(6).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    format!("{} {}", head.trim(), tail.join(" | "))
+}
