@@ -41,6 +41,25 @@ pub mod hook {
     pub const EGRESS: u8 = 2;
 }
 
+/// What a replay through the kernel puts in front of a packet, as XDP metadata: a multiple of four
+/// octets and at most 32, says the kernel.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Metadata {
+    /// When the packet was captured, in nanoseconds.
+    pub time: u64,
+    /// Its number in the capture.
+    pub frame: u64,
+    /// Its length on the wire.
+    pub wire_len: u32,
+    /// Explicit padding.
+    pub reserved: u32,
+}
+
+const _: () = assert!(size_of::<Metadata>() == 24);
+
 /// Classes of events, each with a rate of its own, so that a flood of one cannot hide the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

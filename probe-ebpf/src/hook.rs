@@ -8,7 +8,7 @@ use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, FLAG_STAMPED},
     counter::Counter,
     engine::{Engine, Stamp},
-    event::hook,
+    event::{Metadata, hook},
     wire::Octets as _,
 };
 
@@ -18,14 +18,6 @@ use crate::{
     output::Output,
 };
 
-/// What a replay through the kernel puts in front of a packet, as XDP metadata.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Metadata {
-    time: u64,
-    frame: u64,
-}
-
 /// Index of each hook's scratch.
 const SCRATCH_INGRESS: u32 = 0;
 const SCRATCH_EGRESS: u32 = 1;
@@ -34,19 +26,27 @@ const SCRATCH_EGRESS: u32 = 1;
 #[inline(always)]
 pub(crate) fn ingress(ctx: &XdpContext) {
     let config = maps::config();
-    let stamp = || {
-        if config.flags & FLAG_STAMPED != 0 {
-            return stamped(ctx);
-        }
-        Stamp {
-            time: now(),
-            frame: 0,
-            interface: ctx.ingress_ifindex() as u32,
+    if config.flags & FLAG_STAMPED != 0 {
+        let Some(metadata) = metadata(ctx) else { return };
+        let octets = XdpOctets::new(ctx, Some(metadata.wire_len as usize));
+        let stamp = || Stamp {
+            time: metadata.time,
+            frame: metadata.frame,
+            interface: 0,
             vlan: 0,
-            hook: hook::INGRESS,
-        }
+            hook: hook::CAPTURE,
+        };
+        run(&config, &octets, SCRATCH_INGRESS, stamp);
+        return;
+    }
+    let stamp = || Stamp {
+        time: now(),
+        frame: 0,
+        interface: ctx.ingress_ifindex() as u32,
+        vlan: 0,
+        hook: hook::INGRESS,
     };
-    run(&config, &XdpOctets::new(ctx), SCRATCH_INGRESS, stamp);
+    run(&config, &XdpOctets::new(ctx, None), SCRATCH_INGRESS, stamp);
 }
 
 /// A packet leaves.
@@ -83,15 +83,15 @@ fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
+/// What a replay put in front of the packet.
 #[inline(always)]
-fn stamped(ctx: &XdpContext) -> Stamp {
+fn metadata(ctx: &XdpContext) -> Option<Metadata> {
     let start = ctx.metadata();
     if start + size_of::<Metadata>() > ctx.metadata_end() {
-        return Stamp::default();
+        return None;
     }
     // SAFETY: just compared with the end of the metadata, which the kernel aligns to four octets.
-    let Metadata { time, frame } = unsafe { *(start as *const Metadata) };
-    Stamp { time, frame, interface: 0, vlan: 0, hook: hook::CAPTURE }
+    Some(unsafe { *(start as *const Metadata) })
 }
 
 #[inline(always)]

@@ -51,13 +51,14 @@ impl Window {
 pub(crate) struct XdpOctets<'a> {
     ctx: &'a XdpContext,
     window: Window,
+    wire_len: Option<usize>,
 }
 
 impl<'a> XdpOctets<'a> {
-    /// The packet of `ctx`.
+    /// The packet of `ctx`; `wire_len` is its length on the wire, if it was captured shorter.
     #[inline(always)]
-    pub(crate) fn new(ctx: &'a XdpContext) -> Self {
-        Self { ctx, window: Window { start: ctx.data(), end: ctx.data_end() } }
+    pub(crate) fn new(ctx: &'a XdpContext, wire_len: Option<usize>) -> Self {
+        Self { ctx, window: Window { start: ctx.data(), end: ctx.data_end() }, wire_len }
     }
 }
 
@@ -65,6 +66,14 @@ impl Octets for XdpOctets<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
         self.window.end - self.window.start
+    }
+
+    #[inline(always)]
+    fn wire_len(&self) -> usize {
+        match self.wire_len {
+            Some(len) => len,
+            None => self.len(),
+        }
     }
 
     #[inline(always)]

@@ -16,6 +16,10 @@ use crate::{
 /// Payload octets that go up with a reset: enough for every fixed blob that a device is known by.
 const RESET_CAPTURE: u32 = 64;
 
+/// Segments that are told of, for each side, once a connection has been reset: a forged reset that
+/// both ends ignore must not turn a download into a flood of events.
+const AFTER_MAX: u16 = 16;
+
 /// Whether a segment of a flow that need not be watched is to be looked at all the same: it opens
 /// or resets a connection, begins a conversation, or concerns a watched address.
 #[inline(always)]
@@ -171,7 +175,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
 
     /// Tells of the segment if it is a reset, comes after one, or begins the conversation.
     #[inline(always)]
-    fn tell(&mut self, record: &FlowRecord, side: Side) {
+    fn tell(&mut self, record: &mut FlowRecord, side: Side) {
         let reset = self.packet().has(tcp_flag::RST);
         if reset {
             if record.half(side).reset_count() == 0 {
@@ -184,6 +188,9 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
         if reset || record.is(state::RESET) {
             let event = &mut self.message.event;
             tells::measure(&event.packet, record, side, &mut event.tells);
+            if !reset && record.tell_after(side) >= AFTER_MAX {
+                return;
+            }
             let told = self.config.watch_all()
                 || record.is(state::FOLLOWED)
                 || event.tells.bits & tell::STRONG != 0;

@@ -167,8 +167,8 @@ pub struct FlowRecord {
     pub responder_rtt: u32,
     /// From the SYN+ACK to the ACK: the round trip between here and the initiator. 0: not known.
     pub initiator_rtt: u32,
-    /// Explicit padding.
-    pub reserved: u32,
+    /// Segments told of after a reset of either side, by the [`Side`] that sent them.
+    pub told_after: [u16; 2],
     /// When the record was opened.
     pub opened: u64,
     /// What each side sent, by [`Side`].
@@ -209,6 +209,18 @@ impl FlowRecord {
             self.key.high_port > self.key.low_port
         };
         if high { Side::High } else { Side::Low }
+    }
+
+    /// Counts a segment told of after a reset; returns how many of `side` were told before it.
+    #[inline(always)]
+    pub const fn tell_after(&mut self, side: Side) -> u16 {
+        let told = match side {
+            Side::Low => &mut self.told_after[0],
+            Side::High => &mut self.told_after[1],
+        };
+        let before = *told;
+        *told = before.saturating_add(1);
+        before
     }
 
     /// Whether all of `bits` are set.

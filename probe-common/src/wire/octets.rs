@@ -44,6 +44,10 @@ impl<'a> Slice<'a> {
     }
 
     fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        // The same bound as in the kernel, so that both see the same.
+        if at > super::LOOK_MAX {
+            return None;
+        }
         self.octets.get(at..)?.first_chunk().copied()
     }
 }
@@ -58,7 +62,7 @@ impl Octets for Slice<'_> {
     }
 
     fn u8(&self, at: usize) -> Option<u8> {
-        self.octets.get(at).copied()
+        self.array::<1>(at).map(|[octet]| octet)
     }
 
     fn u16(&self, at: usize) -> Option<u16> {

@@ -1,3 +1,6 @@
-//! Events from the BPF programs.
+//! Events from the BPF programs: attached to interfaces, or fed with a capture.
 
+pub mod attach;
+pub mod maps;
 pub mod object;
+pub mod replay;

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{SchedClassifier, Xdp},
+};
 use probe_common::config::Config;
 use thiserror::Error;
 
@@ -88,4 +91,36 @@ pub fn last_words(error: &aya::programs::ProgramError) -> String {
         log.lines().rev().filter(|line| !line.trim().is_empty()).take(6).collect();
     let tail: Vec<&str> = tail.into_iter().rev().collect();
     format!("{} {}", head.trim(), tail.join(" | "))
+}
+
+/// Loads the XDP program, for whatever kernel there is.
+///
+/// # Errors
+///
+/// If the object has none, or the verifier refuses it.
+pub fn load_xdp(bpf: &mut Ebpf) -> Result<&mut Xdp, ObjectError> {
+    let program: &mut Xdp = bpf
+        .program_mut(INGRESS)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(ObjectError::Foreign { kind: "program", name: INGRESS })?;
+    program
+        .load()
+        .map_err(|error| ObjectError::Program { name: INGRESS, reason: last_words(&error) })?;
+    Ok(program)
+}
+
+/// Loads the tc program.
+///
+/// # Errors
+///
+/// If the object has none, or the verifier refuses it.
+pub fn load_tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
+    let program: &mut SchedClassifier = bpf
+        .program_mut(EGRESS)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(ObjectError::Foreign { kind: "program", name: EGRESS })?;
+    program
+        .load()
+        .map_err(|error| ObjectError::Program { name: EGRESS, reason: last_words(&error) })?;
+    Ok(program)
 }

@@ -1,0 +1,192 @@
+//! What the agent reads and writes of the programs' maps.
+
+use std::{os::fd::AsRawFd as _, ptr::NonNull};
+
+use aya::{
+    Ebpf, Pod,
+    maps::{MapData, PerCpuArray, RingBuf},
+};
+use probe_common::{
+    config::WATCH_WORDS,
+    counter::COUNTERS,
+    flow::{FlowRecord, FlowSet, WAYS, watch_bit},
+    wire::Address,
+};
+
+use super::object::ObjectError;
+
+/// All counters of one CPU.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Counts([u64; COUNTERS as usize]);
+
+// SAFETY: an array of integers.
+unsafe impl Pod for Counts {}
+
+/// The counters of the programs.
+pub struct Counters(PerCpuArray<MapData, Counts>);
+
+fn map_error(name: &'static str, action: &'static str, reason: impl ToString) -> ObjectError {
+    ObjectError::Map { name, action, reason: reason.to_string() }
+}
+
+macro_rules! take {
+    ($bpf:expr, $name:literal, $kind:ty) => {
+        <$kind>::try_from(
+            $bpf.take_map($name).ok_or(ObjectError::Foreign { kind: "map", name: $name })?,
+        )
+        .map_err(|error| map_error($name, "open", error))
+    };
+}
+
+impl Counters {
+    /// Takes the map out of the object.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such map in it.
+    pub fn take(bpf: &mut Ebpf) -> Result<Self, ObjectError> {
+        take!(bpf, "COUNTS", PerCpuArray<MapData, Counts>).map(Self)
+    }
+
+    /// The sum over all CPUs.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses to read the map.
+    pub fn read(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
+        let cpus = self.0.get(&0, 0).map_err(|error| map_error("COUNTS", "read", error))?;
+        let mut sum = [0; COUNTERS as usize];
+        for Counts(counts) in cpus.iter() {
+            for (sum, count) in sum.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// Takes the ring buffer out of the object.
+///
+/// # Errors
+///
+/// If there is none in it.
+pub fn take_ring(bpf: &mut Ebpf) -> Result<RingBuf<MapData>, ObjectError> {
+    take!(bpf, "EVENTS", RingBuf<MapData>)
+}
+
+/// A map's memory, shared with the kernel.
+struct Shared {
+    name: &'static str,
+    start: NonNull<libc::c_void>,
+    len: usize,
+    /// Keeps the map alive.
+    _map: MapData,
+}
+
+// SAFETY: the memory belongs to the map, not to a thread.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    fn map(
+        bpf: &mut Ebpf,
+        name: &'static str,
+        len: usize,
+        writable: bool,
+    ) -> Result<Self, ObjectError> {
+        let map = bpf.take_map(name).ok_or(ObjectError::Foreign { kind: "map", name })?;
+        let aya::maps::Map::Array(map) = map else {
+            return Err(ObjectError::Foreign { kind: "map", name });
+        };
+        let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
+        // SAFETY: a fresh mapping, placed by the kernel.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                std::os::fd::AsFd::as_fd(map.fd()).as_raw_fd(),
+                0,
+            )
+        };
+        match NonNull::new(start) {
+            Some(start) if start.as_ptr() != libc::MAP_FAILED => {
+                Ok(Self { name, start, len, _map: map })
+            }
+            _ => Err(map_error(name, "map into memory", std::io::Error::last_os_error())),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the mapping was made with this start and length, and nothing borrows from it.
+        if unsafe { libc::munmap(self.start.as_ptr(), self.len) } != 0 {
+            tracing::warn!(map = self.name, "cannot unmap: {}", std::io::Error::last_os_error());
+        }
+    }
+}
+
+/// The flow table as the kernel writes it.
+pub struct FlowTable {
+    shared: Shared,
+    sets: usize,
+}
+
+impl FlowTable {
+    /// Maps the flow table of `sets` sets.
+    ///
+    /// # Errors
+    ///
+    /// If the map is missing or cannot be mapped.
+    pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
+        let sets = sets as usize;
+        // Page-sized, since the kernel maps whole pages.
+        let len = (sets * size_of::<FlowSet>()).next_multiple_of(4096);
+        Ok(Self { shared: Shared::map(bpf, "FLOWS", len, false)?, sets })
+    }
+
+    /// Shows each place's record in turn, copied; a record that is being written meanwhile may be
+    /// half old, half new, which costs at worst one look too many.
+    pub fn scan(&self, mut look: impl FnMut(usize, &FlowRecord)) {
+        let first = self.shared.start.as_ptr().cast::<FlowSet>();
+        for set in 0..self.sets {
+            for way in 0..WAYS {
+                // SAFETY: within the mapping; the kernel writes it, hence volatile.
+                let record = unsafe {
+                    let set = first.add(set);
+                    if (&raw const (*set).tags[way]).read_volatile() == 0 {
+                        continue;
+                    }
+                    (&raw const (*set).records[way]).read_volatile()
+                };
+                look(set * WAYS + way, &record);
+            }
+        }
+    }
+}
+
+/// The bitmap of watched addresses.
+pub struct Watched(Shared);
+
+impl Watched {
+    /// Maps the bitmap.
+    ///
+    /// # Errors
+    ///
+    /// If the map is missing or cannot be mapped.
+    pub fn take(bpf: &mut Ebpf) -> Result<Self, ObjectError> {
+        Shared::map(bpf, "WATCHED", WATCH_WORDS as usize * 8, true).map(Self)
+    }
+
+    /// Watches `address` from now on.
+    pub fn watch(&self, address: Address) {
+        let bit = watch_bit(address);
+        let word = self.0.start.as_ptr().cast::<std::sync::atomic::AtomicU64>();
+        // SAFETY: the bit lies within the bitmap, which is mapped writable and aligned.
+        let word = unsafe { &*word.add((bit / 64) as usize) };
+        word.fetch_or(1 << (bit % 64), std::sync::atomic::Ordering::Relaxed);
+    }
+}
+

@@ -1,0 +1,139 @@
+//! The engine in userspace: what the BPF programs do, for captures.
+
+use probe_common::{
+    config::{Config, WATCH_WORDS},
+    counter::{COUNTERS, Counter},
+    dns::{DnsSet, DnsStore},
+    engine::{Engine, Output, Stamp},
+    event::{Class, DnsEvent, Message, Scratch, TcpEvent, hook},
+    flow::{FlowSet, FlowStore, watch_bit},
+    wire::{Address, Slice},
+};
+use zerocopy::FromZeros;
+
+use super::{
+    capture::Frame,
+    event::Event,
+};
+
+/// The tables, counters and scratch that the engine works with.
+pub struct Local {
+    config: Config,
+    flows: Flows,
+    questions: Questions,
+    counts: [u64; COUNTERS as usize],
+    watched: Box<[u64; WATCH_WORDS as usize]>,
+    scratch: Box<Scratch>,
+}
+
+struct Flows(Vec<FlowSet>);
+
+impl FlowStore for Flows {
+    fn flow_set(&mut self, index: u32) -> Option<&mut FlowSet> {
+        self.0.get_mut(index as usize)
+    }
+}
+
+struct Questions(Vec<DnsSet>);
+
+impl DnsStore for Questions {
+    fn dns_set(&mut self, index: u32) -> Option<&mut DnsSet> {
+        self.0.get_mut(index as usize)
+    }
+}
+
+/// Zeroed memory for `sets` sets, which the system hands out only as it is touched.
+fn zeroed<T: FromZeros>(sets: u32) -> Vec<T> {
+    T::new_vec_zeroed(sets as usize).unwrap_or_else(|_| {
+        std::alloc::handle_alloc_error(std::alloc::Layout::new::<T>())
+    })
+}
+
+impl Local {
+    /// An engine with empty tables.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            flows: Flows(zeroed(config.flow_mask + 1)),
+            questions: Questions(zeroed(config.dns_mask + 1)),
+            counts: [0; COUNTERS as usize],
+            watched: Box::new([0; WATCH_WORDS as usize]),
+            scratch: Box::default(),
+        }
+    }
+
+    /// Takes one packet of a capture and hands what it gives rise to to `sink`, in order.
+    pub fn packet(&mut self, frame: &Frame<'_>, sink: impl FnMut(Event<'_>)) {
+        let octets = Slice { octets: frame.data, wire_len: frame.wire_len as usize };
+        let mut output = Told { counts: &mut self.counts, watched: &mut self.watched, sink };
+        let mut engine = Engine {
+            config: &self.config,
+            flows: &mut self.flows,
+            questions: &mut self.questions,
+            output: &mut output,
+            scratch: &mut self.scratch,
+        };
+        engine.packet(&octets, || Stamp {
+            time: frame.time,
+            frame: frame.number,
+            interface: 0,
+            vlan: 0,
+            hook: hook::CAPTURE,
+        });
+    }
+
+    /// The counters.
+    pub const fn counts(&self) -> &[u64; COUNTERS as usize] {
+        &self.counts
+    }
+
+    /// The flow table.
+    pub fn flow_sets(&self) -> &[FlowSet] {
+        &self.flows.0
+    }
+}
+
+struct Told<'a, F> {
+    counts: &'a mut [u64; COUNTERS as usize],
+    watched: &'a mut [u64; WATCH_WORDS as usize],
+    sink: F,
+}
+
+/// The `captured` octets of payload at `at`; the engine has made sure that they are there.
+fn payload<'a>(octets: &Slice<'a>, at: u16, captured: u16) -> &'a [u8] {
+    octets.octets.get(usize::from(at)..).and_then(|rest| rest.get(..captured.into())).unwrap_or(&[])
+}
+
+impl<F: FnMut(Event<'_>)> Output<Slice<'_>> for Told<'_, F> {
+    fn count(&mut self, counter: Counter, by: u64) {
+        self.counts[counter as usize] += by;
+    }
+
+    fn admit(&mut self, _class: Class, _now: u64) -> bool {
+        true
+    }
+
+    fn tcp(&mut self, message: &mut Message<TcpEvent>, octets: &Slice<'_>) -> bool {
+        let event = &message.event;
+        let captured = payload(octets, event.packet.payload_at, event.header.captured);
+        (self.sink)(Event::Tcp(event, captured));
+        true
+    }
+
+    fn dns(&mut self, message: &mut Message<DnsEvent>, octets: &Slice<'_>) -> bool {
+        let event = &message.event;
+        let captured = payload(octets, event.packet.payload_at, event.header.captured);
+        (self.sink)(Event::Dns(event, captured));
+        true
+    }
+
+    fn watched(&self, address: Address) -> bool {
+        let bit = watch_bit(address);
+        self.watched[(bit / 64) as usize] >> (bit % 64) & 1 != 0
+    }
+
+    fn watch(&mut self, address: Address) {
+        let bit = watch_bit(address);
+        self.watched[(bit / 64) as usize] |= 1 << (bit % 64);
+    }
+}
