@@ -37,7 +37,8 @@ pub(crate) fn push_label(name: &mut String, label: &[u8], lowercase: bool) {
         name.push('.');
     }
     for &byte in label {
-        let fits = if byte == b'.' { push_escaped(name, byte) } else { push(name, byte, lowercase) };
+        let fits =
+            if byte == b'.' { push_escaped(name, byte) } else { push(name, byte, lowercase) };
         if !fits {
             return;
         }

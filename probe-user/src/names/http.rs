@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn reads_a_response_and_its_parts() {
         let bytes = b"HTTP/1.1 302 Found\r\nLocation: http://block.example/?u=\x1b\r\n\r\n<html>";
-        let whole = response(b"HTTP/1.1 302 Found\r\nLocation: http://b.example/\r\n\r\n<").unwrap();
+        let whole =
+            response(b"HTTP/1.1 302 Found\r\nLocation: http://b.example/\r\n\r\n<").unwrap();
         assert_eq!(whole.status, 302);
         assert_eq!(whole.location.as_deref(), Some("http://b.example/"));
         assert!(whole.body.is_some());

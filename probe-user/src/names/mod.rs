@@ -9,6 +9,7 @@
 //! named limits, and reads as far as the bytes allow: a capture that ends early or a message that is
 //! malformed on purpose still yields what stood before the break, with a flag that says so.
 
+pub mod dns;
 pub mod host;
 pub mod http;
 pub mod stream;
