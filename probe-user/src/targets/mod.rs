@@ -1,6 +1,6 @@
 //! Which service a name or an address belongs to: the watched ones, and the controls beside them.
 //!
-//! The lists are data with a source and a date ([`file`]), not code: LinkedIn is the default, any
+//! The lists are data with a source and a date ([`mod@file`]), not code: LinkedIn is the default, any
 //! other service is a file. Names decide first, since a front serves many services from one address.
 
 pub mod file;
