@@ -1,1 +1,3 @@
 //! The Forgewatch agent.
+
+pub mod source;
