@@ -1,5 +1,7 @@
 //! The Forgewatch agent.
 
+pub mod detect;
+pub mod judge;
 pub mod names;
 pub mod report;
 pub mod source;

@@ -87,10 +87,7 @@ mod tests {
         };
         assert!(matches!(Event::decode(event.as_bytes()), Ok(Event::Tcp(_, []))));
         for len in 0..size_of::<TcpEvent>() {
-            assert_eq!(
-                Event::decode(&event.as_bytes()[..len]).err(),
-                Some(EventError::Short(len))
-            );
+            assert_eq!(Event::decode(&event.as_bytes()[..len]).err(), Some(EventError::Short(len)));
         }
         event.header.captured = 1;
         assert!(matches!(Event::decode(event.as_bytes()), Err(EventError::Short(_))));

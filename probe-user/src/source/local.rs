@@ -11,10 +11,7 @@ use probe_common::{
 };
 use zerocopy::FromZeros;
 
-use super::{
-    capture::Frame,
-    event::Event,
-};
+use super::{capture::Frame, event::Event};
 
 /// The tables, counters and scratch that the engine works with.
 pub struct Local {
@@ -44,9 +41,8 @@ impl DnsStore for Questions {
 
 /// Zeroed memory for `sets` sets, which the system hands out only as it is touched.
 fn zeroed<T: FromZeros>(sets: u32) -> Vec<T> {
-    T::new_vec_zeroed(sets as usize).unwrap_or_else(|_| {
-        std::alloc::handle_alloc_error(std::alloc::Layout::new::<T>())
-    })
+    T::new_vec_zeroed(sets as usize)
+        .unwrap_or_else(|_| std::alloc::handle_alloc_error(std::alloc::Layout::new::<T>()))
 }
 
 impl Local {

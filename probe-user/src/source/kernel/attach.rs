@@ -1,5 +1,6 @@
 //! The programs on real interfaces.
 
+use aya::util::KernelVersion;
 use aya::{
     Ebpf,
     programs::{
@@ -127,7 +128,7 @@ fn attach_xdp(program: &mut Xdp, interface: &str, index: u32) -> Result<bool, At
 }
 
 fn attach_tc(program: &mut SchedClassifier, interface: &str) -> Result<bool, AttachError> {
-    let tcx = aya::util::KernelVersion::at_least(6, 6, 0);
+    let tcx = KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0));
     if !tcx {
         // It may be there already; and whatever else is wrong with it, attaching will tell.
         let _ = qdisc_add_clsact(interface);

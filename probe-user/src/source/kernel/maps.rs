@@ -189,4 +189,3 @@ impl Watched {
         word.fetch_or(1 << (bit % 64), std::sync::atomic::Ordering::Relaxed);
     }
 }
-

@@ -1,0 +1,110 @@
+//! `DATA_AFTER_RST`: a side that has reset the connection goes on with it.
+//!
+//! **Rule.** After a reset that claims to come from a side, that side, within two seconds, sends
+//! sequence numbers at or beyond the reset's that it had not sent before; or answers a SYN with a
+//! SYN+ACK; or acknowledges data that the other side sent only after the reset.
+//!
+//! **Source.** `DATA_SEQ_RST` of Weaver, Sommer, Paxson (NDSS 2009); RFC 9293, section 3.10.7: a
+//! reset deletes the connection.
+//!
+//! **Worth.** C3, class S: a stack has nothing left to send from.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * Reordering: data that left before the reset lies below the reset's sequence number.
+//! * Retransmissions, captured twice or late: not beyond what was sent before the reset.
+//! * Acknowledgments that were under way: they cover no data younger than the reset.
+//! * A late reset of an earlier connection on the same ports: its number lies nowhere near
+//!   ([`PLAUSIBLE`]).
+//! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
+
+use probe_common::{flow::Side, seq, wire::tcp_flag};
+
+use super::{Fired, Hit, TcpDetector, measured, millis};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// How long after the reset the other side's going on proves anything: 2 s. Later the ports may
+/// have been taken by something else whose beginning was not seen.
+const WITHIN: u64 = 2_000_000_000;
+
+/// How far a reset's sequence number may lie from what its side has sent, in octets: the default
+/// maximum of Linux's receive buffer is 6 MiB, more than any window in common use.
+const PLAUSIBLE: i32 = 6 << 20;
+
+/// See the module.
+pub static DETECTOR: TcpDetector =
+    TcpDetector { id: "DATA_AFTER_RST", class: EvidenceClass::S, judge };
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| plausible(reset, side)).collect();
+    let (went_on, after, how) = forged.iter().find_map(|reset| {
+        case.after_of(side).find_map(|after| {
+            let since = after.packet().time.checked_sub(reset.packet().time)?;
+            let how = if since <= WITHIN { went_on(case, reset, after, side) } else { None }?;
+            Some((after, since, how))
+        })
+    })?;
+    let words = format!(
+        "{} went on after \"its\" reset: {} {} ms later",
+        case.role(side),
+        how,
+        millis(after)
+    );
+    Some(Fired {
+        confidence: Confidence::C3,
+        measured: measured! {
+            "after_ms": millis(after),
+            "payload_octets": went_on.packet().payload,
+            "resets": forged.len(),
+        },
+        words,
+        frames: forged.iter().map(|reset| reset.frame()).collect(),
+    })
+}
+
+/// Whether the reset belongs to this connection.
+fn plausible(reset: &Seen, side: Side) -> bool {
+    let half = reset.flow().half(side);
+    if !half.has_baseline() {
+        // The side had sent nothing yet; only the SYN+ACK rule can apply.
+        return true;
+    }
+    seq::distance(reset.packet().seq, half.end).abs() <= PLAUSIBLE
+}
+
+/// How `after` goes on with the connection that `reset` ended.
+fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side) -> Option<String> {
+    let (packet, half) = (after.packet(), reset.flow().half(side));
+    if !half.has_baseline() {
+        let answers = packet.has(tcp_flag::SYN | tcp_flag::ACK)
+            && packet.ack == reset.flow().half(side.other()).end
+            && !asked_again(case, reset, after, side);
+        return answers.then(|| "it accepted the connection".into());
+    }
+    let beyond = seq::distance(packet.end(), half.end);
+    let from = seq::distance(packet.seq, reset.packet().seq);
+    if packet.payload != 0 && beyond > 0 && from >= 0 {
+        return Some(format!("{} new octets", packet.payload));
+    }
+    let peer = reset.flow().half(side.other());
+    let acknowledged = seq::distance(packet.ack, peer.end);
+    // The peer's younger data must have passed here after the reset did; the record of the later
+    // packet has it, the record of the reset has not.
+    let peer_now = after.flow().half(side.other());
+    let new_data = seq::distance(peer_now.end, peer.end);
+    if packet.has(tcp_flag::ACK) && acknowledged > 1 && acknowledged <= new_data {
+        return Some(format!("an acknowledgment of {acknowledged} octets sent after the reset"));
+    }
+    None
+}
+
+/// Whether the other side sent its SYN once more between the two.
+fn asked_again(case: &Case, reset: &Seen, after: &Seen, side: Side) -> bool {
+    case.after_of(side.other()).any(|seen| {
+        seen.packet().has(tcp_flag::SYN)
+            && seen.packet().time >= reset.packet().time
+            && seen.packet().time <= after.packet().time
+    })
+}

@@ -1,0 +1,89 @@
+//! `IMPOSSIBLE_RTT`: a reset answers data sooner than its side can have received it.
+//!
+//! **Rule.** A reset acknowledges exactly the data that the other side sent last, or is numbered as
+//! the answer to it, and comes sooner after it than the shortest round trip known to that side,
+//! less a margin of 1 ms or a quarter, whichever is more.
+//!
+//! **Source.** Physics; the round trip is that of the same connection's SYN and SYN+ACK, and of
+//! other connections to the same server ([`Knowledge`]), whichever is least.
+//!
+//! **Worth.** Class T. C3 if three or more handshakes with the server agree on the floor and the
+//! reset took less than half of it, otherwise C2. A single handshake is no floor: the first packet
+//! to a host may wait for address resolution or a radio to wake, and the next is answered faster.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A server's reset that was under way already when the trigger passed (a timer, an answer to
+//!   something earlier): it does not acknowledge the trigger.
+//! * Repeated SYNs, of which it is not known which one was answered: no round trip is taken.
+
+use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
+
+use super::{Fired, Hit, TcpDetector, measured, millis};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// Least gain that counts, in nanoseconds.
+const MARGIN: u64 = 1_000_000;
+
+/// Handshakes that make a floor.
+const HANDSHAKES: u32 = 3;
+
+/// See the module.
+pub static DETECTOR: TcpDetector =
+    TcpDetector { id: "IMPOSSIBLE_RTT", class: EvidenceClass::T, judge };
+
+fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let too_soon: Vec<(&Seen, u64, u32)> = case
+        .resets_of(side)
+        .filter(|reset| reset.tells().bits & tell::TOO_SOON != 0 && answers_trigger(reset))
+        .filter_map(|reset| {
+            let (floor, handshakes) = floor(case, reset, side, knowledge);
+            let gain = floor.checked_sub(reset.tells().since_trigger)?;
+            (gain > MARGIN.max(floor / 4)).then_some((reset, floor, handshakes))
+        })
+        .collect();
+    let &(first, floor, handshakes) = too_soon.first()?;
+    let took = first.tells().since_trigger;
+    let sure = handshakes >= HANDSHAKES && took < floor / 2;
+    Some(Fired {
+        confidence: if sure { Confidence::C3 } else { Confidence::C2 },
+        measured: measured! {
+            "answered_after_ms": millis(took),
+            "round_trip_ms": millis(floor),
+            "handshakes": handshakes,
+            "resets": too_soon.len(),
+        },
+        words: format!(
+            "the reset answers data after {} ms, but {} is {} ms away",
+            millis(took),
+            case.role(side),
+            millis(floor)
+        ),
+        frames: too_soon.iter().map(|(reset, ..)| reset.frame()).collect(),
+    })
+}
+
+/// Whether the reset can only have been made by someone who saw the data sent last.
+fn answers_trigger(reset: &Seen) -> bool {
+    let (packet, tells) = (reset.packet(), reset.tells());
+    if packet.has(tcp_flag::ACK) {
+        tells.ack_from_end == 0
+    } else {
+        tells.seq_from_acked == 0
+    }
+}
+
+/// The shortest round trip known to `side`, and how many handshakes it rests on.
+fn floor(case: &Case, reset: &Seen, side: Side, knowledge: &Knowledge) -> (u64, u32) {
+    let flow = reset.flow();
+    if side == flow.initiator() {
+        return (u64::from(flow.initiator_rtt), 1);
+    }
+    let own = u64::from(flow.responder_rtt);
+    match knowledge.server_rtt(case.key.end(side).0) {
+        Some(floor) => (own.min(floor.least), floor.handshakes),
+        None => (own, 1),
+    }
+}

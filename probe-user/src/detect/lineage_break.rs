@@ -1,0 +1,82 @@
+//! `LINEAGE_BREAK`: a reset's IP header is not of its side's making.
+//!
+//! **Rule.** At least two of these differ from all other packets of that side in the connection:
+//! TTL (by two or more), IP-ID (follows no counter that the side showed), DF, DSCP or flow label.
+//!
+//! **Source.** Weaver, Sommer, Paxson (NDSS 2009), appendix C: one of them alone differs in 28 % of
+//! *genuine* resets, of which 1 % were injected; so one alone says nothing.
+//!
+//! **Worth.** C1, class H; C2 beside a signature of class S or T of the same resets.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A stack's reset without a socket (Linux: IP-ID 0, DF set, window 0): IP-ID and DF are not
+//!   held against it.
+//! * A load balancer or firewall that resets for the server: TTL alone.
+//! * Hosts whose IP-IDs are random: any IP-ID follows.
+
+use probe_common::{flow::Side, tells::tell, wire::quirk};
+
+use super::{Fired, Hit, TcpDetector, measured};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// Traits that have to differ.
+const TRAITS: usize = 2;
+
+/// See the module.
+pub static DETECTOR: TcpDetector =
+    TcpDetector { id: "LINEAGE_BREAK", class: EvidenceClass::H, judge };
+
+fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
+    let foreign: Vec<(&Seen, Vec<&str>)> = case
+        .resets_of(side)
+        .map(|reset| (reset, traits(reset, side)))
+        .filter(|(_, traits)| traits.len() >= TRAITS)
+        .collect();
+    let (first, traits) = foreign.first()?;
+    let supported = others.iter().any(|hit| {
+        matches!(hit.signature.class, EvidenceClass::S | EvidenceClass::T)
+            && hit.signature.confidence >= Confidence::C2
+    });
+    let half = first.flow().half(side);
+    Some(Fired {
+        confidence: if supported { Confidence::C2 } else { Confidence::C1 },
+        measured: measured! {
+            "traits": traits,
+            "ttl": first.packet().hops,
+            "ttl_of_others": [half.hops_min, half.hops_max],
+            "ip_id": first.packet().ip_id,
+            "ip_id_before": half.ip_id,
+            "resets": foreign.len(),
+        },
+        words: format!("{} of the reset not as {} sends", traits.join(" and "), case.role(side)),
+        frames: foreign.iter().map(|(reset, _)| reset.frame()).collect(),
+    })
+}
+
+fn traits(reset: &Seen, side: Side) -> Vec<&'static str> {
+    let (packet, bits) = (reset.packet(), reset.tells().bits);
+    let half = reset.flow().half(side);
+    let without_socket =
+        packet.ip_id == 0 && packet.window == 0 && packet.quirks & quirk::DF != 0;
+    let mut traits = Vec::new();
+    if bits & tell::HOPS != 0 {
+        traits.push("TTL");
+    }
+    if bits & tell::IP_ID != 0 && !without_socket {
+        traits.push("IP-ID");
+    }
+    if bits & tell::DF != 0 && !without_socket {
+        traits.push("DF");
+    }
+    if bits & tell::CLASS != 0 {
+        traits.push("DSCP");
+    }
+    let labelled = packet.version == 6 && half.flow_label != 0;
+    if labelled && half.has_baseline() && packet.flow_label != half.flow_label {
+        traits.push("flow label");
+    }
+    traits
+}

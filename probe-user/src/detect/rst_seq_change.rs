@@ -1,0 +1,86 @@
+//! `RST_SEQ_CHANGE`: resets that step beyond anything their side has sent.
+//!
+//! **Rule.** Two consecutive resets of one side, R1 and R2, less than two seconds apart, with
+//! R2.seq > R1.seq + 2; R2.seq beyond all that the side has sent; R2.seq more than 2 beyond all
+//! that the other side has acknowledged; no FIN from either side before R1; no reset from the other
+//! side before R1.
+//!
+//! **Source.** Weaver, Sommer, Paxson (NDSS 2009), appendix A. The injector does not know how much
+//! the server has meanwhile sent, so it sprays numbers ahead of it; no stack resets beyond its own
+//! SND.NXT.
+//!
+//! **Worth.** C3, class S.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A closed socket answering each late segment with a reset at that segment's acknowledgment
+//!   number: the numbers rise, but never beyond what was acknowledged.
+//! * Connections whose highest numbers are not known (taken up in the middle, seen in one
+//!   direction).
+//! * Blind resets that hit the ports of a connection with random numbers: R2 must lie within a
+//!   window of what was sent.
+
+use probe_common::{
+    flow::{Side, state},
+    seq,
+};
+
+use super::{Fired, Hit, TcpDetector, measured, millis};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// Longest time between the two resets.
+const WITHIN: u64 = 2_000_000_000;
+
+/// Sequence numbers of slack.
+const SLACK: i32 = 2;
+
+/// How far ahead an injector sprays, in octets. The largest known steps are 12,503 and 4,380; a
+/// number beyond a full unscaled window is a blind guess and not about this connection.
+const AHEAD: i32 = 1 << 16;
+
+/// See the module.
+pub static DETECTOR: TcpDetector =
+    TcpDetector { id: "RST_SEQ_CHANGE", class: EvidenceClass::S, judge };
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let resets: Vec<&Seen> = case.resets_of(side).collect();
+    let pair = resets.windows(2).find(|pair| steps_ahead(case, pair[0], pair[1], side))?;
+    let step = seq::distance(pair[1].packet().seq, pair[0].packet().seq);
+    let ahead = pair[1].tells().seq_from_end;
+    let apart = pair[1].packet().time.saturating_sub(pair[0].packet().time);
+    Some(Fired {
+        confidence: Confidence::C3,
+        measured: measured! {
+            "step_octets": step,
+            "beyond_sent_octets": ahead,
+            "apart_ms": millis(apart),
+            "resets": resets.len(),
+        },
+        words: format!(
+            "two resets step {step} octets, to {ahead} beyond anything {} had sent",
+            case.role(side)
+        ),
+        frames: resets.iter().map(|reset| reset.frame()).collect(),
+    })
+}
+
+fn steps_ahead(case: &Case, first: &Seen, second: &Seen, side: Side) -> bool {
+    let (one, two) = (first.packet(), second.packet());
+    let tells = second.tells();
+    let flow = first.flow();
+    let apart = two.time.saturating_sub(one.time);
+    let peer_reset_before = flow.half(side.other()).reset_count() != 0;
+    let first_at = first.tells().seq_from_end;
+    apart < WITHIN
+        && flow.is(state::FOLLOWED | state::SYN_ACK)
+        && !flow.is(state::FIN)
+        && !peer_reset_before
+        && first_at.abs() <= AHEAD
+        && seq::distance(two.seq, one.seq) > SLACK
+        && tells.seq_from_end > 0
+        && tells.seq_from_end <= AHEAD
+        && tells.seq_from_acked > SLACK
+        && case.seen_both_ways()
+}

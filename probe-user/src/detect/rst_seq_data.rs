@@ -1,0 +1,67 @@
+//! `RST_SEQ_DATA`: a reset numbered below what its side has already sent.
+//!
+//! **Rule.** A reset with an acknowledgment lies two or more below the highest sequence number that
+//! its side has sent; or a bare reset lies two or more below it and yet beyond everything that the
+//! other side has acknowledged.
+//!
+//! **Source.** `RST_SEQ_DATA` of Weaver, Sommer, Paxson (NDSS 2009); RFC 9293, section 3.10.7.1: a
+//! stack that gives up resets at SND.NXT; one that has no such connection resets at the SEG.ACK of
+//! what it answers, without an acknowledgment of its own.
+//!
+//! **Worth.** C2, class S: the maker of the reset had not seen data that has passed here. Load
+//! balancers that answer for a dead server at the number the client last acknowledged do the same,
+//! which is why it decides nothing alone.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * The answer of a stack without the socket to a stray segment: its number is one that the other
+//!   side acknowledged.
+//! * SYN and FIN, which take a number each: two are of slack.
+//! * A connection that was not followed from its beginning, or seen in one direction only.
+//! * A late reset of an earlier connection on these ports: its number lies outside the window.
+
+use probe_common::{
+    flow::{Side, state},
+    tells::tell,
+    wire::tcp_flag,
+};
+
+use super::{Fired, Hit, TcpDetector, measured};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// Sequence numbers of slack.
+const SLACK: i32 = 2;
+
+/// See the module.
+pub static DETECTOR: TcpDetector =
+    TcpDetector { id: "RST_SEQ_DATA", class: EvidenceClass::S, judge };
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| is_below(reset, side)).collect();
+    let first = forged.first()?;
+    let below = -first.tells().seq_from_end;
+    Some(Fired {
+        confidence: Confidence::C2,
+        measured: measured! { "octets_below": below, "resets": forged.len() },
+        words: format!(
+            "the reset is numbered {below} octets below what {} had already sent",
+            case.role(side)
+        ),
+        frames: forged.iter().map(|reset| reset.frame()).collect(),
+    })
+}
+
+fn is_below(reset: &Seen, side: Side) -> bool {
+    let tells = reset.tells();
+    let half = reset.flow().half(side);
+    // A SYN counts as sent, its data does not lie in a window yet.
+    let sent = half.octets;
+    let in_window = -tells.seq_from_end <= sent.cast_signed().max(0);
+    let told = tells.bits & tell::SEQ_BELOW != 0 && reset.flow().is(state::SYN_ACK);
+    let unacknowledged = tells.seq_from_acked > 0;
+    told && in_window
+        && tells.seq_from_end <= -SLACK
+        && (reset.packet().has(tcp_flag::ACK) || unacknowledged)
+}

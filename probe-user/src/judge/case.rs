@@ -1,0 +1,124 @@
+//! What is held against one connection's resets.
+
+use bytes::Bytes;
+use probe_common::{
+    event::TcpEvent,
+    flow::{FlowKey, FlowRecord, Side, state},
+    tells::Tells,
+    wire::Packet,
+};
+
+/// Pieces of evidence kept of each kind in one case: injectors of bursts send some ten resets to
+/// each end, and after those nothing new is learnt.
+pub const EVIDENCE_MAX: usize = 64;
+
+/// One event of a case.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    event: Box<TcpEvent>,
+    /// Payload of the packet, as far as it was captured.
+    pub payload: Bytes,
+}
+
+impl Seen {
+    pub(super) fn new(event: &TcpEvent, payload: &[u8]) -> Self {
+        Self { event: Box::new(*event), payload: Bytes::copy_from_slice(payload) }
+    }
+
+    /// The packet.
+    pub const fn packet(&self) -> &Packet {
+        &self.event.packet
+    }
+
+    /// Its measures.
+    pub const fn tells(&self) -> &Tells {
+        &self.event.tells
+    }
+
+    /// The connection as it stood before it.
+    pub const fn flow(&self) -> &FlowRecord {
+        &self.event.flow
+    }
+
+    /// Its number in the capture; 0 live.
+    pub const fn frame(&self) -> u64 {
+        self.event.header.frame
+    }
+
+    /// Which end it claims to come from.
+    pub const fn side(&self) -> Side {
+        Side::from_index(self.event.header.side)
+    }
+}
+
+/// The resets of one connection, and what came after them.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The connection.
+    pub key: FlowKey,
+    resets: Vec<Seen>,
+    after: Vec<Seen>,
+    dropped: u64,
+}
+
+impl Case {
+    pub(super) const fn new(key: FlowKey) -> Self {
+        Self { key, resets: Vec::new(), after: Vec::new(), dropped: 0 }
+    }
+
+    pub(super) fn add_reset(&mut self, seen: Seen) {
+        add(&mut self.resets, seen, &mut self.dropped);
+    }
+
+    pub(super) fn add_after(&mut self, seen: Seen) {
+        add(&mut self.after, seen, &mut self.dropped);
+    }
+
+    /// Pieces of evidence that found no room.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The resets that claim to come from `side`, in the order they came.
+    pub fn resets_of(&self, side: Side) -> impl Iterator<Item = &Seen> {
+        self.resets.iter().filter(move |seen| seen.side() == side)
+    }
+
+    /// What `side` sent, other than resets, after either side's first reset.
+    pub fn after_of(&self, side: Side) -> impl Iterator<Item = &Seen> {
+        self.after.iter().filter(move |seen| seen.side() == side)
+    }
+
+    /// The connection as it stood before its first reset.
+    pub fn before(&self) -> Option<&FlowRecord> {
+        self.resets.first().map(Seen::flow)
+    }
+
+    /// Which end began the connection.
+    pub fn initiator(&self) -> Side {
+        self.before().map_or(Side::Low, FlowRecord::initiator)
+    }
+
+    /// Whether packets of both directions were seen before the first reset.
+    pub fn seen_both_ways(&self) -> bool {
+        self.before().is_some_and(|flow| flow.halves.iter().all(|half| half.has_baseline()))
+    }
+
+    /// Whether the connection was followed from its SYN on.
+    pub fn followed(&self) -> bool {
+        self.before().is_some_and(|flow| flow.is(state::FOLLOWED))
+    }
+
+    /// What to call `side`.
+    pub fn role(&self, side: Side) -> &'static str {
+        if side == self.initiator() { "the client" } else { "the server" }
+    }
+}
+
+fn add(list: &mut Vec<Seen>, seen: Seen, dropped: &mut u64) {
+    if list.len() < EVIDENCE_MAX {
+        list.push(seen);
+    } else {
+        *dropped += 1;
+    }
+}

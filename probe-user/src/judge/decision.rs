@@ -1,0 +1,93 @@
+//! From signatures to a verdict.
+
+use crate::{
+    detect::Hit,
+    report::finding::{Confidence, Verdict},
+};
+
+/// The verdict on one side's packets.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Decision {
+    pub(super) verdict: Verdict,
+    pub(super) confidence: Confidence,
+    /// Strongest first.
+    pub(super) hits: Vec<Hit>,
+}
+
+/// Injected if one signature is impossible for an endpoint (C3), or if strong ones (C2) of two
+/// independent classes agree; anything less is a suspicion.
+pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
+    hits.sort_by_key(|hit| std::cmp::Reverse(hit.signature.confidence));
+    let confidence = hits.first()?.signature.confidence;
+    let strong = || hits.iter().filter(|hit| hit.signature.confidence >= Confidence::C2);
+    let two_classes =
+        strong().any(|one| strong().any(|other| one.signature.class != other.signature.class));
+    let injected = confidence == Confidence::C3 || two_classes;
+    let verdict = if injected { Verdict::Injected } else { Verdict::Suspect };
+    Some(Decision { verdict, confidence, hits })
+}
+
+impl Decision {
+    /// The packets held to be forged, in order, each once. Those that only a weak signature points
+    /// at are left out where there are stronger ones.
+    pub(super) fn frames(&self) -> Vec<u64> {
+        let mut frames: Vec<u64> = self
+            .hits
+            .iter()
+            .filter(|hit| hit.signature.confidence == self.confidence || self.is_strong(hit))
+            .flat_map(|hit| hit.frames.iter().copied())
+            .filter(|&frame| frame != 0)
+            .collect();
+        frames.sort_unstable();
+        frames.dedup();
+        frames
+    }
+
+    fn is_strong(&self, hit: &Hit) -> bool {
+        hit.signature.confidence >= Confidence::C2
+    }
+
+    /// Whether this says more than `other`.
+    pub(super) fn outweighs(&self, other: &Self) -> bool {
+        let weight = |decision: &Self| {
+            (decision.verdict == Verdict::Injected, decision.confidence, decision.hits.len())
+        };
+        weight(self) > weight(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decide;
+    use crate::{
+        detect::{Fired, Hit},
+        report::finding::{
+            Confidence::{self, C1, C2, C3},
+            EvidenceClass::{self, H, S, T},
+            Verdict,
+        },
+    };
+
+    fn verdict(hits: &[(EvidenceClass, Confidence)]) -> Option<(Verdict, Confidence)> {
+        let hit = |&(class, confidence)| {
+            let fired = Fired {
+                confidence,
+                measured: serde_json::Map::new(),
+                words: String::new(),
+                frames: vec![],
+            };
+            Hit::new("TEST", class, fired)
+        };
+        decide(hits.iter().map(hit).collect()).map(|d| (d.verdict, d.confidence))
+    }
+
+    #[test]
+    fn one_impossible_or_two_strong_ones_of_different_classes() {
+        assert_eq!(verdict(&[]), None);
+        assert_eq!(verdict(&[(S, C3)]), Some((Verdict::Injected, C3)));
+        assert_eq!(verdict(&[(S, C2), (H, C2)]), Some((Verdict::Injected, C2)));
+        assert_eq!(verdict(&[(S, C2), (S, C2)]), Some((Verdict::Suspect, C2)));
+        assert_eq!(verdict(&[(S, C2), (H, C1)]), Some((Verdict::Suspect, C2)));
+        assert_eq!(verdict(&[(S, C1), (H, C1), (T, C1)]), Some((Verdict::Suspect, C1)));
+    }
+}

@@ -1,0 +1,164 @@
+//! From events to findings: deterministic, without a clock of its own.
+//!
+//! ```text
+//!  Event ─► Flows ─► Case ─────► detectors ─► decision ─► Finding
+//!        └► Exchanges ─► Exchange ┘   ▲
+//!                                 Knowledge (round trips, resolvers)
+//! ```
+//!
+//! Events must come in the order of their time; [`Judge::advance`] tells the time when nothing
+//! happens. The same events give the same findings, wherever they come from and however they are
+//! cut into batches.
+
+mod bounded;
+mod case;
+mod decision;
+mod exchange;
+mod exchanges;
+mod flows;
+mod hops;
+mod knowledge;
+mod silence;
+
+use std::sync::Arc;
+
+pub use case::{Case, EVIDENCE_MAX, Seen};
+pub use exchange::{Exchange, REPLIES_MAX, Reply};
+use hdrhistogram::Histogram;
+pub use knowledge::{Floor, Knowledge, Resolver};
+pub use silence::Silence;
+
+use crate::{
+    report::{Finding, summary::Counters},
+    source::event::Event,
+    targets::TargetSet,
+};
+
+/// How long after its last piece of evidence a case is closed, in nanoseconds: half a second more
+/// than the longest window that any detector looks at.
+pub const QUIET: u64 = 2_500_000_000;
+
+/// When findings are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// As soon as the evidence suffices for an accusation, and what never suffices once its case is
+    /// closed: for live packets.
+    AtOnce,
+    /// Once the case is closed, with all there is: for captures.
+    AtClose,
+}
+
+/// How the judge works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When findings are told.
+    pub telling: Telling,
+    /// What to add to an event's time to get nanoseconds since the Unix epoch.
+    pub epoch: u64,
+    /// What is watched.
+    pub targets: Arc<TargetSet>,
+}
+
+/// The judge.
+pub struct Judge {
+    settings: Settings,
+    knowledge: Knowledge,
+    flows: flows::Flows,
+    exchanges: exchanges::Exchanges,
+    silence: Silence,
+    handshakes: Histogram<u64>,
+    now: u64,
+}
+
+/// Precision of the distributions: two significant digits in a few kilobytes.
+const DIGITS: u8 = 2;
+
+/// Largest time in a distribution: a minute, in microseconds.
+const LONGEST: u64 = 60_000_000;
+
+impl Judge {
+    /// A judge who knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        let knowledge = Knowledge::new(Arc::clone(&settings.targets));
+        // Two digits up to a minute are valid bounds; without them it grows as needed.
+        let handshakes = Histogram::new_with_bounds(1, LONGEST, DIGITS)
+            .or_else(|_| Histogram::new(DIGITS))
+            .unwrap_or_else(|_| unreachable!("two digits are a valid precision"));
+        Self {
+            settings,
+            knowledge,
+            flows: flows::Flows::default(),
+            exchanges: exchanges::Exchanges::default(),
+            silence: Silence::default(),
+            handshakes,
+            now: 0,
+        }
+    }
+
+    /// Takes one event; findings that are due go to `tell`.
+    pub fn event(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
+        self.advance(event.time(), &mut tell);
+        match event {
+            Event::Tcp(event, payload) => {
+                let scope = flows::Scope {
+                    settings: &self.settings,
+                    knowledge: &mut self.knowledge,
+                    silence: &mut self.silence,
+                    handshakes: &mut self.handshakes,
+                };
+                self.flows.event(event, payload, scope, &mut tell);
+            }
+            Event::Dns(event, payload) => {
+                self.exchanges.reply(event, payload, &self.knowledge, &self.settings, &mut tell);
+            }
+        }
+    }
+
+    /// Tells the time: what has been quiet long enough is closed.
+    pub fn advance(&mut self, now: u64, mut tell: impl FnMut(Finding)) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        self.flows.close_before(
+            now.saturating_sub(QUIET),
+            &self.knowledge,
+            &self.settings,
+            &mut tell,
+        );
+        let due = now.saturating_sub(QUIET);
+        self.exchanges.close_before(due, &mut self.knowledge, &self.settings, &mut tell);
+    }
+
+    /// Closes everything: the end of a capture or of a run.
+    pub fn finish(&mut self, mut tell: impl FnMut(Finding)) {
+        self.exchanges.close_before(u64::MAX, &mut self.knowledge, &self.settings, &mut tell);
+        self.flows.close_before(u64::MAX, &self.knowledge, &self.settings, &mut tell);
+    }
+
+    /// The connections that fell silent; fed by whoever scans the flow table.
+    pub const fn silence(&mut self) -> &mut Silence {
+        &mut self.silence
+    }
+
+    /// The name that the connection of `record` asked for, if it is known.
+    pub fn name_of(&self, record: &probe_common::flow::FlowRecord) -> Option<&str> {
+        self.flows.name_of(record)
+    }
+
+    /// What the judge had to give up for want of room, each by name.
+    pub fn losses(&self) -> Counters {
+        let mut losses = Counters::new();
+        losses.insert("judge_flows_evicted".into(), self.flows.evicted());
+        losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
+        losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
+        losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
+        losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());
+        losses
+    }
+
+    /// Round-trip times of handshakes between here and responders, in microseconds.
+    pub const fn handshakes(&self) -> &Histogram<u64> {
+        &self.handshakes
+    }
+}
