@@ -1,3 +1,4 @@
 //! The Forgewatch agent.
 
+pub mod doctor;
 pub mod source;
