@@ -1,6 +1,21 @@
 //! The Forgewatch agent.
+//!
+//! All that the `forgewatch` command does is in here; the command itself only parses its arguments
+//! and returns an exit code. Along the way of a packet:
+//!
+//! * [`source`] turns packets into events: through the BPF programs attached to an interface, or
+//!   out of a capture, through the same engine in userspace or through the programs by test runs.
+//! * [`names`] reads out of payload which name was asked for; [`targets`] says whose it is.
+//! * [`judge`] gathers events by connection and by DNS question, learns what is normal, and
+//!   decides.
+//! * [`detect`] has the detectors, one file each.
+//! * [`report`] says what was found, and what was missed.
+//! * [`doctor`] tells beforehand whether this machine can do it.
+//! * [`cli`] is the command line.
 
+pub mod cli;
 pub mod detect;
+pub mod doctor;
 pub mod judge;
 pub mod names;
 pub mod report;

@@ -10,3 +10,4 @@ pub mod capture;
 pub mod event;
 pub mod kernel;
 pub mod local;
+pub mod replay;

@@ -87,7 +87,7 @@ pub enum CaptureError {
 }
 
 impl CaptureError {
-    /// Whether the packets returned before this error are good, so that they are worth a report.
+    /// Whether packets were returned before this error, so that a report of them is worth making.
     pub fn is_partial(&self) -> bool {
         match self {
             Self::Open { .. } | Self::NotACapture { .. } => false,

@@ -90,7 +90,11 @@ impl Window {
                     // The decompressors say with these two that the data is bad.
                     return Err(match source.kind() {
                         io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
-                            Fault::malformed(offset, format!("its compressed data: {source}"))
+                            Fault::malformed(
+                                offset,
+                                // A checksum covers what was handed on already.
+                                format!("{source}, and what was decompressed may be wrong too"),
+                            )
                         }
                         _ => Fault::Read { offset, source },
                     });

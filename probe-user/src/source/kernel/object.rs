@@ -124,3 +124,27 @@ pub fn load_tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
         .map_err(|error| ObjectError::Program { name: EGRESS, reason: last_words(&error) })?;
     Ok(program)
 }
+
+impl ObjectError {
+    /// Whether it was for want of privileges.
+    pub fn is_permission(&self) -> bool {
+        let refused =
+            |text: &str| text.contains("Operation not permitted") || text.contains("os error 1)");
+        match self {
+            Self::Load(error) => {
+                let mut source: Option<&dyn std::error::Error> = Some(error.as_ref());
+                while let Some(error) = source {
+                    if let Some(io) = error.downcast_ref::<std::io::Error>()
+                        && io.kind() == std::io::ErrorKind::PermissionDenied
+                    {
+                        return true;
+                    }
+                    source = error.source();
+                }
+                refused(&self.to_string())
+            }
+            Self::Program { reason, .. } | Self::Map { reason, .. } => refused(reason),
+            Self::Absent | Self::Unreadable { .. } | Self::Foreign { .. } => false,
+        }
+    }
+}

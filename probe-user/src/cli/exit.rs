@@ -1,0 +1,75 @@
+//! Why the command ended, and the code that says so.
+
+use std::process::ExitCode;
+
+use thiserror::Error;
+
+use crate::{
+    report::ReportError,
+    source::{
+        capture::CaptureError,
+        kernel::{attach::AttachError, object::ObjectError},
+    },
+};
+
+/// A reason to end with a code other than 0. Each prints as one line.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// Code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Code 3.
+    #[error("{0}")]
+    Privileges(String),
+    /// Code 4.
+    #[error("{0}")]
+    Interface(String),
+    /// Code 5.
+    #[error(transparent)]
+    Input(#[from] CaptureError),
+    /// Code 6.
+    #[error("{0}")]
+    Kernel(String),
+    /// Code 1.
+    #[error(transparent)]
+    Output(#[from] ReportError),
+    /// Code 1.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Failure {
+    /// The exit code, as the help lists them.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::Privileges(_) => 3,
+            Self::Interface(_) => 4,
+            Self::Input(_) => 5,
+            Self::Kernel(_) => 6,
+            Self::Output(_) | Self::Other(_) => 1,
+        })
+    }
+}
+
+impl From<ObjectError> for Failure {
+    fn from(error: ObjectError) -> Self {
+        if error.is_permission() {
+            return Self::Privileges(format!(
+                "{error}; run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+            ));
+        }
+        Self::Kernel(error.to_string())
+    }
+}
+
+impl From<AttachError> for Failure {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::Object(error) => error.into(),
+            AttachError::NoInterface { .. } | AttachError::Refused { .. } => {
+                Self::Interface(error.to_string())
+            }
+        }
+    }
+}

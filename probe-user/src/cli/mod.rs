@@ -1,0 +1,102 @@
+//! The command line.
+
+mod doctor;
+mod exit;
+mod replay;
+mod run;
+mod summary;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+pub use exit::Failure;
+
+use crate::targets::TargetSet;
+
+const ABOUT: &str = "Watches a Linux router for forged TCP resets and forged DNS answers, and says \
+                     which service they cut off, how, and how sure that is.";
+
+const AFTER: &str = "\
+Exit codes:
+  0  ran to the end, whatever it found
+  1  anything not listed here (a full disk, say)
+  2  wrong usage, or a target file that cannot be understood
+  3  missing privileges
+  4  no such interface, or one that cannot be watched
+  5  a capture that cannot be read, or not to its end (what was read is reported)
+  6  the kernel lacks something, or the BPF object was not built in
+
+Forgewatch only looks. It never delays, changes or drops a packet, and says nothing that names a \
+client.";
+
+#[derive(Parser)]
+#[command(name = "forgewatch", version, about = ABOUT, after_help = AFTER)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Watch live packets on the interfaces of this router
+    #[command(after_help = "\
+Examples:
+  forgewatch run --iface eth0                   the upstream interface of a router
+  forgewatch run --iface eth0 --duration 60     for a minute, then the summary
+  forgewatch run --iface lan0 --iface wan0      both sides; behind NAT give one only
+  forgewatch run --iface eth0 --json            one JSON object a line, for programs")]
+    Run(run::Options),
+    /// Judge captures (pcap or pcapng, plain, gzip or zstd), each on its own
+    #[command(after_help = "\
+Examples:
+  forgewatch replay capture.pcap
+  forgewatch replay --json *.pcap.gz | jq 'select(.verdict == \"injected\")'
+  forgewatch replay --through-kernel capture.pcap   by the real BPF program (needs root)")]
+    Replay(replay::Options),
+    /// Tell whether this machine and these interfaces are fit, and what to do if not
+    Doctor(doctor::Options),
+}
+
+/// What to watch.
+#[derive(Args)]
+struct TargetOptions {
+    /// File of services to watch, in place of LinkedIn; may be given several times
+    #[arg(long = "targets", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl TargetOptions {
+    fn load(&self) -> Result<TargetSet, Failure> {
+        TargetSet::load(&self.files).map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// Parses the arguments, does what they say, and returns the exit code.
+pub fn main() -> ExitCode {
+    let command = Command::parse();
+    log();
+    let done = match command.action {
+        Action::Run(options) => run::run(&options),
+        Action::Replay(options) => replay::run(&options),
+        Action::Doctor(options) => doctor::run(&options),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("forgewatch: {failure}");
+            failure.code()
+        }
+    }
+}
+
+/// Warnings and worse go to standard error; `FORGEWATCH_LOG` says otherwise, as in `debug`.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("FORGEWATCH_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // Somebody who embeds this may have set another one up.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .try_init();
+}

@@ -1,0 +1,161 @@
+//! Programs that are attached already, at ingress and egress.
+
+use std::io;
+
+use aya::programs::tc::{SchedClassifier, TcAttachType};
+use aya::programs::{ProgramError, loaded_programs};
+use nix::sys::socket::SockProtocol;
+
+use super::link::Link;
+use super::netlink::{Netlink, attribute, text};
+use super::report::{Cause, Check};
+
+/// How the kernel numbers modes (`XDP_ATTACHED_` in `linux/if_link.h`).
+const MODES: [&str; 5] = ["none", "native", "generic", "offloaded", "several"];
+
+/// `TC_H_CLSACT` with `TC_H_MIN_EGRESS` (`linux/pkt_sched.h`).
+const CLSACT_EGRESS: u32 = 0xffff_fff3;
+
+/// `TCA_KIND`, `TCA_OPTIONS` (`linux/rtnetlink.h`), `TCA_BPF_NAME` (`linux/pkt_cls.h`).
+const TCA_KIND: u16 = 1;
+const TCA_OPTIONS: u16 = 2;
+const TCA_BPF_NAME: u16 = 7;
+
+/// Length of `struct tcmsg` in bytes.
+const TC_HEADER: usize = 20;
+
+/// XDP takes one program.
+pub(super) fn xdp(link: &Link) -> Check {
+    if link.xdp_mode == 0 {
+        return Check::ok("xdp", "no program attached");
+    }
+    let mode = MODES.get(usize::from(link.xdp_mode)).unwrap_or(&"unknown");
+    let programs: Vec<String> = link.xdp_programs.iter().map(|id| program(*id)).collect();
+    let seen = format!("taken by {} ({mode} mode)", programs.join(", "));
+    Check::fail("xdp", Cause::Interface, seen).advise(format!(
+        "stop what attached it, or `ip link set {} xdp off`; only one XDP program fits",
+        link.name
+    ))
+}
+
+/// The id of a program, and its name if it may be known.
+fn program(id: u32) -> String {
+    let found = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id);
+    match found.as_ref().and_then(|program| program.name_as_str()) {
+        Some(name) if !name.is_empty() => format!("program {id} \"{name}\""),
+        _ => format!("program {id}"),
+    }
+}
+
+/// At egress several fit, but those before may take packets away.
+pub(super) fn egress(link: &Link) -> Check {
+    judge_egress(tcx(&link.name), filters(link.index))
+}
+
+fn judge_egress(tcx: io::Result<Vec<String>>, filters: io::Result<Vec<String>>) -> Check {
+    // Kernels before 6.6 have no tcx, and an interface without clsact no filters.
+    let known = |result: io::Result<Vec<String>>| match result {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOENT)) => {
+            Ok(Vec::new())
+        }
+        other => other,
+    };
+    match (known(tcx), known(filters)) {
+        (Ok(tcx), Ok(filters)) if tcx.is_empty() && filters.is_empty() => {
+            Check::ok("egress", "no other tcx program or tc filter")
+        }
+        (Ok(tcx), Ok(filters)) => {
+            let programs = tcx.iter().map(|name| format!("tcx {name}"));
+            let filters = filters.iter().map(|name| format!("tc {name}"));
+            let all: Vec<String> = programs.chain(filters).collect();
+            Check::warn("egress", format!("shared with {}", all.join(", ")))
+                .advise("what these drop or redirect first is not seen; find out whose they are")
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            Check::unknown("egress", format!("cannot list tcx programs and tc filters: {error}"))
+                .advise("run as root to know")
+        }
+    }
+}
+
+/// The tcx programs at egress.
+fn tcx(iface: &str) -> io::Result<Vec<String>> {
+    match SchedClassifier::query_tcx(iface, TcAttachType::Egress) {
+        Ok((_, programs)) => Ok(programs
+            .iter()
+            .map(|program| match program.name_as_str() {
+                Some(name) if !name.is_empty() => format!("\"{name}\""),
+                _ => format!("program {}", program.id()),
+            })
+            .collect()),
+        Err(ProgramError::SyscallError(error)) => Err(error.io_error),
+        Err(other) => Err(io::Error::other(other)),
+    }
+}
+
+/// The filters of clsact at egress.
+fn filters(index: u32) -> io::Result<Vec<String>> {
+    let mut body = vec![0; TC_HEADER];
+    body[4..8].copy_from_slice(&index.to_ne_bytes());
+    body[12..16].copy_from_slice(&CLSACT_EGRESS.to_ne_bytes());
+    let netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
+    let answers = netlink.dump(libc::RTM_GETTFILTER, &body)?;
+    let mut names: Vec<String> = answers.iter().filter_map(|body| filter(body)).collect();
+    names.dedup();
+    Ok(names)
+}
+
+/// The kind of a filter, and the name of its program.
+fn filter(body: &[u8]) -> Option<String> {
+    let attributes = body.get(TC_HEADER..)?;
+    let kind = attribute(attributes, TCA_KIND).map(text)?;
+    let name = attribute(attributes, TCA_OPTIONS)
+        .and_then(|options| attribute(options, TCA_BPF_NAME))
+        .map(text);
+    Some(match name {
+        Some(name) => format!("{kind} \"{name}\""),
+        None => kind,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::netlink::push_attribute;
+    use super::super::report::Status;
+    use super::*;
+
+    #[test]
+    fn xdp_that_is_taken_fails() {
+        let mut link = Link { name: "wan0".to_owned(), ..Link::default() };
+        assert_eq!(xdp(&link).status, Status::Ok);
+        link.xdp_mode = 1;
+        link.xdp_programs = vec![u32::MAX];
+        let check = xdp(&link);
+        assert_eq!(check.cause, Some(Cause::Interface));
+        assert_eq!(check.seen, "taken by program 4294967295 (native mode)");
+    }
+
+    #[test]
+    fn filters_are_named() {
+        let mut options = Vec::new();
+        push_attribute(&mut options, TCA_BPF_NAME, b"shaper.o:[tc]\0");
+        let mut body = vec![0; TC_HEADER];
+        push_attribute(&mut body, TCA_KIND, b"bpf\0");
+        push_attribute(&mut body, TCA_OPTIONS, &options);
+        assert_eq!(filter(&body).as_deref(), Some("bpf \"shaper.o:[tc]\""));
+        for length in 0..body.len() {
+            filter(&body[..length]);
+        }
+    }
+
+    #[test]
+    fn what_shares_egress_is_a_drawback() {
+        let errno = |number| Err(io::Error::from_raw_os_error(number));
+        assert_eq!(judge_egress(Ok(vec![]), Ok(vec![])).status, Status::Ok);
+        assert_eq!(judge_egress(errno(libc::EINVAL), Ok(vec![])).status, Status::Ok);
+        assert_eq!(judge_egress(errno(libc::EPERM), Ok(vec![])).status, Status::Unknown);
+        let check = judge_egress(Ok(vec!["\"cil_to\"".into()]), Ok(vec!["flower".into()]));
+        assert_eq!(check.seen, "shared with tcx \"cil_to\", tc flower");
+        assert_eq!(check.status, Status::Warn);
+    }
+}

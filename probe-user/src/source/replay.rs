@@ -1,0 +1,117 @@
+//! A capture through either engine: packets in, events to the judge, the clock from the capture.
+
+use probe_common::{config::Config, counter::COUNTERS, flow::WAYS};
+
+use super::{
+    capture::Frame,
+    kernel::{object::ObjectError, replay::KernelReplay},
+    local::Local,
+};
+use crate::{judge::Judge, report::Finding};
+
+/// How often the flow table is looked through for silent connections, in nanoseconds of capture
+/// time: a third of the time after which a connection counts as silent.
+const SCAN_EVERY: u64 = 1_000_000_000;
+
+/// Which engine the packets go through.
+pub enum Driver {
+    /// The engine in userspace.
+    Local(Box<Local>),
+    /// The BPF object, by test runs.
+    Kernel(Box<KernelReplay>),
+}
+
+impl Driver {
+    /// The engine in userspace.
+    pub fn local(config: Config) -> Self {
+        Self::Local(Box::new(Local::new(config)))
+    }
+
+    /// The BPF object.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be loaded.
+    pub fn kernel(config: &Config) -> Result<Self, ObjectError> {
+        Ok(Self::Kernel(Box::new(KernelReplay::new(config)?)))
+    }
+}
+
+/// The packets of one capture on their way to a judge.
+pub struct Packets {
+    driver: Driver,
+    first: Option<u64>,
+    last: Option<u64>,
+    scanned: u64,
+}
+
+impl Packets {
+    /// No packets yet.
+    pub const fn new(driver: Driver) -> Self {
+        Self { driver, first: None, last: None, scanned: 0 }
+    }
+
+    /// Takes one packet; findings that are due go to `tell`.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses the packet.
+    pub fn take(
+        &mut self,
+        frame: &Frame<'_>,
+        judge: &mut Judge,
+        mut tell: impl FnMut(Finding),
+    ) -> Result<(), ObjectError> {
+        if frame.time >= self.scanned.saturating_add(SCAN_EVERY) {
+            self.scan(frame.time, judge);
+            self.scanned = frame.time;
+        }
+        judge.advance(frame.time, &mut tell);
+        match &mut self.driver {
+            Driver::Local(local) => local.packet(frame, |event| judge.event(&event, &mut tell)),
+            Driver::Kernel(kernel) => {
+                kernel.packet(frame, |event| judge.event(&event, &mut tell))?;
+            }
+        }
+        self.first.get_or_insert(frame.time);
+        self.last = self.last.max(Some(frame.time));
+        Ok(())
+    }
+
+    fn scan(&self, now: u64, judge: &mut Judge) {
+        match &self.driver {
+            Driver::Local(local) => {
+                for (index, set) in local.flow_sets().iter().enumerate() {
+                    for way in (0..WAYS).filter(|&way| set.tags[way] != 0) {
+                        judge.silence().look(index * WAYS + way, &set.records[way], now);
+                    }
+                }
+            }
+            Driver::Kernel(kernel) => {
+                kernel.scan(|place, record| judge.silence().look(place, record, now));
+            }
+        }
+    }
+
+    /// The engine's counters.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses to read them.
+    pub fn counts(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
+        match &self.driver {
+            Driver::Local(local) => Ok(*local.counts()),
+            Driver::Kernel(kernel) => kernel.counts(),
+        }
+    }
+
+    /// Time of the first packet.
+    pub const fn first(&self) -> Option<u64> {
+        self.first
+    }
+
+    /// Time of the latest packet.
+    pub const fn last(&self) -> Option<u64> {
+        self.last
+    }
+}
