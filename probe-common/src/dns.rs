@@ -5,7 +5,7 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{flow::FlowKey, wire::Packet};
+use crate::{flow::FlowKey, wire::Packet, words};
 
 /// Records in a set.
 pub const WAYS: usize = 4;
@@ -130,20 +130,18 @@ impl DnsRecord {
         header: &crate::wire::dns::Header,
         question: u32,
     ) {
-        *self = Self {
-            key,
-            asked: packet.time,
-            asked_again: packet.time,
-            question,
-            queries: 1,
-            id: header.id,
-            flags: header.flags,
-            query_ip_id: packet.ip_id,
-            query_len: packet.payload as u16,
-            query_hops: packet.hops,
-            query_additional: if header.counts[3] > 255 { 255 } else { header.counts[3] as u8 },
-            ..Self::default()
-        };
+        words::clear(self);
+        self.key = key;
+        self.asked = packet.time;
+        self.asked_again = packet.time;
+        self.question = question;
+        self.queries = 1;
+        self.id = header.id;
+        self.flags = header.flags;
+        self.query_ip_id = packet.ip_id;
+        self.query_len = packet.payload as u16;
+        self.query_hops = packet.hops;
+        self.query_additional = if header.counts[3] > 255 { 255 } else { header.counts[3] as u8 };
     }
 
     /// Takes a reply into the record.

@@ -10,7 +10,7 @@ use crate::{
     dns::DnsRecord,
     flow::FlowRecord,
     tells::Tells,
-    wire::{Located, Packet},
+    wire::{LOOK_MAX, Located, Packet},
 };
 
 /// What happened.
@@ -178,6 +178,8 @@ impl<E: Default> Default for Message<E> {
 pub struct Scratch {
     /// Where the transport header lies: see [`Scratch::relocate`].
     pub located: Located,
+    /// For the offsets on the way there.
+    pub cell: u64,
     /// An event of a connection.
     pub tcp: Message<TcpEvent>,
     /// An event of a DNS exchange.
@@ -186,14 +188,23 @@ pub struct Scratch {
 
 impl Scratch {
     /// Passes `located` through memory, so that the verifier forgets how it came about.
-    ///
-    /// It follows each way through link layer, tunnels and extension headers on its own, and would
-    /// check all that comes after once for every combination of offsets: half a million
-    /// instructions. What is read back from a map is any number to it, so one pass does for all.
     #[inline(always)]
     pub fn relocate(&mut self, located: Located) -> Located {
         self.located = located;
+        self.located()
+    }
+
+    /// What was passed to [`relocate`](Self::relocate) last, read from memory.
+    ///
+    /// The same trick as inside [`locate`](crate::wire::locate), for all that comes after it; the
+    /// offsets are known to be within the masks. To be called anew after a loop over the packet,
+    /// in each round of which the verifier learns another bound for the offset it began with.
+    #[inline(always)]
+    pub fn located(&self) -> Located {
         // SAFETY: a reference is valid to read.
-        unsafe { core::ptr::read_volatile(&raw const self.located) }
+        let mut located = unsafe { core::ptr::read_volatile(&raw const self.located) };
+        located.ip_at &= LOOK_MAX;
+        located.at &= LOOK_MAX;
+        located
     }
 }

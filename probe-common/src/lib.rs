@@ -29,6 +29,7 @@ pub mod hash;
 pub mod seq;
 pub mod tells;
 pub mod wire;
+pub mod words;
 
 /// Version of everything that crosses between the kernel and the agent: events, maps, config.
 ///

@@ -11,6 +11,7 @@ use crate::{
     flow::{FlowRecord, Half, Side, ip_id_kind, state},
     seq,
     wire::{Packet, option, quirk, tcp_flag},
+    words,
 };
 
 /// What was out of the ordinary.
@@ -98,7 +99,7 @@ pub const SOON_MARGIN: u64 = 1_000_000;
 /// Measures `packet`, sent by `side`, against `record` as it stood before.
 #[inline(always)]
 pub fn measure(packet: &Packet, record: &FlowRecord, side: Side, tells: &mut Tells) {
-    *tells = Tells::default();
+    words::clear(tells);
     let sender = record.half(side);
     let peer = record.half(side.other());
     let reset = packet.has(tcp_flag::RST);
@@ -142,7 +143,7 @@ fn lineage(packet: &Packet, sender: &Half, tells: &mut Tells) {
     tells.ip_id_step = packet.ip_id.wrapping_sub(sender.ip_id);
     let follows = match packet.ip_id {
         0 => sender.kinds & ip_id_kind::ZERO != 0,
-        _ if sender.kinds & ip_id_kind::FAR != 0 => true,
+        _ if sender.kinds & ip_id_kind::FAR != 0 || sender.ip_id == 0 => true,
         _ => tells.ip_id_step <= ip_id_kind::NEAR_MAX,
     };
     if !follows {

@@ -9,12 +9,11 @@ use probe_common::{
     counter::Counter,
     engine::{Engine, Stamp},
     event::{Metadata, hook},
-    wire::Octets as _,
 };
 
 use crate::{
     maps::{self, Flows, Questions},
-    octets::{Capture, TcOctets, XdpOctets},
+    octets::{Capture, CopiedOctets, Window, XdpOctets},
     output::Output,
 };
 
@@ -55,14 +54,13 @@ pub(crate) fn egress(ctx: &TcContext) {
     let config = maps::config();
     // SAFETY: the kernel gives a valid context.
     let skb = unsafe { &*ctx.skb.skb };
-    let octets = TcOctets::new(ctx);
     if config.flags & FLAG_SKIP_FORWARDED != 0
         && skb.ingress_ifindex != 0
         && config.interfaces.contains(&skb.ingress_ifindex)
     {
         if let Some(counts) = maps::counts(0) {
             counts[Counter::Packets as usize] += 1;
-            counts[Counter::Octets as usize] += octets.wire_len() as u64;
+            counts[Counter::Octets as usize] += u64::from(skb.len);
             counts[Counter::SeenAtIngress as usize] += 1;
         }
         return;
@@ -74,7 +72,17 @@ pub(crate) fn egress(ctx: &TcContext) {
         vlan: if skb.vlan_present != 0 { skb.vlan_tci as u16 & 0x0fff } else { 0 },
         hook: hook::EGRESS,
     };
-    run(&config, &octets, SCRATCH_EGRESS, stamp);
+    // Forwarded packets often have little more than their headers in the linear part of the skb,
+    // and to make them linear would be to touch them. So the beginning is copied.
+    match maps::copy(0).and_then(|copy| CopiedOctets::new(ctx, copy)) {
+        Some(octets) => run(&config, &octets, SCRATCH_EGRESS, stamp),
+        None => {
+            if let Some(counts) = maps::counts(0) {
+                counts[Counter::Packets as usize] += 1;
+                counts[Counter::Truncated as usize] += 1;
+            }
+        }
+    }
 }
 
 #[inline(always)]
@@ -86,22 +94,16 @@ fn now() -> u64 {
 /// What a replay put in front of the packet.
 #[inline(always)]
 fn metadata(ctx: &XdpContext) -> Option<Metadata> {
-    let start = ctx.metadata();
-    if start + size_of::<Metadata>() > ctx.metadata_end() {
-        return None;
-    }
-    // SAFETY: just compared with the end of the metadata, which the kernel aligns to four octets.
-    Some(unsafe { *(start as *const Metadata) })
+    // SAFETY: the kernel gives a valid context.
+    let md = unsafe { &*ctx.ctx };
+    Window::new(md.data_meta, md.data).read(0)
 }
 
 #[inline(always)]
 fn run<O: Capture>(config: &Config, octets: &O, scratch: u32, stamp: impl FnOnce() -> Stamp) {
-    let (Some(counts), Some(buckets), Some(watched), Some(scratch)) =
-        (maps::counts(0), maps::buckets(0), maps::watched(0), maps::scratch(scratch))
-    else {
+    let (Some(mut output), Some(scratch)) = (Output::new(config), maps::scratch(scratch)) else {
         return;
     };
-    let mut output = Output { counts, buckets, watched, config };
     let mut engine = Engine {
         config,
         flows: &mut Flows,

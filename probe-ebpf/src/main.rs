@@ -5,6 +5,7 @@
 //! `probe-common`; here is only what ties that to the kernel.
 #![no_std]
 #![no_main]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
 mod hook;
 mod maps;

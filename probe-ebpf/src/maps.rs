@@ -14,6 +14,8 @@ use probe_common::{
     flow::{FlowSet, FlowStore},
 };
 
+use crate::octets::Copied;
+
 /// Octets of the ring buffer by default: 16 MiB hold some 28,000 events of connections, a quarter
 /// of a second at the default rate of one CPU.
 const RING_OCTETS: u32 = 16 << 20;
@@ -50,6 +52,10 @@ static BUCKETS: PerCpuArray<[Bucket; CLASSES as usize]> = PerCpuArray::with_max_
 #[map]
 static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 
+/// Where the beginning of a packet is copied that is not linear; tc does not interrupt itself.
+#[map]
+static COPY: PerCpuArray<Copied> = PerCpuArray::with_max_entries(1, 0);
+
 /// The settings as loaded.
 #[inline(always)]
 pub(crate) fn config() -> Config {
@@ -82,6 +88,10 @@ borrow!(
 borrow!(
     /// The scratch of this CPU: 0 for XDP, 1 for tc.
     scratch, SCRATCH, Scratch
+);
+borrow!(
+    /// Room for a copied beginning (index 0).
+    copy, COPY, Copied
 );
 borrow!(
     /// The bitmap (index 0).

@@ -3,6 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::{
+    bindings::{__sk_buff, xdp_md},
     helpers::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
     programs::{TcContext, XdpContext},
 };
@@ -18,25 +19,56 @@ pub(crate) trait Capture: Octets {
     unsafe fn capture(&self, at: u32, to: *mut u8, len: u32) -> bool;
 }
 
+/// Hides from the compiler what it knows of `value`, at the cost of moving it to itself (without
+/// any instruction, the debug information would have two lines for one place, which the kernel
+/// refuses).
+///
+/// It would leave out a comparison with a packet's end that an earlier one implies. Rightly, but to
+/// the verifier a pointer computed anew is another pointer, and only a comparison vouches for it.
+#[inline(always)]
+fn opaque(value: usize) -> usize {
+    let mut value = value;
+    // SAFETY: moves a register to itself.
+    unsafe {
+        core::arch::asm!("{0} = {0}", inout(reg) value, options(nomem, nostack, preserves_flags));
+    }
+    value
+}
+
 /// The part of a packet that is directly readable: the first buffer of an XDP packet, the linear
 /// part of an skb.
-struct Window {
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
     start: usize,
     end: usize,
 }
 
 impl Window {
+    /// From the two fields of a context. They are 32 bits wide, but the kernel loads pointers from
+    /// them; hidden, the compiler cannot treat them as 32-bit numbers once more, which to the
+    /// verifier would make numbers of them.
+    #[inline(always)]
+    pub(crate) fn new(start: u32, end: u32) -> Self {
+        Self { start: opaque(start as usize), end: opaque(end as usize) }
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        // Hidden, too: "the start plus the length" is the end, with which nothing may be reckoned.
+        opaque(self.end - self.start)
+    }
+
     /// Reads a `T` at `at`, in memory order.
     ///
     /// The verifier wants three things: an offset it knows to be small, a comparison of the end of
-    /// the read with the end of the packet, and the read through the very pointer compared. An
-    /// offset kept as a number and added anew would be another pointer to it.
+    /// the read with the end of the packet, and the read through the very pointer compared.
     #[inline(always)]
-    fn read<T: Copy>(&self, at: usize) -> Option<T> {
+    pub(crate) fn read<T: Copy>(&self, at: usize) -> Option<T> {
+        let at = opaque(at);
         if at > LOOK_MAX {
             return None;
         }
-        let start = self.start + at;
+        let start = opaque(self.start + at);
         if start + size_of::<T>() > self.end {
             return None;
         }
@@ -49,7 +81,7 @@ impl Window {
 
 /// A packet at the XDP hook.
 pub(crate) struct XdpOctets<'a> {
-    ctx: &'a XdpContext,
+    md: &'a xdp_md,
     window: Window,
     wire_len: Option<usize>,
 }
@@ -58,14 +90,16 @@ impl<'a> XdpOctets<'a> {
     /// The packet of `ctx`; `wire_len` is its length on the wire, if it was captured shorter.
     #[inline(always)]
     pub(crate) fn new(ctx: &'a XdpContext, wire_len: Option<usize>) -> Self {
-        Self { ctx, window: Window { start: ctx.data(), end: ctx.data_end() }, wire_len }
+        // SAFETY: the kernel gives a valid context.
+        let md = unsafe { &*ctx.ctx };
+        Self { md, window: Window::new(md.data, md.data_end), wire_len }
     }
 }
 
 impl Octets for XdpOctets<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
-        self.window.end - self.window.start
+        self.window.len()
     }
 
     #[inline(always)]
@@ -79,8 +113,8 @@ impl Octets for XdpOctets<'_> {
     #[inline(always)]
     fn u8(&self, at: usize) -> Option<u8> {
         // "One octet before the end" becomes "start >= end", from which the verifier learns
-        // nothing; of two octets it learns what it needs. Only a packet's very last octet is left
-        // to the helper.
+        // nothing; of two octets it learns what it needs. Only a packet's very last octet is
+        // left to the helper.
         if let Some(two) = self.u16(at) {
             return Some((two >> 8) as u8);
         }
@@ -108,64 +142,84 @@ impl Octets for XdpOctets<'_> {
 impl Capture for XdpOctets<'_> {
     #[inline(always)]
     unsafe fn capture(&self, at: u32, to: *mut u8, len: u32) -> bool {
+        let ctx = core::ptr::from_ref(self.md).cast_mut();
         // SAFETY: the caller vouches for `to`, and the verifier checks it.
-        unsafe { bpf_xdp_load_bytes(self.ctx.ctx, at, to.cast::<c_void>(), len) == 0 }
+        unsafe { bpf_xdp_load_bytes(ctx, at, to.cast::<c_void>(), len) == 0 }
     }
 }
 
-/// A packet at the tc hook.
+/// Copies out of an skb, linear or not.
 ///
-/// The linear part of an skb may end anywhere after the headers that the stack has looked at, so
-/// whatever lies beyond is copied out by the helper.
-pub(crate) struct TcOctets<'a> {
-    ctx: &'a TcContext,
-    window: Window,
+/// # Safety
+///
+/// `to` must point to `len` writable octets.
+#[inline(always)]
+unsafe fn load(skb: &__sk_buff, at: u32, to: *mut u8, len: u32) -> bool {
+    let skb = core::ptr::from_ref(skb).cast_mut().cast::<c_void>();
+    // SAFETY: the caller vouches for `to`, and the verifier checks it.
+    unsafe { bpf_skb_load_bytes(skb, at, to.cast::<c_void>(), len) == 0 }
 }
 
-impl<'a> TcOctets<'a> {
-    /// The packet of `ctx`.
-    #[inline(always)]
-    pub(crate) fn new(ctx: &'a TcContext) -> Self {
-        Self { ctx, window: Window { start: ctx.data(), end: ctx.data_end() } }
-    }
+/// Octets of a packet's beginning that are copied: all headers, and a question of the usual length. A power of two, as a mask bounds the offsets.
+pub(crate) const COPY_LEN: usize = 256;
 
+/// A copy of a packet's beginning.
+#[repr(C)]
+pub(crate) struct Copied {
+    /// How much was copied.
+    len: u32,
+    reserved: u32,
+    /// Room for it, with a margin for what the verifier believes of a masked offset.
+    octets: [u8; COPY_LEN + size_of::<u64>()],
+}
+
+/// A packet at the tc hook, whose headers are read from a copy.
+pub(crate) struct CopiedOctets<'a> {
+    skb: &'a __sk_buff,
+    copy: &'a Copied,
+}
+
+impl<'a> CopiedOctets<'a> {
+    /// Copies the beginning of the packet of `ctx`.
     #[inline(always)]
-    fn read<T: Copy + Default>(&self, at: usize) -> Option<T> {
-        if let Some(value) = self.window.read(at) {
-            return Some(value);
-        }
-        if at > LOOK_MAX {
+    pub(crate) fn new(ctx: &'a TcContext, copy: &'a mut Copied) -> Option<Self> {
+        // SAFETY: the kernel gives a valid context.
+        let skb = unsafe { &*ctx.skb.skb };
+        if skb.len == 0 {
             return None;
         }
-        let mut value = T::default();
-        // SAFETY: `value` has room for its own size.
-        let failed = unsafe {
-            bpf_skb_load_bytes(
-                self.ctx.skb.skb.cast(),
-                at as u32,
-                (&raw mut value).cast::<c_void>(),
-                size_of::<T>() as u32,
-            )
-        };
-        if failed == 0 { Some(value) } else { None }
+        let wanted = if skb.len < COPY_LEN as u32 { skb.len } else { COPY_LEN as u32 };
+        // As in `output::send`: a mask that the verifier cannot misread.
+        let wanted = (wanted - 1 & (COPY_LEN as u32 - 1)) + 1;
+        copy.len = wanted;
+        // SAFETY: `copy` has that much room.
+        let done = unsafe { load(skb, 0, copy.octets.as_mut_ptr(), wanted) };
+        if done { Some(Self { skb, copy }) } else { None }
+    }
+
+    #[inline(always)]
+    fn read<T: Copy>(&self, at: usize) -> Option<T> {
+        // Loaded anew each time: in a register, each comparison would leave the verifier with
+        // another range for it, and another state to go through.
+        // SAFETY: a reference is valid to read.
+        let len = unsafe { core::ptr::read_volatile(&raw const self.copy.len) } as usize;
+        if at > LOOK_MAX || at + size_of::<T>() > len {
+            return None;
+        }
+        // SAFETY: just compared; the mask says it once more, to the verifier.
+        Some(unsafe { *self.copy.octets.as_ptr().add(at & (COPY_LEN - 1)).cast::<T>() })
     }
 }
 
-impl Octets for TcOctets<'_> {
+impl Octets for CopiedOctets<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
-        self.ctx.len() as usize
+        self.skb.len as usize
     }
 
     #[inline(always)]
     fn u8(&self, at: usize) -> Option<u8> {
-        // As for XDP.
-        if let Some(two) = self.window.read::<u16>(at) {
-            return Some(two.to_ne_bytes()[0]);
-        }
-        let mut octet = 0_u8;
-        // SAFETY: there is room for one octet.
-        if unsafe { self.capture(at as u32, &raw mut octet, 1) } { Some(octet) } else { None }
+        self.read(at)
     }
 
     #[inline(always)]
@@ -184,10 +238,10 @@ impl Octets for TcOctets<'_> {
     }
 }
 
-impl Capture for TcOctets<'_> {
+impl Capture for CopiedOctets<'_> {
     #[inline(always)]
     unsafe fn capture(&self, at: u32, to: *mut u8, len: u32) -> bool {
-        // SAFETY: the caller vouches for `to`, and the verifier checks it.
-        unsafe { bpf_skb_load_bytes(self.ctx.skb.skb.cast(), at, to.cast::<c_void>(), len) == 0 }
+        // SAFETY: as of `load`.
+        unsafe { load(self.skb, at, to, len) }
     }
 }

@@ -24,6 +24,19 @@ pub(crate) struct Output<'a> {
     pub(crate) config: &'a Config,
 }
 
+impl<'a> Output<'a> {
+    /// The maps of this CPU.
+    #[inline(always)]
+    pub(crate) fn new(config: &'a Config) -> Option<Self> {
+        Some(Self {
+            counts: maps::counts(0)?,
+            buckets: maps::buckets(0)?,
+            watched: maps::watched(0)?,
+            config,
+        })
+    }
+}
+
 impl<O: Capture> engine::Output<O> for Output<'_> {
     #[inline(always)]
     fn count(&mut self, counter: Counter, by: u64) {

@@ -4,10 +4,11 @@ use super::{Engine, Output, Stamp, captured};
 use crate::{
     ABI_VERSION,
     counter::Counter,
-    dns::{self, DnsRecord, DnsSet, DnsStore},
+    dns::{self, DnsSet, DnsStore},
     event::{Class, DNS_CAPTURE, Header, kind},
     flow::{FlowKey, FlowStore},
     wire::{self, Located, Octets, Packet},
+    words,
 };
 
 impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
@@ -23,12 +24,13 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         S: Output<O>,
     {
         let Self { config, questions, output, scratch, .. } = self;
+        let question = wire::dns::question_hash(octets, found);
+        let found = &scratch.located();
         let message = &mut scratch.dns;
         let event = &mut message.event;
         wire::dns::describe(octets, found, &mut event.packet).ok_or(Counter::Truncated)?;
         stamp.mark(&mut event.packet);
         let header = wire::dns::header(octets, found).ok_or(Counter::Truncated)?;
-        let question = wire::dns::question_hash(octets, found);
         let (key, side) = FlowKey::of(&event.packet);
         let tag = key.hash(config.hash_key, header.id);
         let set = questions.dns_set(tag as u32 & config.dns_mask).ok_or(Counter::Internal)?;
@@ -58,12 +60,12 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
                 if record.replies != 0 {
                     output.count(Counter::DnsRepliesRepeated, 1);
                 }
-                event.query = *record;
+                words::copy(record, &mut event.query);
                 record.note_reply(&event.packet, &header);
             }
             None => {
                 output.count(Counter::DnsRepliesUnasked, 1);
-                event.query = DnsRecord::default();
+                words::clear(&mut event.query);
             }
         }
         if !output.admit(Class::Dns, stamp.time) {

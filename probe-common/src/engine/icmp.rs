@@ -7,8 +7,8 @@ use crate::{
     dns::DnsStore,
     event::{Class, kind},
     flow::{self, FlowKey, FlowStore},
-    tells::Tells,
     wire::{Located, Octets, icmp, protocol},
+    words,
 };
 
 impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
@@ -50,7 +50,7 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         event.header.version = ABI_VERSION;
         event.header.frame = stamp.frame;
         event.header.side = side as u8;
-        event.tells = Tells::default();
+        words::clear(&mut event.tells);
         let mut teller =
             Teller { message: &mut scratch.tcp, output: &mut **output, config, octets };
         teller.emit(record, kind::ICMP_ERROR, 0, Class::Other);

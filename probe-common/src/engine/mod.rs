@@ -98,7 +98,7 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
     where
         S: Output<O>,
     {
-        let found = wire::locate(octets)?;
+        let found = wire::locate(octets, &mut self.scratch.cell)?;
         match found.protocol {
             protocol::TCP => {
                 self.output.count(Counter::TcpSegments, 1);

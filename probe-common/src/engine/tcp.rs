@@ -9,8 +9,9 @@ use crate::{
     event::{Class, Message, OPENING_CAPTURE, OPENING_WINDOW, TcpEvent, kind},
     flow::{self, FlowKey, FlowRecord, FlowStore, Side, Stage, state},
     seq,
-    tells::{self, Tells, tell},
+    tells::{self, tell},
     wire::{self, Located, Octets, Packet, tcp, tcp_flag},
+    words,
 };
 
 /// Payload octets that go up with a reset: enough for every fixed blob that a device is known by.
@@ -199,7 +200,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
                 self.emit(record, kind, RESET_CAPTURE, Class::Reset);
             }
         } else if self.packet().payload != 0 && in_opening(self.packet(), record, side) {
-            self.message.event.tells = Tells::default();
+            words::clear(&mut self.message.event.tells);
             // A hello that goes on in a second segment is recognised only by its flow.
             if self.packet().payload > OPENING_CAPTURE / 2 {
                 self.watch();
@@ -212,7 +213,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     #[inline(always)]
     fn end(&mut self, record: &FlowRecord) {
         if self.config.watch_all() || record.is(state::FOLLOWED) {
-            self.message.event.tells = Tells::default();
+            words::clear(&mut self.message.event.tells);
             self.emit(record, kind::FLOW_END, 0, Class::Other);
         }
     }
@@ -226,7 +227,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
         }
         event.header.kind = kind;
         event.header.captured = captured(self.octets, &event.packet, capture);
-        event.flow = *record;
+        words::copy(record, &mut event.flow);
         let sent = self.output.tcp(self.message, self.octets);
         self.output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
     }

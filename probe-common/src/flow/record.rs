@@ -6,6 +6,7 @@ use super::{FlowKey, Side};
 use crate::{
     seq,
     wire::{Packet, quirk, tcp_flag},
+    words,
 };
 
 /// What is known of a connection as a whole.
@@ -239,7 +240,9 @@ impl FlowRecord {
     /// Opens the record anew for the connection that `packet` belongs to.
     #[inline(always)]
     pub fn open(&mut self, key: FlowKey, time: u64) {
-        *self = Self { key, opened: time, ..Self::default() };
+        words::clear(self);
+        self.key = key;
+        self.opened = time;
     }
 
     /// Takes a segment of `side` into the record.
@@ -417,7 +420,8 @@ fn kinds(packet: &Packet, before: Option<u16>) -> u8 {
     let df = if packet.quirks & quirk::DF != 0 { ip_id_kind::DF_SET } else { ip_id_kind::DF_CLEAR };
     let moved = if packet.ip_id == 0 {
         ip_id_kind::ZERO
-    } else if let Some(before) = before {
+    } else if let Some(before @ 1..) = before {
+        // Linux sends its SYN+ACK with 0 and then counts from anywhere: a step from 0 says nothing.
         match packet.ip_id.wrapping_sub(before) {
             0 => ip_id_kind::SAME,
             1..=ip_id_kind::NEAR_MAX => ip_id_kind::NEAR,

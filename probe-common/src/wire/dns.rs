@@ -83,17 +83,16 @@ pub fn question_hash<O: Octets>(octets: &O, found: &Located) -> u32 {
     let mut at = found.at + UDP_LEN + DNS_LEN;
     for _ in 0..NAME_WORDS {
         let Some(word) = eight(octets, at) else { return 0 };
-        let zero = first_zero(word);
-        if zero < 8 {
-            // The octets before the end of the name, and none of those after it.
-            let name = if zero == 0 { 0 } else { word >> (64 - 8 * zero) };
-            hash = mix(hash, fold(name));
-            let Some(kind) = octets.u32(at + zero as usize + 1) else { return 0 };
+        let after = from_first_zero(word);
+        // The octets before the end of the name, and none of those after it.
+        hash = mix(hash, fold(word & !(after * 0xff)));
+        if after != 0 {
+            let before = 8 - (after.wrapping_mul(ONES) >> 56);
+            let Some(kind) = octets.u32(at + before as usize + 1) else { return 0 };
             hash = mix(hash, u64::from(kind) | 1 << 63);
             let hash = (hash ^ hash >> 32) as u32;
             return if hash == 0 { 1 } else { hash };
         }
-        hash = mix(hash, fold(word));
         at += 8;
     }
     0
@@ -108,39 +107,37 @@ const fn mix(hash: u64, word: u64) -> u64 {
     (hash ^ word).wrapping_mul(FNV_PRIME).rotate_left(23)
 }
 
-/// The eight octets at `at`; at the end of the packet as many as there are, then zeros.
+/// The eight octets at `at`; at the end of the packet four of them. Type and class come behind a
+/// name, so where there are fewer than eight left, its end is among the first three.
 #[inline(always)]
 fn eight<O: Octets>(octets: &O, at: usize) -> Option<u64> {
-    if let Some(word) = octets.u64(at) {
-        return Some(word);
+    match octets.u64(at) {
+        Some(word) => Some(word),
+        None => octets.u32(at).map(|word| u64::from(word) << 32),
     }
-    let len = octets.len();
-    if at >= len || len < 8 {
-        return None;
-    }
-    // The packet's last eight octets, without those before `at`.
-    Some(octets.u64(len - 8)? << (8 * (8 - (len - at)) & 63))
 }
 
-/// How many octets, from the first, come before a zero; 8 if none is zero.
+/// A one in each octet of the word.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// A one in the first octet that is zero and in all behind it, zero elsewhere.
+///
+/// Without a branch: the verifier would follow each of eight.
 #[inline(always)]
-const fn first_zero(word: u64) -> u32 {
-    let mut before = 0;
-    // Spelled out, as BPF has no instruction that counts leading zeros.
-    while before < 8 {
-        if (word >> (56 - 8 * before)) & 0xff == 0 {
-            return before;
-        }
-        before += 1;
-    }
-    8
+const fn from_first_zero(word: u64) -> u64 {
+    const LOW: u64 = 0x7f * ONES;
+    // The high bit of each octet that is zero (Mycroft's test, the exact form).
+    let zero = !(((word & LOW) + LOW) | word | LOW);
+    let spread = zero | zero >> 8;
+    let spread = spread | spread >> 16;
+    let spread = spread | spread >> 32;
+    spread >> 7
 }
 
 /// Folds the letters A to Z to lower case, eight octets at once. Label lengths are at most 63 and
 /// thus below "A".
 #[inline(always)]
 const fn fold(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
     let low = word & !HIGH;
     // The high bit of each octet: set where it is at least "A", where it is beyond "Z".
@@ -155,7 +152,7 @@ mod tests {
     extern crate std;
     use std::vec::Vec;
 
-    use super::{fold, question_hash};
+    use super::{fold, from_first_zero, question_hash};
     use crate::wire::{Located, Slice};
 
     fn hash(name: &str, kind: u16, tail: &[u8]) -> u32 {
@@ -176,6 +173,18 @@ mod tests {
         for octet in 0..=255_u8 {
             let word = u64::from_be_bytes([octet; 8]);
             assert_eq!(fold(word).to_be_bytes(), [octet.to_ascii_lowercase(); 8]);
+        }
+    }
+
+    #[test]
+    fn everything_from_the_first_zero_on_is_marked() {
+        assert_eq!(from_first_zero(u64::MAX), 0);
+        assert_eq!(from_first_zero(0x0180_ff7f_0102_0380), 0);
+        for at in 0..8 {
+            let mut octets = [0x80, 1, 0xff, 0x7f, 0x80, 1, 0xff, 0x7f];
+            octets[at] = 0;
+            let marks = from_first_zero(u64::from_be_bytes(octets)).to_be_bytes();
+            assert!(marks.iter().enumerate().all(|(i, &mark)| mark == u8::from(i >= at)));
         }
     }
 

@@ -23,7 +23,8 @@ const ETHERTYPE_MPLS_MULTICAST: u16 = 0x8848;
 const PPP_IPV4: u16 = 0x0021;
 const PPP_IPV6: u16 = 0x0057;
 
-const ETHERNET_LEN: usize = 14;
+/// Length of a plain Ethernet header.
+pub const ETHERNET_LEN: usize = 14;
 const VLAN_LEN: usize = 4;
 const MPLS_LEN: usize = 4;
 /// PPPoE header (RFC 2516, section 4) and the PPP protocol field.

@@ -24,8 +24,10 @@ use crate::counter::Counter;
 /// How far into a packet the engine looks, in octets.
 ///
 /// Enough for 802.1ad, PPPoE, IPv6 with extension headers, TCP options and a DNS message of 1,232
-/// octets; it also is what bounds the offsets for the verifier.
+/// octets; it also is what bounds the offsets for the verifier, as a mask.
 pub const LOOK_MAX: usize = 2047;
+
+const _: () = assert!((LOOK_MAX + 1).is_power_of_two());
 
 /// IP protocol numbers (IANA).
 pub mod protocol {
@@ -67,15 +69,40 @@ pub struct Located {
 
 /// Finds the transport header, through link layer, IP and at most one tunnel.
 ///
+/// `cell` is memory to pass offsets through: see [`forget`].
+///
 /// # Errors
 ///
 /// The counter under which the packet is to be filed when there is none to be found.
 #[inline(always)]
-pub fn locate<O: Octets>(octets: &O) -> Result<Located, Counter> {
-    let link = link::locate(octets)?;
+pub fn locate<O: Octets>(octets: &O, cell: &mut u64) -> Result<Located, Counter> {
+    let mut link = link::locate(octets)?;
+    if link.at != link::ETHERNET_LEN {
+        link.at = forget(cell, link.at);
+    }
     let outer = ip::locate(octets, link.at, link.version, link.vlan, link.quirks)?;
-    let Some((at, version)) = ip::tunnelled(octets, &outer) else {
-        return Ok(outer);
+    let found = match ip::tunnelled(octets, &outer) {
+        Some((at, version)) => {
+            let at = forget(cell, at);
+            ip::locate(octets, at, version, link.vlan, outer.quirks | quirk::TUNNEL)?
+        }
+        None => outer,
     };
-    ip::locate(octets, at, version, link.vlan, outer.quirks | quirk::TUNNEL)
+    if found.at > LOOK_MAX { Err(Counter::TooDeep) } else { Ok(found) }
+}
+
+/// Passes an offset through memory, so that the verifier forgets how it came about.
+///
+/// It follows each way through tags, labels and extension headers on its own, and would check all
+/// that comes after once for every combination of offsets. What is read back from a map is any
+/// number to it, so one pass does for all. The mask, which changes nothing for an offset within
+/// reach, tells it that the number is small.
+#[inline(always)]
+fn forget(cell: &mut u64, at: usize) -> usize {
+    if at > LOOK_MAX {
+        return LOOK_MAX;
+    }
+    *cell = at as u64;
+    // SAFETY: a reference is valid to read.
+    unsafe { core::ptr::read_volatile(cell) as usize & LOOK_MAX }
 }

@@ -67,6 +67,7 @@ impl From<AttachError> for Failure {
     fn from(error: AttachError) -> Self {
         match error {
             AttachError::Object(error) => error.into(),
+            AttachError::TooMany { .. } => Self::Usage(error.to_string()),
             AttachError::NoInterface { .. } | AttachError::Refused { .. } => {
                 Self::Interface(error.to_string())
             }

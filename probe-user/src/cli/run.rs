@@ -1,10 +1,33 @@
 //! `forgewatch run`.
 
-use std::process::ExitCode;
+use std::{
+    io,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
+use hdrhistogram::Histogram;
+use probe_common::{
+    config::{Config, FLAG_WATCH_ALL},
+    hash::HashKey,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::MissedTickBehavior,
+};
 
-use super::{Failure, TargetOptions};
+use super::{Failure, TargetOptions, summary};
+use crate::{
+    judge::{Judge, Settings, Telling},
+    report::{
+        Clients, Finding, Form, ReportError, Summary, Writer,
+        pseudonym::Pseudonyms,
+        summary::{Clock, ClockSource, Quantiles},
+    },
+    source::{clock, kernel::live::Live},
+};
 
 /// Arguments of `run`.
 #[derive(Args)]
@@ -15,10 +38,221 @@ pub(super) struct Options {
     /// One JSON object a line instead of lines for people
     #[arg(long)]
     json: bool,
+    /// End after so many seconds
+    #[arg(long, value_name = "S")]
+    duration: Option<f64>,
+    /// Follow every connection closely, not only those of the targets and controls: for a lab, or a
+    /// router with little traffic
+    #[arg(long)]
+    all: bool,
+    /// Size of the ring buffer between kernel and agent, in octets: a power of two
+    #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
+    ring: Option<u32>,
     #[command(flatten)]
     targets: TargetOptions,
 }
 
-pub(super) fn run(_options: &Options) -> Result<ExitCode, Failure> {
-    Ok(ExitCode::SUCCESS)
+/// How often the judge is told the time when nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often the flow table is looked through for silent connections.
+const SCAN: Duration = Duration::from_secs(1);
+
+/// Smallest ring buffer: a page.
+const RING_MIN: u32 = 4_096;
+
+/// Largest ring buffer.
+const RING_MAX: u32 = 1 << 30;
+
+fn ring_octets(text: &str) -> Result<u32, String> {
+    let octets: u32 = text.parse().map_err(|_| "not a number of octets".to_owned())?;
+    if octets.is_power_of_two() && (RING_MIN..=RING_MAX).contains(&octets) {
+        Ok(octets)
+    } else {
+        Err(format!("must be a power of two from {RING_MIN} to {RING_MAX}"))
+    }
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    if options.duration.is_some_and(|seconds| !(0.0..=1e9).contains(&seconds)) {
+        return Err(Failure::Usage("--duration takes a number of seconds from 0 on".into()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(watch(options))
+}
+
+/// What the programs are told.
+fn config(options: &Options) -> Result<Config, Failure> {
+    let random =
+        |_| getrandom::u64().map_err(|error| Failure::Other(format!("no random numbers: {error}")));
+    let flags = if options.all { FLAG_WATCH_ALL } else { 0 };
+    Ok(Config {
+        hash_key: HashKey { k0: random(0)?, k1: random(1)? },
+        flags,
+        event_rate: probe_common::config::DEFAULT_EVENT_RATE,
+        ..Config::replay()
+    })
+}
+
+async fn watch(options: &Options) -> Result<ExitCode, Failure> {
+    let targets = Arc::new(options.targets.load()?);
+    let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
+    let stdout = io::stdout();
+    let form = Form::of(options.json, &stdout);
+    let live = Live::start(config(options)?, &options.ifaces, options.ring)?;
+    if !options.json {
+        for at in live.attached() {
+            eprintln!(
+                "forgewatch: watching {} ({}; {}){}",
+                at.interface,
+                if at.native { "XDP in the driver" } else { "XDP in the network stack" },
+                if at.tcx { "tcx at egress" } else { "clsact at egress" },
+                if options.all { ", every connection" } else { "" },
+            );
+        }
+    }
+    let clock = Clock { source: ClockSource::System, synchronised: clock::synchronised() };
+    let judge = Judge::new(Settings {
+        telling: Telling::AtOnce,
+        epoch: clock::epoch_of_boot(),
+        targets: Arc::clone(&targets),
+    });
+    let mut session = Session {
+        live,
+        judge,
+        told: Told {
+            out: Writer::new(stdout.lock(), form, Clients::Pseudonyms(pseudonyms)),
+            total: summary::begin(&targets, clock, summary::kernel()),
+            latency: Histogram::new(2).map_err(|error| Failure::Other(error.to_string()))?,
+            epoch: 0,
+            error: None,
+        },
+        received: 0,
+    };
+    let started = clock::now();
+    let ended = session.until_told(options.duration.map(Duration::from_secs_f64)).await;
+    session.close(started, ended)
+}
+
+/// A run.
+struct Session {
+    live: Live,
+    judge: Judge,
+    told: Told,
+    /// Events received from the ring.
+    received: u64,
+}
+
+/// Writes findings, counts them, and measures how long they took.
+struct Told {
+    out: Writer<io::StdoutLock<'static>>,
+    total: Summary,
+    /// From packet to finding, in microseconds.
+    latency: Histogram<u64>,
+    epoch: u64,
+    error: Option<ReportError>,
+}
+
+impl Told {
+    fn tell(&mut self, finding: &Finding) {
+        if self.error.is_some() {
+            return;
+        }
+        self.total.findings.add(finding.verdict, finding.confidence);
+        self.error = self.out.finding(finding).err();
+    }
+}
+
+impl Session {
+    /// Runs until a signal, the end of the given time, or an error.
+    async fn until_told(&mut self, duration: Option<Duration>) -> Result<(), Failure> {
+        let signals = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Other(format!("cannot wait for signals: {error}")))
+        };
+        let mut interrupt = signals(SignalKind::interrupt())?;
+        let mut terminate = signals(SignalKind::terminate())?;
+        let mut tick = tokio::time::interval(TICK);
+        let mut scan = tokio::time::interval(SCAN);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let deadline = duration.map(|duration| Instant::now() + duration);
+        let over = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                () = &mut over => return Ok(()),
+                _ = scan.tick() => self.scan(),
+                _ = tick.tick() => {
+                    let now = clock::now();
+                    self.judge.advance(now, |finding| self.told.tell(&finding));
+                }
+                taken = self.live.events(|event| {
+                    self.judge.event(&event, |finding| {
+                        let taken = clock::now().saturating_sub(event.time()) / 1_000;
+                        self.told.latency.saturating_record(taken.max(1));
+                        self.told.tell(&finding);
+                    });
+                }) => {
+                    self.received += taken?;
+                    for address in self.judge.interests() {
+                        self.live.watch(address);
+                    }
+                }
+            }
+            if self.told.error.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Looks for connections that fell silent.
+    fn scan(&mut self) {
+        let now = clock::now();
+        self.told.epoch = clock::epoch_of_boot();
+        self.judge.set_epoch(self.told.epoch);
+        let silence = self.judge.silence();
+        self.live.scan(|place, record| silence.look(place, record, now));
+    }
+
+    /// Detaches, takes what is left in the ring, and sums up: also after an error.
+    fn close(mut self, started: u64, ended: Result<(), Failure>) -> Result<ExitCode, Failure> {
+        self.live.detach();
+        let rest = self.live.rest(|event| {
+            self.judge.event(&event, |finding| self.told.tell(&finding));
+        });
+        self.received += rest.unwrap_or_default();
+        self.judge.finish(|finding| self.told.tell(&finding));
+
+        let mut told = self.told;
+        let epoch = clock::epoch_of_boot();
+        let total = &mut told.total;
+        summary::add(total, &self.live.counts()?, &mut self.judge);
+        summary::histograms(total, &self.judge);
+        total.histograms.insert("finding_latency".into(), Quantiles::of(&told.latency, "us"));
+        total.counters.insert("events_received".into(), self.received);
+        let emitted = total.counters.get("events_emitted").copied().unwrap_or_default();
+        total.lost.insert("events_unread".into(), emitted.saturating_sub(self.received));
+        total.first_packet = Some(started.saturating_add(epoch));
+        total.last_packet = Some(clock::now().saturating_add(epoch));
+        if told.error.is_none() {
+            told.error = told.out.summary(total).err();
+        }
+        ended?;
+        match told.error {
+            None | Some(ReportError::Closed { .. }) => Ok(ExitCode::SUCCESS),
+            Some(error) => Err(error.into()),
+        }
+    }
 }

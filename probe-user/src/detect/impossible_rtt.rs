@@ -7,9 +7,10 @@
 //! **Source.** Physics; the round trip is that of the same connection's SYN and SYN+ACK, and of
 //! other connections to the same server ([`Knowledge`]), whichever is least.
 //!
-//! **Worth.** Class T. C3 if three or more handshakes with the server agree on the floor and the
-//! reset took less than half of it, otherwise C2. A single handshake is no floor: the first packet
-//! to a host may wait for address resolution or a radio to wake, and the next is answered faster.
+//! **Worth.** Class T. C3 if the floor is the least of three or more handshakes with the server and
+//! the reset took less than half of it, C2 if it took more. C1 on a single handshake, which is no
+//! floor: the first packet to a host may wait for address resolution, for a radio to wake, or for
+//! its own retransmission, and the next is answered faster.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A server's reset that was under way already when the trigger passed (a timer, an answer to
@@ -46,9 +47,13 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
         .collect();
     let &(first, floor, handshakes) = too_soon.first()?;
     let took = first.tells().since_trigger;
-    let sure = handshakes >= HANDSHAKES && took < floor / 2;
+    let confidence = match handshakes {
+        HANDSHAKES.. if took < floor / 2 => Confidence::C3,
+        HANDSHAKES.. => Confidence::C2,
+        _ => Confidence::C1,
+    };
     Some(Fired {
-        confidence: if sure { Confidence::C3 } else { Confidence::C2 },
+        confidence,
         measured: measured! {
             "answered_after_ms": millis(took),
             "round_trip_ms": millis(floor),

@@ -49,7 +49,7 @@ impl Default for Exchanges {
 }
 
 impl Exchanges {
-    /// Takes a reply.
+    /// Takes a reply and returns what it says.
     pub(super) fn reply(
         &mut self,
         event: &DnsEvent,
@@ -57,10 +57,10 @@ impl Exchanges {
         knowledge: &Knowledge,
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
-    ) {
+    ) -> Option<&Dns> {
         let Ok(dns) = Dns::parse(payload) else {
             self.unreadable += 1;
-            return;
+            return None;
         };
         let flow = FlowKey::of(&event.packet).0;
         let key = (flow, event.id, event.question, event.query.asked);
@@ -77,6 +77,7 @@ impl Exchanges {
         if let Some((_, mut open)) = out {
             open.tell(knowledge, settings, false, tell);
         }
+        self.open.get(&key).and_then(|open| open.exchange.replies.last()).map(|reply| &reply.dns)
     }
 
     /// Closes the exchanges whose first reply is not younger than `due`.

@@ -26,6 +26,7 @@ pub use case::{Case, EVIDENCE_MAX, Seen};
 pub use exchange::{Exchange, REPLIES_MAX, Reply};
 use hdrhistogram::Histogram;
 pub use knowledge::{Floor, Knowledge, Resolver};
+use probe_common::{event::kind, wire::Address};
 pub use silence::Silence;
 
 use crate::{
@@ -68,7 +69,12 @@ pub struct Judge {
     silence: Silence,
     handshakes: Histogram<u64>,
     now: u64,
+    /// Addresses that a watched name leads to, for whoever can watch them.
+    interests: Vec<Address>,
 }
+
+/// Addresses kept until they are taken: those of a burst of answers.
+const INTERESTS_MAX: usize = 4_096;
 
 /// Precision of the distributions: two significant digits in a few kilobytes.
 const DIGITS: u8 = 2;
@@ -92,6 +98,7 @@ impl Judge {
             silence: Silence::default(),
             handshakes,
             now: 0,
+            interests: Vec::new(),
         }
     }
 
@@ -107,9 +114,24 @@ impl Judge {
                     handshakes: &mut self.handshakes,
                 };
                 self.flows.event(event, payload, scope, &mut tell);
+                if event.header.kind == kind::OPENING
+                    && let Some(name) = self.flows.name_of(&event.flow)
+                    && self.settings.targets.service_of_name(name).is_some()
+                {
+                    let server = event.flow.key.end(event.flow.initiator().other()).0;
+                    interest(&mut self.interests, server);
+                }
             }
             Event::Dns(event, payload) => {
-                self.exchanges.reply(event, payload, &self.knowledge, &self.settings, &mut tell);
+                let exchanges = &mut self.exchanges;
+                let reply =
+                    exchanges.reply(event, payload, &self.knowledge, &self.settings, &mut tell);
+                if let Some(dns) = reply
+                    && let Some(name) = dns.qname()
+                    && self.settings.targets.service_of_name(name).is_some()
+                {
+                    dns.addresses().for_each(|ip| interest(&mut self.interests, ip.into()));
+                }
             }
         }
     }
@@ -146,6 +168,17 @@ impl Judge {
         self.flows.name_of(record)
     }
 
+    /// Takes the addresses that names of watched services and controls have led to since the last
+    /// call.
+    pub fn interests(&mut self) -> std::vec::Drain<'_, Address> {
+        self.interests.drain(..)
+    }
+
+    /// Corrects what is added to an event's time to get nanoseconds since the Unix epoch.
+    pub const fn set_epoch(&mut self, epoch: u64) {
+        self.settings.epoch = epoch;
+    }
+
     /// What the judge had to give up for want of room, each by name.
     pub fn losses(&self) -> Counters {
         let mut losses = Counters::new();
@@ -160,5 +193,11 @@ impl Judge {
     /// Round-trip times of handshakes between here and responders, in microseconds.
     pub const fn handshakes(&self) -> &Histogram<u64> {
         &self.handshakes
+    }
+}
+
+fn interest(interests: &mut Vec<Address>, address: Address) {
+    if interests.len() < INTERESTS_MAX {
+        interests.push(address);
     }
 }

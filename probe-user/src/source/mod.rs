@@ -7,6 +7,7 @@
 //! ```
 
 pub mod capture;
+pub mod clock;
 pub mod event;
 pub mod kernel;
 pub mod local;

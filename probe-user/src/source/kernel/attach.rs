@@ -48,6 +48,16 @@ pub enum AttachError {
         /// What to do, if that is known.
         advice: &'static str,
     },
+    /// More interfaces than the programs can tell apart.
+    #[error(
+        "{asked} interfaces are more than the {most} that one agent can watch; start a second one"
+    )]
+    TooMany {
+        /// How many were given.
+        asked: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// The object itself.
     #[error(transparent)]
     Object(#[from] ObjectError),

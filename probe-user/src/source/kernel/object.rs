@@ -71,10 +71,23 @@ pub enum ObjectError {
 ///
 /// See [`ObjectError`].
 pub fn load(config: &Config) -> Result<Ebpf, ObjectError> {
+    load_with_ring(config, None)
+}
+
+/// As [`load`], with a ring buffer of `ring` octets: a power of two and at least a page.
+///
+/// # Errors
+///
+/// See [`ObjectError`].
+pub fn load_with_ring(config: &Config, ring: Option<u32>) -> Result<Ebpf, ObjectError> {
     if EMBEDDED.is_empty() {
         return Err(ObjectError::Absent);
     }
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    if let Some(octets) = ring {
+        loader.map_max_entries("EVENTS", octets);
+    }
+    loader
         .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("CONFIG", config.as_octets(), true)
         .map_max_entries("FLOWS", config.flow_mask + 1)
@@ -107,6 +120,17 @@ pub fn load_xdp(bpf: &mut Ebpf) -> Result<&mut Xdp, ObjectError> {
         .load()
         .map_err(|error| ObjectError::Program { name: INGRESS, reason: last_words(&error) })?;
     Ok(program)
+}
+
+/// Takes both programs off all interfaces and out of the kernel.
+pub fn unload(bpf: &mut Ebpf) {
+    let unloaded = [
+        bpf.program_mut(INGRESS).map(|program| <&mut Xdp>::try_from(program)?.unload()),
+        bpf.program_mut(EGRESS).map(|program| <&mut SchedClassifier>::try_from(program)?.unload()),
+    ];
+    for error in unloaded.into_iter().flatten().filter_map(Result::err) {
+        tracing::warn!("cannot take off a program: {error}");
+    }
 }
 
 /// Loads the tc program.

@@ -1,0 +1,156 @@
+//! The programs on interfaces, and their events as they come.
+
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use probe_common::{
+    config::{Config, FLAG_SKIP_FORWARDED, INTERFACES},
+    counter::COUNTERS,
+    flow::FlowRecord,
+    wire::Address,
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::{
+    attach::{AttachError, Attached, attach, interface_index},
+    maps::{Counters, FlowTable, Watched, take_ring},
+    object::{self, ObjectError},
+};
+use crate::source::event::{Event, EventError};
+
+/// Events taken from the ring in one go before the clock and the signals get their turn.
+const BATCH: usize = 4_096;
+
+/// The programs at work.
+pub struct Live {
+    /// Holds programs and links: dropping it detaches everything.
+    _bpf: Ebpf,
+    ring: AsyncFd<RingBuf<MapData>>,
+    counters: Counters,
+    table: FlowTable,
+    watched: Watched,
+    attached: Vec<Attached>,
+}
+
+/// How large the ring buffer is, in octets, if not as the object has it.
+pub type RingOctets = Option<u32>;
+
+impl Live {
+    /// Loads the programs under `config` and attaches them to `interfaces`. Needs the context of a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`AttachError`].
+    pub fn start(
+        mut config: Config,
+        interfaces: &[String],
+        ring: RingOctets,
+    ) -> Result<Self, AttachError> {
+        for (slot, name) in config.interfaces.iter_mut().zip(interfaces) {
+            *slot = interface_index(name)?;
+        }
+        if interfaces.len() > INTERFACES {
+            return Err(AttachError::TooMany { asked: interfaces.len(), most: INTERFACES });
+        }
+        if interfaces.len() > 1 {
+            config.flags |= FLAG_SKIP_FORWARDED;
+        }
+        let mut bpf = object::load_with_ring(&config, ring)?;
+        object::load_xdp(&mut bpf)?;
+        object::load_tc(&mut bpf)?;
+        let ring = take_ring(&mut bpf)?;
+        // SAFETY: the ring keeps its descriptor until it is dropped, and with it the registration.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }.map_err(
+            |error| ObjectError::Map {
+                name: "EVENTS",
+                action: "wait for",
+                reason: error.to_string(),
+            },
+        )?;
+        let counters = Counters::take(&mut bpf)?;
+        let table = FlowTable::take(&mut bpf, config.flow_mask + 1)?;
+        let watched = Watched::take(&mut bpf)?;
+        let attached = interfaces
+            .iter()
+            .map(|interface| attach(&mut bpf, interface))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { _bpf: bpf, ring, counters, table, watched, attached })
+    }
+
+    /// Waits until there are events, and hands out those there are, up to a batch. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    ///
+    /// If the ring cannot be waited for, or holds something that is no event.
+    pub async fn events(&mut self, sink: impl FnMut(Event<'_>)) -> Result<u64, ObjectError> {
+        let mut guard = self.ring.readable_mut().await.map_err(|error| ObjectError::Map {
+            name: "EVENTS",
+            action: "wait for",
+            reason: error.to_string(),
+        })?;
+        let (count, more) =
+            drain(guard.get_inner_mut(), BATCH, sink).map_err(super::replay::event_error)?;
+        if !more {
+            guard.clear_ready();
+        }
+        Ok(count)
+    }
+
+    /// Hands out all events that there are, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// If the ring holds something that is no event.
+    pub fn rest(&mut self, sink: impl FnMut(Event<'_>)) -> Result<u64, ObjectError> {
+        drain(self.ring.get_mut(), usize::MAX, sink)
+            .map(|(count, _)| count)
+            .map_err(super::replay::event_error)
+    }
+
+    /// Takes the programs off the interfaces; maps and what is left in the ring stay.
+    pub fn detach(&mut self) {
+        object::unload(&mut self._bpf);
+    }
+
+    /// Watches `address` from now on.
+    pub fn watch(&self, address: Address) {
+        self.watched.watch(address);
+    }
+
+    /// Shows each connection on record, with the number of its place in the table.
+    pub fn scan(&self, look: impl FnMut(usize, &FlowRecord)) {
+        self.table.scan(look);
+    }
+
+    /// The counters.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses to read them.
+    pub fn counts(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
+        self.counters.read()
+    }
+
+    /// How the programs are attached.
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+}
+
+/// Hands out up to `limit` events; says how many, and whether there may be more.
+fn drain(
+    ring: &mut RingBuf<MapData>,
+    limit: usize,
+    mut sink: impl FnMut(Event<'_>),
+) -> Result<(u64, bool), EventError> {
+    let mut count = 0;
+    for _ in 0..limit {
+        let Some(item) = ring.next() else { return Ok((count, false)) };
+        sink(Event::decode(&item)?);
+        count += 1;
+    }
+    Ok((count, true))
+}
