@@ -1,11 +1,79 @@
+//! Puts the BPF object where the agent embeds it from: `$OUT_DIR/probe.bpf.o`.
+//!
+//! The object is compiled by `cargo xtask build-ebpf`, not here: it needs another compiler, and
+//! `cargo check`, `clippy` and `doc` have to work where that compiler is missing. Without an object
+//! an empty file stands in, and the agent then says so when it is asked to look at live packets.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::exit,
+};
+
+/// Names the object to embed. `cargo xtask` sets it.
+const OBJECT_VARIABLE: &str = "FORGEWATCH_EBPF_OBJECT";
+
+/// Where `cargo xtask build-ebpf` leaves the object, seen from this package.
+const STABLE_PATH: &str = "../target/bpf/probe.bpf.o";
+
+/// First octets of an ELF file, ELF specification, "ELF identification".
+const ELF_MAGIC: &[u8] = b"\x7fELF";
+
+/// Offset of the 16-bit `e_machine` in an ELF header.
+const ELF_MACHINE: usize = 18;
+
+/// `EM_BPF`, `linux/elf-em.h`.
+const EM_BPF: u16 = 247;
+
 fn main() {
-    let out = std::env::var("OUT_DIR").unwrap();
-    println!("cargo::rerun-if-env-changed=FORGEWATCH_EBPF_OBJECT");
-    match std::env::var("FORGEWATCH_EBPF_OBJECT") {
-        Ok(p) => {
-            println!("cargo::rerun-if-changed={p}");
-            std::fs::copy(p, format!("{out}/probe.bpf.o")).unwrap();
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed={OBJECT_VARIABLE}");
+    if let Err(reason) = embed() {
+        println!("cargo::error={reason}");
+        exit(1);
+    }
+}
+
+/// Copies the object, or writes the empty file that stands for "none".
+fn embed() -> Result<(), String> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo set no OUT_DIR")?);
+    let bytes = match object() {
+        None => Vec::new(),
+        Some(path) => {
+            println!("cargo::rerun-if-changed={}", path.display());
+            read(&path)?
         }
-        Err(_) => std::fs::write(format!("{out}/probe.bpf.o"), []).unwrap(),
+    };
+    println!("cargo::rustc-env=FORGEWATCH_EBPF_PRESENT={}", u8::from(!bytes.is_empty()));
+    let target = out.join("probe.bpf.o");
+    fs::write(&target, bytes).map_err(|error| format!("cannot write {}: {error}", target.display()))
+}
+
+/// The object to embed: the one named in the environment, else the one that is there already.
+fn object() -> Option<PathBuf> {
+    if let Some(named) = env::var_os(OBJECT_VARIABLE).filter(|name| !name.is_empty()) {
+        return Some(named.into());
+    }
+    // Not reported with `rerun-if-changed` when it is missing: cargo would run this script, and
+    // compile the agent, every time.
+    let built = Path::new(&env::var_os("CARGO_MANIFEST_DIR")?).join(STABLE_PATH);
+    built.is_file().then_some(built)
+}
+
+/// Reads an object and makes sure that it is one for BPF.
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let bytes = fs::read(path).map_err(|error| {
+        format!("cannot read the BPF object {shown}: {error}; make it with `cargo xtask build-ebpf`")
+    })?;
+    // The two octets of EM_BPF are told apart from each other by the byte order of the object.
+    let machine = bytes.get(ELF_MACHINE..ELF_MACHINE + 2);
+    let is_bpf = [EM_BPF.to_le_bytes(), EM_BPF.to_be_bytes()]
+        .iter()
+        .any(|expected| machine == Some(expected.as_slice()));
+    if bytes.starts_with(ELF_MAGIC) && is_bpf {
+        Ok(bytes)
+    } else {
+        Err(format!("{shown} is not a BPF object; make one with `cargo xtask build-ebpf`"))
     }
 }

@@ -1,2 +1,133 @@
-//! What cargo cannot do.
-fn main() {}
+//! What cargo cannot do: find or install a BPF toolchain, build the BPF object, build the agent
+//! around it, run both, test both.
+//!
+//! Every long step says what it is before it starts and how long it took. All of that goes to
+//! stderr, so that the agent's stdout can be piped on. Nothing is installed outside the project
+//! without a line that says so first.
+
+mod build;
+mod ci;
+mod packages;
+mod run;
+mod steps;
+mod suites;
+mod test;
+mod toolchain;
+
+use std::{
+    ffi::OsString,
+    process::{self, ExitCode},
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::{packages::Install, steps::Failure};
+
+/// Exit code of a usage error, the same as the agent's.
+const EXIT_USAGE: u8 = 2;
+
+/// Build, run and test Forgewatch.
+///
+/// Each command first makes sure that what it needs is there, says what is missing, and installs
+/// it. On a fresh machine `cargo xtask run --iface eth0` is therefore all there is to type.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find the BPF toolchain, or say what is missing and install it.
+    ///
+    /// Two toolchains will do: Debian's `rustc-web` with `libstd-rust-web-dev-bpf`, or a rustup
+    /// toolchain with `rust-src`. Both need `bpf-linker`, which is compiled into `target/tools`.
+    Setup {
+        /// Install nothing: end with an error and one line that says what is missing.
+        #[arg(long)]
+        no_install: bool,
+        /// Also the tools of the test suites and of the demo: nginx, dnsmasq, tshark and so on.
+        #[arg(long)]
+        tests: bool,
+    },
+    /// Build the BPF object and print its path.
+    BuildEbpf,
+    /// Build the BPF object, and the agent with the object embedded.
+    Build {
+        /// With optimisation, to `target/release/forgewatch`.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Build everything and watch an interface, as root (through sudo if need be).
+    ///
+    /// Arguments that this command does not know go to `forgewatch run` as they are.
+    Run {
+        /// Interface to watch; may be given several times.
+        #[arg(long = "iface", value_name = "IF")]
+        ifaces: Vec<String>,
+        /// Arguments of `forgewatch run`, for instance `--json --duration 60`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+    /// Show a censor being found, in a network of namespaces that it makes and removes.
+    Demo {
+        /// The same network without the censor: nothing must be found.
+        #[arg(long)]
+        no_censor: bool,
+        /// Further arguments of the demo.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+    /// Build everything and run all test suites, those that need networks as root.
+    Test {
+        /// Only what needs neither root nor test tools: leaves out the suites of `tests/`.
+        #[arg(long)]
+        quick: bool,
+        /// Only tests with this in their name.
+        filter: Option<String>,
+    },
+    /// Everything that has to hold before a merge: format, lints, documentation, all tests.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            steps::say(&format!("error: {error:#}"));
+            let code = error.downcast_ref::<Failure>().map_or(1, |failure| failure.code);
+            process::exit(i32::from(code));
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Setup { no_install, tests } => {
+            let install = if no_install { Install::Refuse } else { Install::Announce };
+            let found = toolchain::ensure(install)?;
+            steps::say(&format!("BPF toolchain: {found}"));
+            if tests {
+                packages::ensure_test_tools(install)?;
+                steps::say("test tools: all there");
+            }
+            Ok(())
+        }
+        Command::BuildEbpf => {
+            let object = build::object()?;
+            println!("{}", object.display());
+            Ok(())
+        }
+        Command::Build { release } => {
+            let agent = build::agent(build::Profile::from_release(release))?;
+            println!("{}", agent.display());
+            Ok(())
+        }
+        Command::Run { ifaces, args } => run::agent(&ifaces, &args),
+        Command::Demo { no_censor, args } => run::demo(no_censor, &args),
+        Command::Test { quick, filter } => test::all(quick, filter.as_deref()),
+        Command::Ci => ci::all(),
+    }
+}

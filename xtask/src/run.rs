@@ -1,0 +1,120 @@
+//! Running what has been built, as root: the agent and the demo.
+
+use std::{ffi::OsString, fs, os::unix::process::CommandExt as _, path::Path, process::Command};
+
+use anyhow::{Context as _, bail};
+
+use crate::{
+    EXIT_USAGE,
+    build::{self, Profile},
+    packages::{self, Install},
+    steps::{self, Failure},
+};
+
+/// Tells demo and suites which agent to run.
+pub(crate) const AGENT_VARIABLE: &str = "FORGEWATCH_BIN";
+
+/// Exit code for an interface that is not there, the same as the agent's.
+const EXIT_NO_INTERFACE: u8 = 4;
+
+/// Builds the agent and becomes `forgewatch run --iface ... args`.
+///
+/// # Errors
+///
+/// If an interface is missing, which is said before the first build, or something cannot be built.
+pub(crate) fn agent(ifaces: &[String], args: &[OsString]) -> anyhow::Result<()> {
+    check_interfaces(ifaces, args)?;
+    let agent = build::agent(Profile::Release)?;
+    let mut command = steps::as_root(agent.as_os_str(), &[])?;
+    command.arg("run");
+    for iface in ifaces {
+        command.args(["--iface", iface]);
+    }
+    command.args(args.iter().filter(|word| *word != "--"));
+    become_command(command)
+}
+
+/// Builds agent and demo, and becomes the demo.
+///
+/// # Errors
+///
+/// If a tool is missing and cannot be installed, or something cannot be built.
+pub(crate) fn demo(no_censor: bool, args: &[OsString]) -> anyhow::Result<()> {
+    packages::ensure_test_tools(Install::Announce)?;
+    let object = build::object()?;
+    let agent = build::agent_around(&object, Profile::Release)?;
+    let mut cargo = steps::cargo();
+    cargo
+        .args(["build", "--locked", "--package", "probe-tests", "--bin", "demo"])
+        .env(build::OBJECT_VARIABLE, &object);
+    let demo = build::executable("building the demo", &mut cargo, "demo")?;
+    let mut command =
+        steps::as_root(demo.as_os_str(), &[(AGENT_VARIABLE, agent.into_os_string())])?;
+    if no_censor {
+        command.arg("--no-censor");
+    }
+    command.args(args.iter().filter(|word| *word != "--"));
+    become_command(command)
+}
+
+/// Replaces this process: signals then reach the program itself, and its exit code is ours.
+fn become_command(mut command: Command) -> anyhow::Result<()> {
+    steps::say(&format!("starting {}", steps::shown(&command)));
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot start {}", steps::shown(&command)))
+}
+
+/// Says what is wrong with the interfaces now, not after minutes of compiling.
+fn check_interfaces(ifaces: &[String], args: &[OsString]) -> anyhow::Result<()> {
+    // Behind an argument that is unknown here, `--iface` is one of the agent's own to read.
+    let elsewhere = args.iter().any(|word| word.to_string_lossy().starts_with("--iface"));
+    if ifaces.is_empty() && !elsewhere {
+        bail!(Failure {
+            code: EXIT_USAGE,
+            message: format!(
+                "no interface to watch; say which: cargo xtask run --iface IF ({})",
+                present_interfaces()
+            ),
+        });
+    }
+    match ifaces.iter().find(|name| !Path::new("/sys/class/net").join(name).exists()) {
+        None => Ok(()),
+        Some(missing) => bail!(Failure {
+            code: EXIT_NO_INTERFACE,
+            message: format!("there is no interface {missing} here ({})", present_interfaces()),
+        }),
+    }
+}
+
+/// "there are: eth0, lo".
+fn present_interfaces() -> String {
+    let entries = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    if names.is_empty() {
+        return "none is to be seen in /sys/class/net".to_owned();
+    }
+    format!("there are: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_interface_has_its_exit_code() {
+        let error = check_interfaces(&["lo".to_owned(), "nosuch0".to_owned()], &[]).unwrap_err();
+        let failure = error.downcast_ref::<Failure>().expect("a failure with a code");
+        assert_eq!(failure.code, EXIT_NO_INTERFACE);
+        assert!(failure.message.contains("nosuch0"), "{failure}");
+    }
+
+    #[test]
+    fn no_interface_at_all_is_a_usage_error() {
+        let error = check_interfaces(&[], &["--json".into()]).unwrap_err();
+        let failure = error.downcast_ref::<Failure>().expect("a failure with a code");
+        assert_eq!(failure.code, EXIT_USAGE);
+        assert!(check_interfaces(&[], &["--json".into(), "--iface".into(), "lo".into()]).is_ok());
+    }
+}
