@@ -95,9 +95,9 @@ fn bpf_cargo(toolchain: &Toolchain, directory: &Path) -> Command {
         .args(["--target", toolchain::bpf_target(), "--target-dir"])
         .arg(directory);
     match toolchain.compiler.origin {
-        // Of all crates only aya-ebpf needs a feature that is not stable: assembler for BPF.
+        // aya-ebpf and the programs need one feature that is not stable: assembler for BPF.
         Origin::Debian => {
-            command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "aya_ebpf");
+            command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "aya_ebpf,probe");
         }
         Origin::Rustup(_) => {
             command.arg("-Zbuild-std=core").env("RUSTC_BOOTSTRAP", "1");
@@ -115,7 +115,9 @@ fn bpf_flags(linker: &Path) -> OsString {
     let mut flags = OsString::new();
     // aya-ebpf reads the registers of the machine that the program will run on.
     flags.push(format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH));
-    flags.push("\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf\x1f-Clinker=");
+    // Version 2 of the instruction set: with the 32-bit registers of version 3 the compiler moves
+    // packet pointers through them, and the verifier loses track.
+    flags.push("\x1f-Ctarget-cpu=v2\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf\x1f-Clinker=");
     flags.push(linker);
     flags
 }
