@@ -64,7 +64,9 @@ fn object() -> Option<PathBuf> {
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let bytes = fs::read(path).map_err(|error| {
-        format!("cannot read the BPF object {shown}: {error}; make it with `cargo xtask build-ebpf`")
+        format!(
+            "cannot read the BPF object {shown}: {error}; make it with `cargo xtask build-ebpf`"
+        )
     })?;
     // The two octets of EM_BPF are told apart from each other by the byte order of the object.
     let machine = bytes.get(ELF_MACHINE..ELF_MACHINE + 2);
