@@ -126,6 +126,14 @@ pub(crate) fn check_country(code: Spanned<String>) -> Result<String, Fault> {
     Err((code.span(), reason))
 }
 
+/// A day.
+pub(crate) fn check_date(text: &Spanned<String>) -> Result<Date, Fault> {
+    text.as_ref().parse().map_err(|_| {
+        let reason = format!("date {:?}: allowed is a day as in 2026-06-17", text.as_ref());
+        (text.span(), reason)
+    })
+}
+
 /// From when to when something is known to have been so; an open end is not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Period {
