@@ -65,11 +65,15 @@ impl Serialize for FingerprintId {
     }
 }
 
-/// An IP-ID that somebody chose: up to 255, or one of the digits 1234 in either order of octets.
-/// One in 254 drawn at random is such.
+/// IP-IDs that published devices and tools always send. Not all small numbers: a counter passes
+/// through those after a start. A constant that nobody has published shows in a cluster, see
+/// [`Cluster::ip_id`](super::Cluster::ip_id).
+const IP_IDS: [u16; 7] = [1, 64, 242, 0x1234, 0x3412, 0x4c57, 0x99b3];
+
+/// An IP-ID that is known as somebody's choice: one in 9,000 drawn at random is such.
 #[must_use]
-pub const fn is_distinguished_ip_id(value: u16) -> bool {
-    value <= 0xff || matches!(value, 0x1234 | 0x3412)
+pub fn is_distinguished_ip_id(value: u16) -> bool {
+    IP_IDS.contains(&value)
 }
 
 /// A window that somebody chose: zero, a power of two, or the largest.

@@ -85,6 +85,7 @@ fn known() -> Vec<(&'static str, Vector)> {
     };
     let id = |value: u16| move |packet: &mut Packet| packet.ip_id = value;
     let scapy = |packet: &mut Packet| (packet.ip_id, packet.window) = (1, 8192);
+    let six = |packet: &mut Packet| (packet.version, packet.ip_id, packet.window) = (6, 0, 0);
     let df = |packet: &mut Packet, _| packet.quirks = quirk::DF;
     let mut train = one(RST_ACK, |packet| packet.options = option::TIMESTAMPS);
     for pause in [200_000_000, 600_000_000] {
@@ -168,6 +169,7 @@ fn known() -> Vec<(&'static str, Vector)> {
         ),
         ("perftech", with_data(one(PSH_ACK, |packet| packet.window = 1), PAGE)),
         ("linux-reject", vector(&linux(), b"")),
+        ("linux-reject-6", vector(&one(RST, six), b"")),
         (
             "tcpkill",
             vector(
@@ -200,6 +202,16 @@ fn known() -> Vec<(&'static str, Vector)> {
             ),
         ),
         ("suricata-reject", vector(&one(RST_ACK, |packet| packet.window = TRIGGER.window), b"")),
+        (
+            "suricata-reject-6",
+            vector(
+                &one(RST_ACK, |packet| {
+                    six(packet);
+                    packet.window = TRIGGER.window;
+                }),
+                b"",
+            ),
+        ),
         ("scapy-reset", vector(&one(RST, scapy), b"")),
         ("scapy-page", with_data(one(PSH_ACK, scapy), PAGE)),
     ]
