@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
+
 use super::{
     conditions::Conditions,
     file,
@@ -53,6 +55,21 @@ pub struct Label<'a> {
     pub dated: bool,
     /// How special the conditions are, in bits of chance, about.
     pub specificity: u32,
+}
+
+impl Serialize for Label<'_> {
+    /// What a report needs of it, without the conditions.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut label = serializer.serialize_struct("Label", 7)?;
+        label.serialize_field("id", &self.entry.id)?;
+        label.serialize_field("title", &self.entry.title)?;
+        label.serialize_field("country", &self.entry.country)?;
+        label.serialize_field("source", &self.entry.source)?;
+        label.serialize_field("valid", &self.entry.valid.to_string())?;
+        label.serialize_field("dated", &self.dated)?;
+        label.serialize_field("ambiguous", &self.entry.ambiguous)?;
+        label.end()
+    }
 }
 
 impl Label<'_> {

@@ -276,6 +276,7 @@ fn the_most_special_entry_within_its_dates_comes_first() {
     );
     let old = catalogue.labels(&ramp, noon("2010-01-01".parse().unwrap()));
     assert!(old.iter().all(|label| label.dated), "beyond their dates, not hidden");
+    assert_eq!(serde_json::to_value(old[0]).unwrap()["dated"], true);
     assert!(old[0].describe().contains("which was described"), "{}", old[0].describe());
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use super::{
@@ -50,8 +50,8 @@ pub enum Scope {
     Product,
 }
 
-/// A known page.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A known page. Serialized without what it is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Page {
     /// Short name for reports.
     pub id: String,
@@ -64,14 +64,24 @@ pub struct Page {
     /// Who described it, where.
     pub source: String,
     /// The day on which the source said so.
+    #[serde(serialize_with = "day")]
     pub date: Date,
     /// Why a match alone says little.
     pub weak: Option<String>,
+    #[serde(skip)]
     status: Vec<u16>,
+    #[serde(skip)]
     location_hosts: Vec<String>,
+    #[serde(skip)]
     location_prefixes: Vec<String>,
+    #[serde(skip)]
     server: Option<String>,
+    #[serde(skip)]
     body: Vec<Vec<u8>>,
+}
+
+fn day<S: Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(date)
 }
 
 #[derive(Deserialize)]

@@ -84,6 +84,9 @@ fn what_was_seen_in_the_wild_is_found() {
     assert_eq!(find(iran).as_deref(), Some("ir-frame"));
     let beaver = "HTTP/1.1 403 Forbidden\r\nServer: Beaver\r\nContent-Length: 5\r\n\r\n<html";
     assert_eq!(find(beaver).as_deref(), Some("cn-icp-filing"));
+    let json = serde_json::to_value(pages.find(beaver.as_bytes(), None)).unwrap();
+    assert_eq!((&json["scope"], &json["country"]), (&"host".into(), &"CN".into()));
+    assert!(json["date"].is_string() && json.get("server").is_none(), "{json}");
     let russia = "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: \
                   http://WARNING.rt.ru/?id=17&st=0&dt=108.174.10.10&rs=http://www.linkedin.com/\r\n\
                   \r\n";
