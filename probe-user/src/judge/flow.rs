@@ -15,7 +15,7 @@ use super::{
     decision::Decision,
 };
 use crate::{
-    detect::{fin_steal, payload_conflict},
+    detect::{fin_steal, http_blockpage, payload_conflict},
     names::{http, stream::Prefix, tls},
     report::Finding,
 };
@@ -74,14 +74,16 @@ impl Flow {
     }
 
     /// Keeps a segment of what the responder says first. Says whether it makes the connection
-    /// suspicious: it contradicts an earlier one, or lies beyond the end that one has set.
-    pub(super) fn hear(&mut self, seen: Seen) -> bool {
+    /// suspicious: it contradicts an earlier one, lies beyond the end that one has set, or begins a
+    /// known block page.
+    pub(super) fn hear(&mut self, seen: Seen, knowledge: &Knowledge) -> bool {
         let earlier = match &self.case {
             Some(case) => case.content(),
             None => &self.response,
         };
         let suspicious = payload_conflict::conflict(earlier, &seen).is_some()
-            || earlier.iter().any(|fin| fin_steal::goes_on(fin, &seen));
+            || earlier.iter().any(|fin| fin_steal::goes_on(fin, &seen))
+            || http_blockpage::is_page(&seen, self.name.as_deref(), knowledge);
         match &mut self.case {
             Some(case) => case.add_content([seen]),
             None if self.response.len() < PIECES_MAX => self.response.push(seen),

@@ -13,7 +13,7 @@ use super::{
     Knowledge, Settings, Silence, Telling,
     assess::{assess, count},
     bounded::Bounded,
-    case::{Seen, Subject},
+    case::{LIVE, Seen, Subject},
     compose,
     flow::{Flow, is_answer},
     knowledge::ResetTraits,
@@ -44,6 +44,8 @@ pub(super) struct Flows {
     dropped: u64,
     responses_evicted: u64,
     signatures: Signatures,
+    /// Packets numbered so far that are in no capture.
+    numbered: u64,
 }
 
 impl Default for Flows {
@@ -56,6 +58,7 @@ impl Default for Flows {
             dropped: 0,
             responses_evicted: 0,
             signatures: Signatures::default(),
+            numbered: 0,
         }
     }
 }
@@ -147,7 +150,8 @@ impl Flows {
         if flow.case.is_none() && flow.response.is_empty() {
             self.responses.push_back((time, key, event.flow.opened));
         }
-        if flow.hear(Seen::new(event, payload)) {
+        let number = number(event, &mut self.numbered);
+        if flow.hear(Seen::new(event, payload, number), scope.knowledge) {
             if flow.case.is_none() {
                 self.cases.push(key);
             }
@@ -184,14 +188,15 @@ impl Flows {
         if !reset && flow.case.is_none() {
             return;
         }
+        let number = number(event, &mut self.numbered);
+        let seen = Seen::new(event, payload, number);
         if reset {
-            learn_reset(event, payload, flow, scope.knowledge);
+            learn_reset(event, &seen, flow, scope.knowledge);
         }
         flow.last = event.packet.time;
         if flow.case.is_none() {
             self.cases.push(key);
         }
-        let seen = Seen::new(event, payload);
         let case = flow.open_case(key);
         if reset {
             case.add_reset(seen);
@@ -342,6 +347,15 @@ impl Flows {
     }
 }
 
+/// The packet's number in its capture, or the next of those that are in none.
+const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
+    if event.header.frame != 0 {
+        return event.header.frame;
+    }
+    *numbered += 1;
+    LIVE + *numbered
+}
+
 /// Tells of a decision, and remembers an accused connection for what it may leave behind.
 fn conclude(
     flow: &mut Flow,
@@ -351,7 +365,11 @@ fn conclude(
     tell: &mut impl FnMut(Finding),
 ) {
     let accuses = decision.accuses();
-    let told = flow.tell(decision, side, scope.knowledge, scope.settings, tell);
+    let mut devices = Vec::new();
+    let told = flow.tell(decision, side, scope.knowledge, scope.settings, &mut |finding| {
+        devices.extend(finding.fingerprints.iter().map(|found| found.vector.clone()));
+        tell(finding);
+    });
     let Some(case) = &flow.case else { return };
     if told
         && accuses
@@ -361,6 +379,10 @@ fn conclude(
         let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
         let name = case.subject.name.as_deref();
         scope.knowledge.residual_mut().note(client, server, record.opened, name);
+        let time = record.last().saturating_add(scope.settings.epoch);
+        for device in &devices {
+            scope.knowledge.clusters_mut().add(device, time, server.0.ip());
+        }
     }
 }
 
@@ -375,13 +397,12 @@ fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
 }
 
 /// Learns from the first reset that claims to come from a connection's server.
-fn learn_reset(event: &TcpEvent, payload: &[u8], flow: &mut Flow, knowledge: &mut Knowledge) {
+fn learn_reset(event: &TcpEvent, seen: &Seen, flow: &mut Flow, knowledge: &mut Knowledge) {
     let (record, side) = (&event.flow, Side::from_index(event.header.side));
     if side == record.initiator() || record.half(side).reset_count() != 0 {
         return;
     }
     let server = record.key.end(side).0;
-    let seen = Seen::new(event, payload);
     let bits = event.tells.bits;
     let foreign = bits & (tell::HOPS | tell::DF) != 0;
     knowledge.reset(
@@ -389,7 +410,7 @@ fn learn_reset(event: &TcpEvent, payload: &[u8], flow: &mut Flow, knowledge: &mu
         &ResetTraits {
             foreign_hops: (bits & tell::HOPS != 0).then_some(event.packet.hops),
             foreign_ip_id: foreign.then_some(event.packet.ip_id),
-            mirrored: mirror::mirrors_ip_id(&seen),
+            mirrored: mirror::mirrors_ip_id(seen),
         },
     );
     let cut = Stage::of(record) == Stage::PostPsh && record.half(side).data == 0;

@@ -17,6 +17,7 @@ mod compose;
 mod decision;
 mod exchange;
 mod exchanges;
+mod fingerprints;
 mod flow;
 mod flows;
 pub(crate) mod hops;
@@ -195,6 +196,16 @@ impl Judge {
     /// The connections that fell silent.
     pub const fn silence(&self) -> &Silence {
         &self.silence
+    }
+
+    /// Devices that are known.
+    pub const fn catalogue(&self) -> &crate::fingerprint::Catalogue {
+        self.knowledge.catalogue()
+    }
+
+    /// Devices that accused packets look like, known or not, over the run.
+    pub const fn clusters(&self) -> &crate::fingerprint::Clusters {
+        self.knowledge.clusters()
     }
 
     /// How often each of Radar's signatures was seen.
