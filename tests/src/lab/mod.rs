@@ -90,7 +90,16 @@ impl Lab {
     ///
     /// If curl cannot be run.
     pub fn https(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
-        self.fetch(Scheme::Https, name, address)
+        self.fetch(Scheme::Https, name, address, "/")
+    }
+
+    /// Fetches the large file of `name` by TLS from `address`, which takes seconds.
+    ///
+    /// # Errors
+    ///
+    /// If curl cannot be run.
+    pub fn https_big(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
+        self.fetch(Scheme::Https, name, address, "/big")
     }
 
     /// Fetches `name` in the clear from `address`.
@@ -99,7 +108,7 @@ impl Lab {
     ///
     /// If curl cannot be run.
     pub fn http(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
-        self.fetch(Scheme::Http, name, address)
+        self.fetch(Scheme::Http, name, address, "/")
     }
 
     fn fetch(
@@ -107,9 +116,10 @@ impl Lab {
         scheme: Scheme,
         name: &str,
         address: impl Into<IpAddr>,
+        path: &str,
     ) -> anyhow::Result<Outcome> {
         let authority = &self.servers.authority;
-        clients::fetch(&self.network.client, authority, scheme, name, address.into())
+        clients::fetch(&self.network.client, authority, scheme, (name, address.into()), path)
     }
 
     /// Asks the resolver, over IPv4, for the addresses of `name`; returns what came first.
