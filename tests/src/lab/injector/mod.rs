@@ -6,7 +6,10 @@
 
 pub mod craft;
 pub mod model;
+mod raw;
 pub mod read;
+
+pub use raw::Raw;
 
 use std::{
     collections::HashMap,
@@ -157,7 +160,7 @@ impl Drop for Injector {
 type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);
 
 /// Opens a device of the calling thread's namespace.
-pub(super) fn open(device: &str) -> anyhow::Result<Ends> {
+fn open(device: &str) -> anyhow::Result<Ends> {
     let interfaces = datalink::interfaces();
     let interface = interfaces
         .iter()
