@@ -49,6 +49,12 @@ impl Drop for Directory {
     }
 }
 
+/// A number that no other lab of this process has.
+fn number() -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Lab {
     /// Makes the network and starts the servers. To be called on a thread that outlives it.
     ///
@@ -56,9 +62,8 @@ impl Lab {
     ///
     /// If something is missing or fails, root or a tool for instance; nothing is left then.
     pub fn new() -> anyhow::Result<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
         cleanup::prepare()?;
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let number = number();
         let directory = Directory(tempfile::Builder::new().prefix("forgewatch-lab").tempdir()?);
         cleanup::remember_directory(directory.0.path());
         let network = Network::new(number)?;

@@ -6,6 +6,7 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     thread,
 };
 
@@ -18,7 +19,7 @@ use super::{cleanup, process};
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
-    handle: File,
+    handle: Arc<File>,
 }
 
 impl Namespace {
@@ -39,7 +40,7 @@ impl Namespace {
             bail!("cannot make a network namespace (this takes root): {said}");
         }
         let handle = match File::open(Path::new(cleanup::NAMES).join(&name)) {
-            Ok(handle) => handle,
+            Ok(handle) => Arc::new(handle),
             Err(error) => {
                 cleanup::forget_namespace(&name);
                 return Err(error).context("cannot open the new network namespace");
@@ -48,6 +49,16 @@ impl Namespace {
         let namespace = Self { name, handle };
         namespace.ip("link set lo up")?;
         Ok(namespace)
+    }
+
+    /// Makes a namespace that belongs to no lab, with nothing in it but loopback.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made; that takes root.
+    pub fn alone(role: &str) -> anyhow::Result<Self> {
+        cleanup::prepare()?;
+        Self::new(super::number(), role)
     }
 
     /// Its name.
@@ -68,7 +79,7 @@ impl Namespace {
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> anyhow::Result<T> {
         thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                setns(&self.handle, CloneFlags::CLONE_NEWNET)
+                setns(&*self.handle, CloneFlags::CLONE_NEWNET)
                     .with_context(|| format!("cannot enter namespace {}", self.name))?;
                 Ok(work())
             });

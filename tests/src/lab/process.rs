@@ -12,6 +12,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -35,9 +36,10 @@ pub(super) fn search_path() -> OsString {
 }
 
 /// A command to be run in the network namespace `namespace`.
-pub(super) fn command(program: impl AsRef<OsStr>, namespace: &File) -> Command {
+pub(super) fn command(program: impl AsRef<OsStr>, namespace: &Arc<File>) -> Command {
     let mut command = Command::new(program);
-    let descriptor = namespace.as_raw_fd();
+    // The command may outlive the guard.
+    let namespace = Arc::clone(namespace);
     command.env("PATH", search_path()).stdin(Stdio::null()).process_group(0);
     // SAFETY: both are system calls that may be made between fork and exec.
     unsafe {
@@ -47,7 +49,7 @@ pub(super) fn command(program: impl AsRef<OsStr>, namespace: &File) -> Command {
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            if libc::setns(descriptor, libc::CLONE_NEWNET) != 0 {
+            if libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) != 0 {
                 return Err(io::Error::last_os_error());
             }
             Ok(())
