@@ -11,7 +11,7 @@ use std::{
 use nix::sys::signal::Signal;
 use probe_tests::lab::{
     Lab,
-    agent::{self, Agent, attached},
+    agent::{self, Agent, Finding, attached},
     clients::{self, Outcome, Scheme},
     injector::{
         Injector, Raw, Settings, craft,
@@ -74,7 +74,7 @@ fn traffic_survives_a_kill_of_the_agent_and_a_restart_works() {
     let agent = Agent::start(&lab, &[LAN, WAN], &["--all"]).expect("the agent watches again");
     assert_eq!(lab.https("static.licdn.com", OWN.v4).expect("curl runs"), Outcome::Reset);
     agent
-        .wait_for("a finding", SOON, |findings| findings.iter().any(|one| one.is_injected()))
+        .wait_for("a finding", SOON, |findings| findings.iter().any(Finding::is_injected))
         .expect("what is censored is found");
     assert_eq!(injector.shots().len(), 1);
 

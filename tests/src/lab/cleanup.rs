@@ -30,6 +30,9 @@ pub(super) const NAMES: &str = "/run/netns";
 /// What names of namespaces begin with; the process id and a hyphen follow.
 const PREFIX: &str = "fw";
 
+/// What names of directories begin with, likewise.
+const DIRECTORY_PREFIX: &str = "forgewatch-lab-";
+
 /// What exists outside of this process because of it.
 #[derive(Debug, Default)]
 struct Made {
@@ -52,6 +55,11 @@ fn made() -> MutexGuard<'static, Made> {
 /// The name of a namespace of this process.
 pub(super) fn name(lab: usize, role: &str) -> String {
     format!("{PREFIX}{}-{lab}-{role}", process::id())
+}
+
+/// What the name of a directory of this process begins with.
+pub(super) fn directory_prefix() -> String {
+    format!("{DIRECTORY_PREFIX}{}-", process::id())
 }
 
 /// Makes sure that signals end in a clean-up, and removes what killed processes have left.
@@ -125,23 +133,32 @@ fn remove_all() {
     }
 }
 
-/// Ends what processes that no longer exist have left running, and removes their namespaces.
+/// Ends what processes that no longer exist have left running, and removes their namespaces and
+/// directories.
 fn remove_stale() {
-    let Ok(entries) = fs::read_dir(NAMES) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if owner(&name).is_some_and(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
-            for pid in inhabitants(&name) {
-                let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
-            }
-            delete_namespace(&name);
+    for name in stale(Path::new(NAMES), PREFIX) {
+        for pid in inhabitants(&name) {
+            let _ = nix::sys::signal::kill(pid, Signal::SIGKILL);
         }
+        delete_namespace(&name);
+    }
+    let temporary = std::env::temp_dir();
+    for name in stale(&temporary, DIRECTORY_PREFIX) {
+        let _ = fs::remove_dir_all(temporary.join(name));
     }
 }
 
-/// The process id in a namespace's name, if the name is one of ours.
-fn owner(name: &str) -> Option<u32> {
-    name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok()
+/// Names in `place` that a process has made which no longer exists.
+fn stale(place: &Path, prefix: &str) -> Vec<String> {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_dead = |owner: u32| !Path::new("/proc").join(owner.to_string()).exists();
+    names.filter(|name| owner(name, prefix).is_some_and(is_dead)).collect()
+}
+
+/// The process id in a name, if the name is one of ours.
+fn owner(name: &str, prefix: &str) -> Option<u32> {
+    name.strip_prefix(prefix)?.split_once('-')?.0.parse().ok()
 }
 
 /// The processes in a namespace.
@@ -205,9 +222,9 @@ mod tests {
 
     #[test]
     fn only_names_with_a_process_id_are_ours() {
-        assert_eq!(owner("fw123-0-client"), Some(123));
-        assert_eq!(owner("fwx-0-client"), None);
-        assert_eq!(owner("fw123"), None);
-        assert_eq!(owner("other"), None);
+        assert_eq!(owner("fw123-0-client", "fw"), Some(123));
+        assert_eq!(owner("fwx-0-client", "fw"), None);
+        assert_eq!(owner("fw123", "fw"), None);
+        assert_eq!(owner("other", "fw"), None);
     }
 }

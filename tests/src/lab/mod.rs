@@ -64,7 +64,8 @@ impl Lab {
     pub fn new() -> anyhow::Result<Self> {
         cleanup::prepare()?;
         let number = number();
-        let directory = Directory(tempfile::Builder::new().prefix("forgewatch-lab").tempdir()?);
+        let prefix = cleanup::directory_prefix();
+        let directory = Directory(tempfile::Builder::new().prefix(&prefix).tempdir()?);
         cleanup::remember_directory(directory.0.path());
         let network = Network::new(number)?;
         let servers = Servers::start(&network.server, directory.0.path())?;

@@ -29,11 +29,14 @@ pub const OWN: Pair = server(20);
 /// A server that has nothing to do with it.
 pub const OTHER: Pair = server(30);
 
+/// A server of a service that nobody watches.
+pub const UNWATCHED: Pair = server(40);
+
 /// The resolver.
 pub const RESOLVER: Pair = server(53);
 
 /// Everything the server answers for.
-const SERVED: [Pair; 4] = [FRONT, OWN, OTHER, RESOLVER];
+const SERVED: [Pair; 5] = [FRONT, OWN, OTHER, UNWATCHED, RESOLVER];
 
 /// The router's interface towards the clients.
 pub const LAN: &str = "lan0";

@@ -14,7 +14,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use super::{
     namespace::Namespace,
-    network::{FRONT, OTHER, OWN, Pair, RESOLVER},
+    network::{FRONT, OTHER, OWN, Pair, RESOLVER, UNWATCHED},
     process::Process,
 };
 
@@ -28,6 +28,7 @@ pub const NAMES: &[(&str, Pair)] = &[
     ("example.org", OTHER),
     ("www.debian.org", OTHER),
     ("www.msftconnecttest.com", OTHER),
+    ("www.wikipedia.org", UNWATCHED),
 ];
 
 /// Octets of the file that every name serves as `/big`.
