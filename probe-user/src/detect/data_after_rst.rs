@@ -103,6 +103,10 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side) -> Option<String
     if packet.payload != 0 && beyond > 0 && from >= 0 {
         return Some(format!("{} new octets", packet.payload));
     }
+    // If some of the peer's data passed without being looked at, it cannot be said which is younger.
+    if reset.flow().is(state::SYN) && !reset.flow().is(state::FOLLOWED) {
+        return None;
+    }
     let peer = reset.flow().half(side.other());
     let acknowledged = seq::distance(packet.ack, peer.end);
     // The peer's younger data must have passed here after the reset did; the record of the later
