@@ -92,7 +92,7 @@ impl Duel {
         assert_eq!(passage.verdict, XDP_PASS, "not passed\n{}", describe(what, frame));
         assert!(passage.unchanged, "changed\n{}", describe(what, frame));
         if local != kernel {
-            panic!("{}\n{}", difference(&local, &kernel), describe(what, frame));
+            panic!("{}\n{}", difference(ENGINES, &local, &kernel), describe(what, frame));
         }
         self.count(what, frame);
         self.packets += 1;
@@ -143,7 +143,7 @@ impl Duel {
         }
         assert_eq!(local.len(), kernel.len(), "connections on record");
         for (local, kernel) in local.iter().zip(&kernel) {
-            assert!(local == kernel, "the flow tables: {}", difference(local, kernel));
+            assert!(local == kernel, "the flow tables: {}", difference(ENGINES, local, kernel));
         }
     }
 
@@ -188,30 +188,30 @@ pub fn describe(what: &str, frame: &Frame<'_>) -> String {
     )
 }
 
-/// The first field in which two values differ, with the names that lead to it.
-pub fn difference<T: Debug>(local: &T, kernel: &T) -> String {
-    let (local, kernel) = (format!("{local:#?}"), format!("{kernel:#?}"));
+/// Where two values come from, for [`difference`].
+pub const ENGINES: [&str; 2] = ["in userspace", "in the kernel"];
+
+/// The first field in which two values differ, with the names that lead to it; `from` says where
+/// each comes from.
+pub fn difference<T: Debug>(from: [&str; 2], one: &T, other: &T) -> String {
+    let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
     let mut path: Vec<&str> = Vec::new();
-    let mut lines = local.lines().zip(kernel.lines().map(Some).chain(std::iter::repeat(None)));
-    for (one, other) in &mut lines {
-        let depth = (one.len() - one.trim_start().len()) / 4;
+    for (left, right) in one.lines().zip(other.lines()) {
+        let depth = (left.len() - left.trim_start().len()) / 4;
         path.truncate(depth);
-        if other != Some(one) {
-            let other = other.map_or("nothing", str::trim);
-            return format!(
-                "first difference at {}: {} in userspace, {other} in the kernel",
-                path.join(" "),
-                one.trim()
-            );
+        if left != right {
+            let (left, right) = (left.trim(), right.trim());
+            let path = path.join(" ");
+            return format!("first difference at {path}: {left} {}, {right} {}", from[0], from[1]);
         }
-        path.push(one.trim());
+        path.push(left.trim());
     }
-    "the kernel tells more than userspace".to_owned()
+    format!("one tells more than the other: {} or {}", from[0], from[1])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TcpEvent, Told, difference};
+    use super::{ENGINES, TcpEvent, Told, difference};
 
     #[test]
     fn the_differing_field_is_named() {
@@ -219,7 +219,7 @@ mod tests {
         let mut other = event;
         other.flow.halves[1].end = 5;
         let both = [event, other].map(|event| vec![Told::Tcp(Box::new(event), vec![1])]);
-        let words = difference(&both[0], &both[1]);
+        let words = difference(ENGINES, &both[0], &both[1]);
         assert!(words.contains("halves: [ Half {: end: 0, in userspace, end: 5,"), "{words}");
     }
 }

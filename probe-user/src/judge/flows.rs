@@ -1,6 +1,6 @@
 //! TCP connections as the judge sees them: what they asked for, and the case made of their resets.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use hdrhistogram::Histogram;
 use probe_common::{
@@ -29,9 +29,6 @@ use crate::{
 /// Connections whose name or case is kept: as many as the kernel's flow table has by default.
 const FLOWS_MAX: usize = 65_536;
 
-/// How often cases are looked at for being closed, in nanoseconds.
-const CHECK_EVERY: u64 = 100_000_000;
-
 /// What is kept of one connection.
 #[derive(Debug, Default)]
 struct Flow {
@@ -41,24 +38,31 @@ struct Flow {
     /// Beginning of what the initiator sent, until it has said a name.
     prefix: Option<Box<Prefix>>,
     case: Option<Box<Case>>,
-    /// Time of the last piece of evidence.
-    last: u64,
+    /// Where the case stands in [`Flows::cases`].
+    turn: Turn,
     told: Option<Decision>,
 }
+
+/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
+/// the number of that piece.
+type Turn = (u64, u64);
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
-    /// Connections with an open case.
-    cases: Vec<FlowKey>,
-    checked: u64,
+    /// Connections with an open case. In order, so that each is closed at its moment and not at
+    /// the next look: what comes after that moment belongs to another case, however often the time
+    /// is told.
+    cases: BTreeMap<Turn, FlowKey>,
+    /// Pieces of evidence so far.
+    evidence: u64,
     dropped: u64,
 }
 
 impl Default for Flows {
     fn default() -> Self {
-        Self { flows: Bounded::new(FLOWS_MAX), cases: Vec::new(), checked: 0, dropped: 0 }
+        Self { flows: Bounded::new(FLOWS_MAX), cases: BTreeMap::new(), evidence: 0, dropped: 0 }
     }
 }
 
@@ -120,7 +124,7 @@ impl Flows {
         }
         let (_, out) = self.flows.entry(key, || Flow { opened, ..Flow::default() });
         if let Some((key, mut flow)) = out {
-            self.cases.retain(|case| *case != key);
+            self.cases.remove(&flow.turn);
             settle(&key, &mut flow, scope.knowledge, scope.settings, tell);
         }
         true
@@ -139,11 +143,11 @@ impl Flows {
         if !reset && flow.case.is_none() {
             return;
         }
-        flow.last = event.packet.time;
-        let case = flow.case.get_or_insert_with(|| {
-            self.cases.push(key);
-            Box::new(Case::new(key))
-        });
+        self.cases.remove(&flow.turn);
+        self.evidence += 1;
+        flow.turn = (event.packet.time, self.evidence);
+        self.cases.insert(flow.turn, key);
+        let case = flow.case.get_or_insert_with(|| Box::new(Case::new(key)));
         let seen = Seen::new(event, payload);
         if reset {
             case.add_reset(seen);
@@ -158,6 +162,11 @@ impl Flows {
         }
     }
 
+    /// When the last evidence came of the case that is closed next.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.cases.first_key_value().map(|(&(last, _), _)| last)
+    }
+
     /// Closes the cases whose last evidence is not younger than `due`.
     pub(super) fn close_before(
         &mut self,
@@ -166,23 +175,11 @@ impl Flows {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) {
-        if due != u64::MAX && due < self.checked.saturating_add(CHECK_EVERY) {
-            return;
-        }
-        self.checked = due;
-        let mut closed = Vec::new();
-        self.cases.retain(|key| {
-            let ripe = self.flows.get(key).is_none_or(|flow| flow.last <= due);
-            if ripe {
-                closed.push(*key);
-            }
-            !ripe
-        });
-        for key in closed {
-            if let Some(flow) = self.flows.get_mut(&key) {
-                self.dropped += flow.case.as_ref().map_or(0, |case| case.dropped());
-                settle(&key, flow, knowledge, settings, tell);
-            }
+        while let Some(first) = self.cases.first_entry()
+            && first.key().0 <= due
+        {
+            let key = first.remove();
+            self.close(&key, knowledge, settings, tell);
         }
     }
 
@@ -193,8 +190,8 @@ impl Flows {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) {
-        self.cases.retain(|case| case != key);
         if let Some(flow) = self.flows.get_mut(key) {
+            self.cases.remove(&flow.turn);
             self.dropped += flow.case.as_ref().map_or(0, |case| case.dropped());
             settle(key, flow, knowledge, settings, tell);
         }

@@ -142,20 +142,24 @@ impl Judge {
             return;
         }
         self.now = now;
-        self.flows.close_before(
-            now.saturating_sub(QUIET),
-            &self.knowledge,
-            &self.settings,
-            &mut tell,
-        );
-        let due = now.saturating_sub(QUIET);
-        self.exchanges.close_before(due, &mut self.knowledge, &self.settings, &mut tell);
+        self.close_before(now.saturating_sub(QUIET), &mut tell);
     }
 
     /// Closes everything: the end of a capture or of a run.
     pub fn finish(&mut self, mut tell: impl FnMut(Finding)) {
-        self.exchanges.close_before(u64::MAX, &mut self.knowledge, &self.settings, &mut tell);
-        self.flows.close_before(u64::MAX, &self.knowledge, &self.settings, &mut tell);
+        self.close_before(u64::MAX, &mut tell);
+    }
+
+    /// Closes what has been quiet since `due`, in the order in which it became so: how many of them
+    /// become due between two calls must not show.
+    fn close_before(&mut self, due: u64, tell: &mut impl FnMut(Finding)) {
+        let Self { settings, knowledge, flows, exchanges, .. } = self;
+        while let Some(next) = [flows.next_due(), exchanges.next_due()].into_iter().flatten().min()
+            && next <= due
+        {
+            flows.close_before(next, knowledge, settings, tell);
+            exchanges.close_before(next, knowledge, settings, tell);
+        }
     }
 
     /// The connections that fell silent; fed by whoever scans the flow table.

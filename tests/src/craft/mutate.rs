@@ -28,7 +28,25 @@ pub fn captures(rng: &mut Rng, packets: &[Vec<u8>]) -> Vec<Capture> {
         }
         captures.push(capture);
     }
+    captures.push(astray(rng, packets));
     captures
+}
+
+/// Packets of a capture whose clock jumps, stands still, runs backwards and out of its range.
+fn astray(rng: &mut Rng, packets: &[Vec<u8>]) -> Capture {
+    let mut capture = Capture::new("clock-astray");
+    let mut now = DAY;
+    for data in packets {
+        now = match rng.below(50) {
+            0 => *rng.of(&[0, 1, DAY, u64::MAX - 1, u64::MAX]),
+            1 => rng.word(),
+            2..10 => now.wrapping_sub(rng.below(5_000) as u64 * MS),
+            10..20 => now,
+            _ => now.wrapping_add(rng.below(5_000) as u64 * MS / 10),
+        };
+        capture.packets.push(Packet::whole(now, data.clone()));
+    }
+    capture
 }
 
 /// Where headers are, so that damage hits what is parsed.
