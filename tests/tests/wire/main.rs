@@ -31,6 +31,9 @@ fn ours(octets: &[u8], wire_len: usize) -> Result<Packet, Counter> {
     read.map(|()| packet).ok_or(Counter::Truncated)
 }
 
+/// Length of a TCP header without options.
+const TCP_HEADER: usize = 20;
+
 /// What etherparse reads.
 struct Theirs<'a> {
     source: Address,
@@ -94,13 +97,20 @@ impl Faults {
 /// Compares both readings; says whether there was something to compare.
 fn compare(octets: &[u8], wire_len: usize) -> Result<bool, String> {
     let Some(theirs) = theirs(octets) else { return Ok(false) };
-    if !matches!(theirs.transport, TransportSlice::Tcp(_) | TransportSlice::Udp(_)) {
+    let header = match &theirs.transport {
+        TransportSlice::Tcp(tcp) => tcp.slice(),
+        TransportSlice::Udp(udp) => udp.slice(),
+        _ => return Ok(false),
+    };
+    // The engine looks only so far into a packet.
+    let at = header.as_ptr().addr() - octets.as_ptr().addr();
+    if at + TCP_HEADER > wire::LOOK_MAX {
         return Ok(false);
     }
     let ours = match ours(octets, wire_len) {
         Ok(packet) => packet,
-        // Bounds of the engine's own.
-        Err(Counter::TooDeep) => return Ok(false),
+        // etherparse follows a third tag.
+        Err(Counter::TooDeep) if theirs.vlan.len() > wire::link::VLAN_MAX => return Ok(false),
         Err(counter) => return Err(format!("etherparse reads it, the engine says {counter:?}")),
     };
     let mut faults = Faults::default();
