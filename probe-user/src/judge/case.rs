@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use probe_common::{
     event::TcpEvent,
-    flow::{FlowKey, FlowRecord, Side, state},
+    flow::{FlowKey, FlowRecord, Half, Side, state},
     tells::Tells,
     wire::Packet,
 };
@@ -101,7 +101,7 @@ impl Case {
 
     /// Whether packets of both directions were seen before the first reset.
     pub fn seen_both_ways(&self) -> bool {
-        self.before().is_some_and(|flow| flow.halves.iter().all(|half| half.has_baseline()))
+        self.before().is_some_and(|flow| flow.halves.iter().all(Half::has_baseline))
     }
 
     /// Whether the connection was followed from its SYN on.

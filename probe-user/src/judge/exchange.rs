@@ -190,7 +190,7 @@ impl Exchange {
                 points += 1;
             }
         }
-        if reply.dns.addresses().any(|ip| is_bogon(ip))
+        if reply.dns.addresses().any(is_bogon)
             && others().any(|other| {
                 other.dns.addresses().next().is_some() && !other.dns.addresses().any(is_bogon)
             })

@@ -8,7 +8,7 @@ use super::{
     Knowledge, Settings, Telling,
     bounded::Bounded,
     decision::{Decision, decide},
-    exchange::Exchange,
+    exchange::{Exchange, Reply},
     flows::socket,
     hops,
 };
@@ -162,7 +162,7 @@ fn finding(
     let service = name
         .and_then(|name| settings.targets.service_of_name(name))
         .filter(|service| !service.is_control());
-    let time = forged.first().copied().or_else(|| exchange.replies.first()).map_or(0, |r| r.time());
+    let time = forged.first().copied().or_else(|| exchange.replies.first()).map_or(0, Reply::time);
     Finding {
         time: time.saturating_add(settings.epoch),
         protocol: Protocol::Dns,

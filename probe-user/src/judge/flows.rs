@@ -79,14 +79,14 @@ impl Flows {
         &mut self,
         event: &TcpEvent,
         payload: &[u8],
-        scope: Scope<'_>,
+        mut scope: Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
         match event.header.kind {
             kind::OPENING => {
                 let fresh = self.flow(event, &scope, tell);
                 if fresh {
-                    learn_handshake(&event.flow, scope);
+                    learn_handshake(&event.flow, &mut scope);
                 }
                 if let Some(flow) = self.flows.get_mut(&event.flow.key) {
                     flow.read(event, payload);
@@ -212,7 +212,7 @@ impl Flows {
 }
 
 /// Learns the round trip to the server from a connection that got as far as its first data.
-fn learn_handshake(record: &FlowRecord, scope: Scope<'_>) {
+fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
     let rtt = u64::from(record.responder_rtt);
     if rtt == 0 {
         return;
