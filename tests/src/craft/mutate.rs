@@ -5,11 +5,14 @@ use super::{Capture, DAY, MS, Packet, Rng};
 /// How many damaged packets there are of each kind.
 const OF_EACH: usize = 20_000;
 
+/// A way to damage a packet.
+type Damage = fn(&mut Rng, &mut Vec<u8>);
+
 /// Captures of damaged `packets`.
 pub fn captures(rng: &mut Rng, packets: &[Vec<u8>]) -> Vec<Capture> {
-    let kinds: &[(&str, fn(&mut Rng, &mut Vec<u8>))] = &[
-        ("bits-turned", turn_bits),
-        ("headers-replaced", replace),
+    let kinds: &[(&str, Damage)] = &[
+        ("bits-turned", |rng, data| turn_bits(rng, data)),
+        ("headers-replaced", |rng, data| replace(rng, data)),
         ("cut-out", cut_out),
         ("doubled", double),
         ("noise", noise),
@@ -56,7 +59,7 @@ fn place(rng: &mut Rng, data: &[u8]) -> usize {
 }
 
 /// Turns one to four bits.
-pub fn turn_bits(rng: &mut Rng, data: &mut Vec<u8>) {
+pub fn turn_bits(rng: &mut Rng, data: &mut [u8]) {
     for _ in 0..1 + rng.below(4) {
         let at = place(rng, data);
         if let Some(octet) = data.get_mut(at) {
@@ -66,7 +69,7 @@ pub fn turn_bits(rng: &mut Rng, data: &mut Vec<u8>) {
 }
 
 /// Replaces a few octets by extreme or random ones.
-pub fn replace(rng: &mut Rng, data: &mut Vec<u8>) {
+pub fn replace(rng: &mut Rng, data: &mut [u8]) {
     for _ in 0..1 + rng.below(3) {
         let at = place(rng, data);
         let random = rng.word() as u8;

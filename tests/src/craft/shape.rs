@@ -182,6 +182,11 @@ fn tunnels() -> Vec<(String, Vec<u8>)> {
             }
         }
     }
+    // The inner header begins within reach and ends beyond.
+    let edge = Ip { extensions: vec![net::extension(60, 248)], ..v6.clone() };
+    tunnels.push(("v6-edge-options/gre/v4/data".into(), net::gre(&edge, 0, &hello(&v4))));
+    tunnels.push(("v6-edge-options/in-ip/v4/data".into(), net::in_ip(&edge, &hello(&v4))));
+    tunnels.push(("v6-edge-options/in-ip/v6/data".into(), net::in_ip(&edge, &hello(&v6))));
     let far = Ip { extensions: vec![net::extension(60, 240)], ..v6 };
     tunnels.push(("v6-long-options/gre/v4/data".into(), net::gre(&far, 11, &hello(&v4))));
     tunnels.push(("v6-long-options/in-ip/v4/data".into(), net::in_ip(&far, &hello(&v4))));

@@ -11,18 +11,20 @@ use probe_tests::{
 use crate::settings;
 
 #[test]
-fn captures_made_here_give_the_same_through_both_engines() {
+fn captures_give_the_same_through_both_engines() {
     for (name, config) in settings::all() {
         let start = Instant::now();
         let mut duel = Duel::new(config).expect("both engines");
-        for capture in craft::captures() {
+        let mut captures = 0;
+        for capture in craft::captures().into_iter().chain(corpus::captures()) {
             for frame in capture.frames() {
                 duel.packet(&format!("{name}: {}", capture.name), &frame);
             }
             duel.compare_tables();
+            captures += 1;
         }
         println!(
-            "{name}: {} packets, {} events, {} flows evicted, {:?}",
+            "{name}: {} packets of {captures} captures, {} events, {} flows evicted, {:?}",
             duel.packets(),
             duel.events(),
             duel.counted(Counter::FlowsEvicted),
@@ -45,27 +47,5 @@ fn captures_made_here_give_the_same_through_both_engines() {
         }
         let evicted = duel.counted(Counter::FlowsEvicted);
         assert_eq!(evicted > 1_000, name == "small tables", "{evicted} flows evicted");
-    }
-}
-
-#[test]
-fn captures_at_hand_give_the_same_through_both_engines() {
-    for (name, config) in settings::all() {
-        let start = Instant::now();
-        let mut duel = Duel::new(config).expect("both engines");
-        let mut captures = 0;
-        for capture in corpus::captures() {
-            for frame in capture.frames() {
-                duel.packet(&format!("{name}: {}", capture.name), &frame);
-            }
-            duel.compare_tables();
-            captures += 1;
-        }
-        println!(
-            "{name}: {captures} captures, {} packets, {} events, {:?}",
-            duel.packets(),
-            duel.events(),
-            start.elapsed()
-        );
     }
 }

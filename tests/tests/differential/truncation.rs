@@ -20,23 +20,31 @@ fn cuts(len: usize) -> impl Iterator<Item = usize> {
 
 #[test]
 fn every_shape_cut_anywhere_gives_the_same_through_both_engines() {
-    let start = Instant::now();
-    let (_, config) = settings::all()[0];
-    let mut duel = Duel::new(config).expect("both engines");
-    let mut number = 0;
-    for shape in shape::shapes() {
-        for cut in cuts(shape.data.len()) {
-            let whole = shape.data.len() as u32;
-            let data = shape.data[..cut].to_vec();
-            // By a capture's snap length, and as a packet that really is so short.
-            for wire_len in [whole, cut as u32] {
-                number += 1;
-                let time = DAY + number * 1_000;
-                let packet = Packet { time, wire_len, data: data.clone() };
-                duel.packet(&format!("{} cut at {cut}", shape.name), &packet.frame(number));
+    let shapes = shape::shapes();
+    for (name, config) in settings::all() {
+        let start = Instant::now();
+        let mut duel = Duel::new(config).expect("both engines");
+        let mut number = 0;
+        for shape in &shapes {
+            for cut in cuts(shape.data.len()) {
+                let whole = shape.data.len() as u32;
+                // By a capture's snap length, and as a packet that really is so short.
+                for wire_len in [whole, cut as u32] {
+                    number += 1;
+                    let time = DAY + number * 1_000;
+                    let packet = Packet { time, wire_len, data: shape.data[..cut].to_vec() };
+                    let what = format!("{name}: {} cut at {cut}", shape.name);
+                    duel.packet(&what, &packet.frame(number));
+                }
             }
         }
+        duel.compare_tables();
+        println!(
+            "{name}: {} packets of {} shapes, {} events, {:?}",
+            duel.packets(),
+            shapes.len(),
+            duel.events(),
+            start.elapsed()
+        );
     }
-    duel.compare_tables();
-    println!("{} packets, {} events, {:?}", duel.packets(), duel.events(), start.elapsed());
 }
