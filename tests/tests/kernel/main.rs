@@ -4,5 +4,6 @@
 //! that `FORGEWATCH_CORPUS` names are tried besides; without the variable nothing is left out of
 //! what this suite promises.
 
+mod hooks;
 mod pass;
 mod verifier;
