@@ -1,4 +1,8 @@
-//! The lab: a network of namespaces with real clients, real servers and a censor in between, and
-//! what the suites in `tests/` and the demo need to run Forgewatch in it.
+//! What the suites in `tests/`, the demo and the corpus are made of: a network of namespaces with
+//! real clients, real servers and a censor in between; packets and captures made to measure; and
+//! what compares both engines.
 
+pub mod craft;
+pub mod duel;
+pub mod egress;
 pub mod lab;
