@@ -1,1 +1,3 @@
 //! The lab and the suites.
+
+pub mod corpus;
