@@ -1,3 +1,4 @@
 //! The lab and the suites.
 
 pub mod corpus;
+pub mod score;

@@ -1,0 +1,231 @@
+//! Scores the detectors on labelled captures.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use probe_tests::score::{self, Group, Mistake, Sheet, captures};
+use probe_user::targets::TargetSet;
+use serde_json::{Value, json};
+
+/// Compare what the detectors say of captures with the truth about them.
+///
+/// A capture is `NAME.router.pcap` or `NAME.pcap` and has its truth in `NAME.labels.csv` and, for
+/// connections, `NAME.flows.csv`.
+#[derive(Parser)]
+struct Options {
+    /// Directories with labelled captures, looked through with all below them
+    #[arg(value_name = "DIR")]
+    directories: Vec<PathBuf>,
+    /// A capture, a list of captures, or a directory of captures without labels, in all of which
+    /// nothing was tampered with
+    #[arg(long, value_name = "PATH")]
+    clean: Vec<PathBuf>,
+    /// One JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Every case, not only sums and mistakes
+    #[arg(long)]
+    cases: bool,
+    /// Only captures with this in their name
+    #[arg(long)]
+    only: Option<String>,
+    /// Mistakes listed of each kind
+    #[arg(long, default_value_t = 40)]
+    list: usize,
+    /// Send each packet through the real BPF program
+    #[arg(long)]
+    through_kernel: bool,
+    /// Fail if more innocent connections are accused
+    #[arg(long, value_name = "NUMBER")]
+    max_false: Option<u64>,
+    /// Fail if the share of injected connections in which something was found is smaller
+    #[arg(long, value_name = "SHARE")]
+    min_found: Option<f64>,
+    /// Fail if the share of injected connections in which somebody was accused is smaller
+    #[arg(long, value_name = "SHARE")]
+    min_accused: Option<f64>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    let mut found = Vec::new();
+    for directory in &options.directories {
+        let more = captures::labelled(directory)
+            .with_context(|| format!("cannot look through {}", directory.display()))?;
+        found.extend(more);
+    }
+    for place in &options.clean {
+        let more = captures::clean(place)
+            .with_context(|| format!("cannot look through {}", place.display()))?;
+        found.extend(more);
+    }
+    if let Some(only) = &options.only {
+        found.retain(|one| one.name.contains(only.as_str()));
+    }
+    if found.is_empty() {
+        bail!("there is no capture to score; `cargo xtask corpus DIR` makes some");
+    }
+    let targets = Arc::new(TargetSet::builtin());
+    let mut sheet = Sheet::default();
+    for one in &found {
+        sheet.add(score::judge(one, &targets, options.through_kernel)?);
+    }
+    if options.json {
+        println!("{}", as_json(&sheet));
+    } else {
+        print(&sheet, &options);
+    }
+    Ok(if holds(&sheet, &options) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether the limits hold; says which does not.
+fn holds(sheet: &Sheet, options: &Options) -> bool {
+    let total = &sheet.total;
+    let share =
+        |part: u64| if total.injected == 0 { 1.0 } else { part as f64 / total.injected as f64 };
+    let mut good = true;
+    let mut check = |holds: bool, what: String| {
+        if !holds {
+            eprintln!("score: {what}");
+            good = false;
+        }
+    };
+    if let Some(most) = options.max_false {
+        let wrong = total.falsely_accused;
+        check(wrong <= most, format!("{wrong} falsely accused, {most} allowed"));
+    }
+    if let Some(least) = options.min_found {
+        let share = share(total.found);
+        check(share >= least, format!("{share:.4} found, {least} wanted"));
+    }
+    if let Some(least) = options.min_accused {
+        let share = share(total.accused);
+        check(share >= least, format!("{share:.4} accused, {least} wanted"));
+    }
+    good
+}
+
+fn print(sheet: &Sheet, options: &Options) {
+    let header = || {
+        println!(
+            "{:<34} {:>6} {:>6} {:>7} | {:>5} {:>5} {:>7} | {:>6} {:>5} | {:>7} {:>7} {:>5}",
+            "",
+            "inject",
+            "found",
+            "accused",
+            "drop",
+            "found",
+            "accused",
+            "unseen",
+            "found",
+            "clean",
+            "suspect",
+            "FALSE"
+        );
+    };
+    if options.cases {
+        println!("cases");
+        header();
+        sheet.cases.iter().for_each(|(name, group)| row(name, group));
+        println!();
+    }
+    println!("models and behaviours that are not perfect");
+    header();
+    let mut perfect = 0;
+    for (name, group) in &sheet.models {
+        if group.is_perfect() {
+            perfect += 1;
+        } else {
+            row(name, group);
+        }
+    }
+    println!("({perfect} others are)\n");
+    if !sheet.places.is_empty() {
+        println!("stage and position");
+        header();
+        sheet.places.iter().for_each(|(name, group)| row(name, group));
+        println!();
+    }
+    println!("{:<34} {:>6} {:>6} {:>7}", "signatures", "right", "alone", "wrong");
+    for (id, fired) in &sheet.signatures {
+        println!("{id:<34} {:>6} {:>6} {:>7}", fired.right, fired.alone, fired.wrong);
+    }
+    println!();
+    list("falsely accused", &sheet.wrong, options.list);
+    list("missed", &sheet.missed, options.list);
+    for (name, why) in &sheet.damaged {
+        println!("{name}: {why}");
+    }
+    println!("in total");
+    header();
+    row(&format!("{} captures", sheet.cases.len()), &sheet.total);
+    let (packets, forged, right, wrong) = sheet.packets;
+    println!(
+        "{packets} packets, {forged} of them made or altered: {right} of these named in \
+         accusations, and {wrong} others"
+    );
+}
+
+fn row(name: &str, group: &Group) {
+    println!(
+        "{name:<34} {:>6} {:>6} {:>7} | {:>5} {:>5} {:>7} | {:>6} {:>5} | {:>7} {:>7} {:>5}",
+        group.injected,
+        group.found,
+        group.accused,
+        group.dropped,
+        group.dropped_found,
+        group.dropped_accused,
+        group.unseen,
+        group.unseen_found,
+        group.innocent,
+        group.suspected,
+        group.falsely_accused,
+    );
+}
+
+fn list(title: &str, mistakes: &[Mistake], most: usize) {
+    if mistakes.is_empty() {
+        return;
+    }
+    println!("{title}");
+    for one in mistakes.iter().take(most) {
+        println!("  {} ({}) {} - {}", one.case, one.model, one.key.0, one.key.1);
+        println!("      {} frames {:?}", one.said, &one.frames[..one.frames.len().min(12)]);
+    }
+    if mistakes.len() > most {
+        println!("  and {} more", mistakes.len() - most);
+    }
+    println!();
+}
+
+fn as_json(sheet: &Sheet) -> Value {
+    let mistakes = |list: &[Mistake]| -> Vec<Value> {
+        list.iter()
+            .map(|one| {
+                json!({
+                    "case": one.case,
+                    "model": one.model,
+                    "ends": [one.key.0, one.key.1],
+                    "said": one.said,
+                    "frames": one.frames,
+                })
+            })
+            .collect()
+    };
+    let (packets, forged, right, wrong) = sheet.packets;
+    json!({
+        "total": sheet.total,
+        "packets": {
+            "all": packets, "forged": forged, "rightly_named": right, "wrongly_named": wrong,
+        },
+        "models": sheet.models,
+        "places": sheet.places,
+        "signatures": sheet.signatures,
+        "cases": sheet.cases.iter().map(|(name, group)| json!({"name": name, "flows": group}))
+            .collect::<Vec<_>>(),
+        "falsely_accused": mistakes(&sheet.wrong),
+        "missed": mistakes(&sheet.missed),
+        "damaged": sheet.damaged,
+    })
+}
