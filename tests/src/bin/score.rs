@@ -1,6 +1,13 @@
 //! Scores the detectors on labelled captures.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
@@ -30,8 +37,8 @@ struct Options {
     /// Only captures with this in their name
     #[arg(long)]
     only: Option<String>,
-    /// Mistakes listed of each kind
-    #[arg(long, default_value_t = 40)]
+    /// Mistakes listed of each model or behaviour
+    #[arg(long, default_value_t = 2)]
     list: usize,
     /// Send each packet through the real BPF program
     #[arg(long)]
@@ -71,10 +78,16 @@ fn main() -> anyhow::Result<ExitCode> {
     for one in &found {
         sheet.add(score::judge(one, &targets, options.through_kernel)?);
     }
+    let mut text = String::new();
     if options.json {
-        println!("{}", as_json(&sheet));
+        writeln!(text, "{}", as_json(&sheet))?;
     } else {
-        print(&sheet, &options);
+        print(&sheet, &options, &mut text)?;
+    }
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        other => other?,
     }
     Ok(if holds(&sheet, &options) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -106,69 +119,58 @@ fn holds(sheet: &Sheet, options: &Options) -> bool {
     good
 }
 
-fn print(sheet: &Sheet, options: &Options) {
-    let header = || {
-        println!(
-            "{:<34} {:>6} {:>6} {:>7} | {:>5} {:>5} {:>7} | {:>6} {:>5} | {:>7} {:>7} {:>5}",
-            "",
-            "inject",
-            "found",
-            "accused",
-            "drop",
-            "found",
-            "accused",
-            "unseen",
-            "found",
-            "clean",
-            "suspect",
-            "FALSE"
-        );
-    };
+/// The columns of tables of connections.
+const COLUMNS: &str = "inject  found accused |  drop found accused | unseen found |   clean \
+                       suspect FALSE";
+
+fn print(sheet: &Sheet, options: &Options, out: &mut String) -> fmt::Result {
     if options.cases {
-        println!("cases");
-        header();
-        sheet.cases.iter().for_each(|(name, group)| row(name, group));
-        println!();
+        writeln!(out, "{:<34} {COLUMNS}", "cases")?;
+        for (name, group) in &sheet.cases {
+            row(name, group, out)?;
+        }
+        writeln!(out)?;
     }
-    println!("models and behaviours that are not perfect");
-    header();
+    writeln!(out, "{:<34} {COLUMNS}", "models and behaviours")?;
     let mut perfect = 0;
     for (name, group) in &sheet.models {
         if group.is_perfect() {
             perfect += 1;
         } else {
-            row(name, group);
+            row(name, group, out)?;
         }
     }
-    println!("({perfect} others are)\n");
+    writeln!(out, "({perfect} others are without a fault)\n")?;
     if !sheet.places.is_empty() {
-        println!("stage and position");
-        header();
-        sheet.places.iter().for_each(|(name, group)| row(name, group));
-        println!();
+        writeln!(out, "{:<34} {COLUMNS}", "stage and position")?;
+        for (name, group) in &sheet.places {
+            row(name, group, out)?;
+        }
+        writeln!(out)?;
     }
-    println!("{:<34} {:>6} {:>6} {:>7}", "signatures", "right", "alone", "wrong");
+    writeln!(out, "{:<34} {:>6} {:>6} {:>7}", "signatures", "right", "alone", "wrong")?;
     for (id, fired) in &sheet.signatures {
-        println!("{id:<34} {:>6} {:>6} {:>7}", fired.right, fired.alone, fired.wrong);
+        writeln!(out, "{id:<34} {:>6} {:>6} {:>7}", fired.right, fired.alone, fired.wrong)?;
     }
-    println!();
-    list("falsely accused", &sheet.wrong, options.list);
-    list("missed", &sheet.missed, options.list);
+    writeln!(out)?;
+    list("falsely accused", &sheet.wrong, options.list, out)?;
+    list("missed", &sheet.missed, options.list, out)?;
     for (name, why) in &sheet.damaged {
-        println!("{name}: {why}");
+        writeln!(out, "{name}: {why}")?;
     }
-    println!("in total");
-    header();
-    row(&format!("{} captures", sheet.cases.len()), &sheet.total);
+    writeln!(out, "{:<34} {COLUMNS}", "in total")?;
+    row(&format!("{} captures", sheet.cases.len()), &sheet.total, out)?;
     let (packets, forged, right, wrong) = sheet.packets;
-    println!(
+    writeln!(
+        out,
         "{packets} packets, {forged} of them made or altered: {right} of these named in \
          accusations, and {wrong} others"
-    );
+    )
 }
 
-fn row(name: &str, group: &Group) {
-    println!(
+fn row(name: &str, group: &Group, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
         "{name:<34} {:>6} {:>6} {:>7} | {:>5} {:>5} {:>7} | {:>6} {:>5} | {:>7} {:>7} {:>5}",
         group.injected,
         group.found,
@@ -181,22 +183,30 @@ fn row(name: &str, group: &Group) {
         group.innocent,
         group.suspected,
         group.falsely_accused,
-    );
+    )
 }
 
-fn list(title: &str, mistakes: &[Mistake], most: usize) {
+/// Lists mistakes, so many of each model.
+fn list(title: &str, mistakes: &[Mistake], most: usize, out: &mut String) -> fmt::Result {
     if mistakes.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("{title}");
-    for one in mistakes.iter().take(most) {
-        println!("  {} ({}) {} - {}", one.case, one.model, one.key.0, one.key.1);
-        println!("      {} frames {:?}", one.said, &one.frames[..one.frames.len().min(12)]);
+    writeln!(out, "{title}")?;
+    let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in mistakes {
+        let count = listed.entry(&one.model).or_default();
+        *count += 1;
+        if *count <= most {
+            writeln!(out, "  {} ({}) {} - {}", one.case, one.model, one.key.0, one.key.1)?;
+            let said = if one.said.is_empty() { "nothing" } else { &one.said };
+            let frames = &one.frames[..one.frames.len().min(12)];
+            writeln!(out, "      {said}; frames {frames:?}")?;
+        }
     }
-    if mistakes.len() > most {
-        println!("  and {} more", mistakes.len() - most);
+    for (model, count) in listed.iter().filter(|(_, count)| **count > most) {
+        writeln!(out, "  {} more of {model}", count - most)?;
     }
-    println!();
+    writeln!(out)
 }
 
 fn as_json(sheet: &Sheet) -> Value {

@@ -86,7 +86,7 @@ impl Truth {
             }
             let of_router = vantage_at.is_none_or(|at| fields.get(at) == Some(&"router"));
             let label = fields.get(label_at).copied().unwrap_or_default();
-            if of_router && label == "injected_or_altered" {
+            if of_router && matches!(label, "injected_or_altered" | "injected") {
                 let frame = fields.get(frame_at).and_then(|frame| frame.parse().ok());
                 self.forged.insert(frame.ok_or_else(|| bad(line))?);
             }
