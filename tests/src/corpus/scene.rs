@@ -71,7 +71,16 @@ impl Guest {
     pub fn of(number: u64, rng: &mut Rng) -> Self {
         let host = (number / PORTS) as u32;
         let v4 = Ipv4Addr::from(0x0a00_0001 + (host & 0x00ff_ffff));
-        let v6 = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, (host >> 16) as u16, host as u16 + 1);
+        let v6 = Ipv6Addr::new(
+            0xfd00,
+            0,
+            0,
+            1,
+            0,
+            0,
+            (host >> 16) as u16,
+            (host as u16).wrapping_add(1),
+        );
         Self {
             address: [v4.into(), v6.into()],
             port: 4_096 + (number % PORTS) as u16 * 4,
@@ -84,10 +93,14 @@ impl Guest {
     /// The number of the connection that has this client, whichever of its ports it uses.
     pub fn number(client: SocketAddr) -> Option<u64> {
         let host = match client.ip().to_canonical() {
-            IpAddr::V4(v4) => u32::from(v4).checked_sub(0x0a00_0001)?,
+            IpAddr::V4(v4) if v4.octets()[0] == 10 => u32::from(v4) - 0x0a00_0001,
+            IpAddr::V4(_) => return None,
             IpAddr::V6(v6) => {
+                if v6.segments()[0] != 0xfd00 {
+                    return None;
+                }
                 let [.., high, low] = v6.segments();
-                (u32::from(high) << 16) + u32::from(low).checked_sub(1)?
+                (u32::from(high) << 16) + u32::from(low.wrapping_sub(1))
             }
         };
         let port = client.port().checked_sub(4_096)? / 4;
