@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<ExitCode> {
         if options.only.as_ref().is_some_and(|only| !plan.name().contains(only)) {
             continue;
         }
-        let case = plan.make(options.seed);
+        let case = plan.make(options.seed, build::Scale::FULL);
         case.write(&options.out)
             .with_context(|| format!("cannot write {} to {}", case.name, options.out.display()))?;
         let touched = case.flows.iter().filter(|flow| flow.truth != "innocent").count();

@@ -32,8 +32,25 @@ impl Position {
     }
 }
 
-/// Connections of a case that are interfered with.
-const ATTACKED: u64 = 4;
+/// How much there is in a case.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    /// Connections that are interfered with, or of the behaviour; and as many beside them that are
+    /// left alone.
+    pub flows: u64,
+    /// Octets of a response.
+    pub response: usize,
+    /// What behaviours divide amounts of data by.
+    pub brief: usize,
+}
+
+impl Scale {
+    /// Of the corpus.
+    pub const FULL: Self = Self { flows: 4, response: 24_000, brief: 1 };
+
+    /// The least that shows what a case is about.
+    pub const SMALL: Self = Self { flows: 1, response: 700, brief: 12 };
+}
 
 /// Names that set devices off.
 const NAMES: [&str; 4] = ["www.linkedin.com", "static.licdn.com", "lnkd.in", "linkedin.com"];
@@ -78,25 +95,26 @@ impl Plan {
     }
 
     /// Makes the case.
-    pub fn make(&self, seed: u64) -> Case {
+    pub fn make(&self, seed: u64, scale: Scale) -> Case {
         let name = self.name();
         let mut rng = Rng::named(seed, &name);
         let mut case = Case { name, ..Case::default() };
         match *self {
             Self::Attack(model, v6, stage, position) => {
                 model.what.clone_into(&mut case.what);
-                for number in 0..ATTACKED {
-                    attack(&mut case, &mut rng, (model, v6, stage, position), number);
+                for number in 0..scale.flows {
+                    let what = (model, v6, stage, position);
+                    attack(&mut case, &mut rng, what, number, scale);
                 }
                 // The same servers meanwhile, asked for something else.
-                for number in ATTACKED..2 * ATTACKED {
-                    control(&mut case, &mut rng, v6, number);
+                for number in scale.flows..2 * scale.flows {
+                    control(&mut case, &mut rng, v6, number, scale);
                 }
             }
             Self::Innocent(behaviour, v6) => {
                 behaviour.what.clone_into(&mut case.what);
-                for number in 0..ATTACKED {
-                    innocent(&mut case, &mut rng, behaviour, v6, number);
+                for number in 0..scale.flows {
+                    innocent(&mut case, &mut rng, (behaviour, v6), number, scale);
                 }
             }
         }
@@ -127,6 +145,7 @@ fn attack(
     rng: &mut Rng,
     (model, v6, stage, position): (&'static Model, bool, Stage, Position),
     number: u64,
+    scale: Scale,
 ) {
     let first = case.tape.records.len();
     let mut scene = scene(&mut case.tape, rng, v6, number);
@@ -136,7 +155,7 @@ fn attack(
     } else {
         NAMES[number as usize % NAMES.len()]
     };
-    let length = if stage == Stage::Mid { 90_000 } else { 24_000 };
+    let length = if stage == Stage::Mid { 90_000 } else { scale.response };
     let talk = match model.web {
         Web::Tls => Talk::tls(name, number % 4 == 3, length, &mut scene.rng),
         Web::Http => {
@@ -192,10 +211,10 @@ fn evidence(tape: &Tape, first: usize, deed: Deed) -> bool {
     repeated >= 2
 }
 
-fn control(case: &mut Case, rng: &mut Rng, v6: bool, number: u64) {
+fn control(case: &mut Case, rng: &mut Rng, v6: bool, number: u64, scale: Scale) {
     let mut scene = scene(&mut case.tape, rng, v6, number);
     let name = "www.example.org";
-    let talk = Talk::tls(name, false, 6_000, &mut scene.rng);
+    let talk = Talk::tls(name, false, scale.response / 4, &mut scene.rng);
     let thought = scene.thought();
     let client = then(talk.client(), [Step::Close]);
     let server = then(talk.server(thought), [Step::AwaitFin, Step::Close]);
@@ -214,9 +233,16 @@ fn control(case: &mut Case, rng: &mut Rng, v6: bool, number: u64) {
     });
 }
 
-fn innocent(case: &mut Case, rng: &mut Rng, behaviour: &'static Behaviour, v6: bool, number: u64) {
+fn innocent(
+    case: &mut Case,
+    rng: &mut Rng,
+    (behaviour, v6): (&'static Behaviour, bool),
+    number: u64,
+    scale: Scale,
+) {
     let first = case.tape.records.len();
     let mut scene = scene(&mut case.tape, rng, v6, number);
+    scene.brief = scale.brief;
     (behaviour.act)(&mut scene);
     // A behaviour may have several connections; each that left a trace is listed.
     let mut pairs = Vec::new();
@@ -237,4 +263,41 @@ fn innocent(case: &mut Case, rng: &mut Rng, behaviour: &'static Behaviour, v6: b
         stage: "none",
         evidence: false,
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Scale, Truth, plans};
+
+    #[test]
+    fn names_are_unique_and_the_same_seed_makes_the_same_octets() {
+        let plans = plans();
+        let names: HashSet<String> = plans.iter().map(super::Plan::name).collect();
+        assert_eq!(names.len(), plans.len());
+        for plan in plans.iter().step_by(7) {
+            let (one, two) = (plan.make(5, Scale::FULL), plan.make(5, Scale::FULL));
+            assert!(one.tape.octets == two.tape.octets, "{}", one.name);
+            assert_eq!(one.labels(), two.labels());
+            assert_eq!(one.flow_table(), two.flow_table());
+            assert!(plan.make(6, Scale::FULL).tape.octets != one.tape.octets, "{}", one.name);
+        }
+    }
+
+    #[test]
+    fn every_model_does_something_and_no_behaviour_forges() {
+        for plan in plans() {
+            let case = plan.make(1, Scale::FULL);
+            let forged = case.count(Truth::Forged);
+            match plan {
+                super::Plan::Innocent(..) => assert_eq!(forged, 0, "{}", case.name),
+                super::Plan::Attack(..) => {
+                    let touched = case.flows.iter().filter(|flow| flow.truth != "innocent");
+                    assert!(touched.count() >= 3, "{}", case.name);
+                }
+            }
+            assert!(case.name.contains("before") || !case.tape.records.is_empty(), "{}", case.name);
+        }
+    }
 }

@@ -165,6 +165,11 @@ impl Scene<'_> {
         world.run(self.start, self.tape);
     }
 
+    /// When the router saw the last frame so far, in nanoseconds.
+    pub fn last(&self) -> u64 {
+        self.tape.records.iter().map(|record| record.time).max().unwrap_or(self.start)
+    }
+
     /// Time from the router to the server and back, in nanoseconds.
     pub fn far_rtt(&self) -> u64 {
         2 * self.site.delay

@@ -238,11 +238,6 @@ impl Tcp {
         self.iss
     }
 
-    /// The next sequence number.
-    pub const fn next(&self) -> u32 {
-        self.nxt
-    }
-
     /// Sends the SYN.
     pub fn connect(&mut self, now: u64, out: &mut Vec<Segment>) {
         self.begin();
@@ -715,7 +710,9 @@ impl Tcp {
         let os = self.host.os;
         let flags = if os.abort_ack { flag::RST | flag::ACK } else { flag::RST };
         let ack = if os.abort_ack { self.rcv } else { 0 };
-        let mut reset = self.bare(now, self.nxt, ack, flags);
+        // What was sent, not where a retransmission has come to (Linux: `tcp_acceptable_seq`; BSD:
+        // `snd_max`).
+        let mut reset = self.bare(now, self.high, ack, flags);
         if os.abort_window_zero {
             reset.window = 0;
         }

@@ -221,7 +221,7 @@ fn reuse(scene: &mut Scene<'_>, reset: bool) {
     let isn = world.ends[0].isn();
     scene.run(&mut world);
     let pause = scene.rng.range(4, 400) * MS;
-    scene.start += scene.rtt() * 5 + pause;
+    scene.start = scene.last() + pause;
     let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
     let mut second = scene.world(then(talk.client(), [Step::Close]), server);
     if !reset {

@@ -270,7 +270,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "the server resets, and the client connects anew at once from another port",
         act: |scene| {
             server_aborts(scene, 3_000, 0);
-            scene.start += 2 * scene.rtt();
+            scene.start = scene.last() + MS;
             scene.guest.port += 1;
             ordinary::https(scene);
         },
