@@ -27,7 +27,7 @@ pub const CASES: [&str; 16] = [
     "iran-https-v6-after-upstream",
     "kazakhstan-v4-after-upstream",
     "tspu-sni1-v4-after-upstream",
-    "tspu-sni1-v4-after-downstream",
+    "both-sides-v4-after-downstream",
     "triple-same-v4-after-downstream",
     "innocent-server-linger-0-v4",
     "innocent-server-restarts-v6",

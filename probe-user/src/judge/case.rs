@@ -1,9 +1,10 @@
-//! What is held against one connection's resets.
+//! What is held against one connection: its resets, what came after them, and what its responder
+//! sent first.
 
 use bytes::Bytes;
 use probe_common::{
     event::TcpEvent,
-    flow::{FlowKey, FlowRecord, Side, state},
+    flow::{FlowKey, FlowRecord, Half, Side, state},
     tells::Tells,
     wire::Packet,
 };
@@ -12,17 +13,28 @@ use probe_common::{
 /// each end, and after those nothing new is learnt.
 pub const EVIDENCE_MAX: usize = 64;
 
+/// First number of a packet that is in no capture.
+pub(super) const LIVE: u64 = 1 << 63;
+
 /// One event of a case.
 #[derive(Clone, Debug)]
 pub struct Seen {
     event: Box<TcpEvent>,
+    number: u64,
     /// Payload of the packet, as far as it was captured.
     pub payload: Bytes,
 }
 
 impl Seen {
-    pub(super) fn new(event: &TcpEvent, payload: &[u8]) -> Self {
-        Self { event: Box::new(*event), payload: Bytes::copy_from_slice(payload) }
+    /// `number` tells it apart from all other packets of the run.
+    pub(super) fn new(event: &TcpEvent, payload: &[u8], number: u64) -> Self {
+        Self { event: Box::new(*event), number, payload: Bytes::copy_from_slice(payload) }
+    }
+
+    /// What tells it apart from all other packets of the run: its number in the capture, or, live, a
+    /// number far beyond those of captures.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The packet.
@@ -40,30 +52,44 @@ impl Seen {
         &self.event.flow
     }
 
-    /// Its number in the capture; 0 live.
-    pub const fn frame(&self) -> u64 {
-        self.event.header.frame
-    }
-
     /// Which end it claims to come from.
     pub const fn side(&self) -> Side {
         Side::from_index(self.event.header.side)
     }
 }
 
-/// The resets of one connection, and what came after them.
+/// What a connection is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Name that the initiator asked for.
+    pub name: Option<String>,
+    /// Whether it belongs to a watched service.
+    pub watched: bool,
+}
+
+/// The resets of one connection, what came after them, and what its responder sent first.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The connection.
     pub key: FlowKey,
+    /// What it is about, as far as that is known by now.
+    pub subject: Subject,
     resets: Vec<Seen>,
     after: Vec<Seen>,
+    content: Vec<Seen>,
     dropped: u64,
 }
 
 impl Case {
     pub(super) const fn new(key: FlowKey) -> Self {
-        Self { key, resets: Vec::new(), after: Vec::new(), dropped: 0 }
+        Self {
+            key,
+            subject: Subject { name: None, watched: false },
+            resets: Vec::new(),
+            after: Vec::new(),
+            content: Vec::new(),
+            dropped: 0,
+        }
     }
 
     pub(super) fn add_reset(&mut self, seen: Seen) {
@@ -72,6 +98,12 @@ impl Case {
 
     pub(super) fn add_after(&mut self, seen: Seen) {
         add(&mut self.after, seen, &mut self.dropped);
+    }
+
+    pub(super) fn add_content(&mut self, pieces: impl IntoIterator<Item = Seen>) {
+        for piece in pieces {
+            add(&mut self.content, piece, &mut self.dropped);
+        }
     }
 
     /// Pieces of evidence that found no room.
@@ -84,14 +116,26 @@ impl Case {
         self.resets.iter().filter(move |seen| seen.side() == side)
     }
 
+    /// How many resets claim to come from `side`.
+    pub fn reset_count(&self, side: Side) -> usize {
+        self.resets_of(side).count()
+    }
+
+    /// The segments in which the responder sent the beginning of what it said, repeated ones too,
+    /// in the order they came.
+    pub fn content(&self) -> &[Seen] {
+        &self.content
+    }
+
     /// What `side` sent, other than resets, after either side's first reset.
     pub fn after_of(&self, side: Side) -> impl Iterator<Item = &Seen> {
         self.after.iter().filter(move |seen| seen.side() == side)
     }
 
-    /// The connection as it stood before its first reset.
+    /// The connection as it stood before its first reset, or before what its responder said first
+    /// where there is no reset.
     pub fn before(&self) -> Option<&FlowRecord> {
-        self.resets.first().map(Seen::flow)
+        self.resets.first().or(self.content.first()).map(Seen::flow)
     }
 
     /// Which end began the connection.
@@ -101,7 +145,7 @@ impl Case {
 
     /// Whether packets of both directions were seen before the first reset.
     pub fn seen_both_ways(&self) -> bool {
-        self.before().is_some_and(|flow| flow.halves.iter().all(|half| half.has_baseline()))
+        self.before().is_some_and(|flow| flow.halves.iter().all(Half::has_baseline))
     }
 
     /// Whether the connection was followed from its SYN on.

@@ -7,9 +7,9 @@ use probe_common::{event::DnsEvent, flow::FlowKey};
 use super::{
     Knowledge, Settings, Telling,
     bounded::Bounded,
+    compose::socket,
     decision::{Decision, decide},
-    exchange::Exchange,
-    flows::socket,
+    exchange::{Exchange, Reply},
     hops,
 };
 use crate::{
@@ -129,7 +129,7 @@ impl Open {
         let mut hits: Vec<Hit> = Vec::new();
         for detector in detect::DNS {
             if let Some(fired) = (detector.judge)(&self.exchange, knowledge, &hits) {
-                hits.push(Hit::new(detector.id, detector.class, fired));
+                hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
             }
         }
         let Some(decision) = decide(hits) else { return };
@@ -157,7 +157,7 @@ fn finding(
     let service = name
         .and_then(|name| settings.targets.service_of_name(name))
         .filter(|service| !service.is_control());
-    let time = forged.first().copied().or_else(|| exchange.replies.first()).map_or(0, |r| r.time());
+    let time = forged.first().copied().or_else(|| exchange.replies.first()).map_or(0, Reply::time);
     Finding {
         time: time.saturating_add(settings.epoch),
         protocol: Protocol::Dns,
@@ -172,6 +172,7 @@ fn finding(
         injector_hops: hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops),
         server_hops,
         frames: decision.frames(),
+        fingerprints: Vec::new(),
         stage: None,
     }
 }

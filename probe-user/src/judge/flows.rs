@@ -1,50 +1,36 @@
-//! TCP connections as the judge sees them: what they asked for, and the case made of their resets.
+//! All TCP connections under observation.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 use probe_common::{
     event::{TcpEvent, kind},
     flow::{FlowKey, FlowRecord, Side, Stage},
-    seq,
-    wire::Address,
+    tells::tell,
 };
 
 use super::{
     Knowledge, Settings, Silence, Telling,
+    assess::{assess, count},
     bounded::Bounded,
-    case::{Case, Seen},
-    decision::{Decision, decide},
-    hops, silence,
+    case::{LIVE, Seen, Subject},
+    compose,
+    flow::{Flow, is_answer},
+    knowledge::ResetTraits,
+    signatures::Signatures,
+    silence::Silent,
 };
-use crate::{
-    detect::{self, Hit},
-    names::{http, stream::Prefix, tls},
-    report::{
-        Finding,
-        finding::{Position, Protocol, Verdict},
-    },
-};
+use crate::{detect::mirror, report::Finding};
 
 /// Connections whose name or case is kept: as many as the kernel's flow table has by default.
 const FLOWS_MAX: usize = 65_536;
 
+/// Connections whose first answer is kept until it is uncontested: at some 2 KiB a segment and a
+/// few segments each, 64 MiB at worst. The oldest goes first.
+const RESPONSES_MAX: usize = 8_192;
+
 /// How often cases are looked at for being closed, in nanoseconds.
 const CHECK_EVERY: u64 = 100_000_000;
-
-/// What is kept of one connection.
-#[derive(Debug, Default)]
-struct Flow {
-    /// When the record was opened: tells apart connections on the same ports.
-    opened: u64,
-    name: Option<String>,
-    /// Beginning of what the initiator sent, until it has said a name.
-    prefix: Option<Box<Prefix>>,
-    case: Option<Box<Case>>,
-    /// Time of the last piece of evidence.
-    last: u64,
-    told: Option<Decision>,
-}
 
 /// All of them.
 #[derive(Debug)]
@@ -52,13 +38,28 @@ pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
     /// Connections with an open case.
     cases: Vec<FlowKey>,
+    /// Connections whose first answer is kept, by the time of that answer.
+    responses: VecDeque<(u64, FlowKey, u64)>,
     checked: u64,
     dropped: u64,
+    responses_evicted: u64,
+    signatures: Signatures,
+    /// Packets numbered so far that are in no capture.
+    numbered: u64,
 }
 
 impl Default for Flows {
     fn default() -> Self {
-        Self { flows: Bounded::new(FLOWS_MAX), cases: Vec::new(), checked: 0, dropped: 0 }
+        Self {
+            flows: Bounded::new(FLOWS_MAX),
+            cases: Vec::new(),
+            responses: VecDeque::new(),
+            checked: 0,
+            dropped: 0,
+            responses_evicted: 0,
+            signatures: Signatures::default(),
+            numbered: 0,
+        }
     }
 }
 
@@ -75,26 +76,25 @@ impl Flows {
         &mut self,
         event: &TcpEvent,
         payload: &[u8],
-        scope: Scope<'_>,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
         match event.header.kind {
             kind::OPENING => {
-                let fresh = self.flow(event, &scope, tell);
-                if fresh {
+                if self.flow(event, scope, tell) {
                     learn_handshake(&event.flow, scope);
                 }
-                if let Some(flow) = self.flows.get_mut(&event.flow.key) {
-                    flow.read(event, payload);
-                }
+                self.opening(event, payload, scope, tell);
             }
             kind::RESET | kind::AFTER_RESET => {
-                self.flow(event, &scope, tell);
-                self.evidence(event, payload, &scope, tell);
+                self.flow(event, scope, tell);
+                self.evidence(event, payload, scope, tell);
             }
             kind::FLOW_END => {
-                scope.silence.end(&event.flow, event.packet.time);
-                self.close(&event.flow.key, scope.knowledge, scope.settings, tell);
+                if scope.silence.end(&event.flow, event.packet.time) {
+                    self.silent(&event.flow, event.packet.time, scope, tell);
+                }
+                self.close(&event.flow.key, scope, tell);
                 self.flows.remove(&event.flow.key);
             }
             _ => {}
@@ -105,7 +105,7 @@ impl Flows {
     fn flow(
         &mut self,
         event: &TcpEvent,
-        scope: &Scope<'_>,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) -> bool {
         let (key, opened) = (event.flow.key, event.flow.opened);
@@ -113,24 +113,73 @@ impl Flows {
             Some(flow) if flow.opened == opened => return false,
             Some(_) => {
                 // The ports were taken by another connection.
-                self.close(&key, scope.knowledge, scope.settings, tell);
+                self.close(&key, scope, tell);
                 self.flows.remove(&key);
             }
             None => {}
         }
-        let (_, out) = self.flows.entry(key, || Flow { opened, ..Flow::default() });
+        let (_, out) = self.flows.entry(key, || Flow::new(opened));
         if let Some((key, mut flow)) = out {
             self.cases.retain(|case| *case != key);
-            settle(&key, &mut flow, scope.knowledge, scope.settings, tell);
+            self.settle(&mut flow, scope, tell);
         }
         true
     }
 
+    /// Takes what an end says first.
+    fn opening(
+        &mut self,
+        event: &TcpEvent,
+        payload: &[u8],
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        let (key, time) = (event.flow.key, event.packet.time);
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        if !is_answer(event) {
+            flow.read(event, payload);
+            return;
+        }
+        if !flow.counted
+            && let Some(name) = &flow.name
+        {
+            flow.counted = true;
+            let server = key.end(event.flow.initiator().other()).0;
+            scope.knowledge.population_mut().served(server, name);
+        }
+        if flow.case.is_none() && flow.response.is_empty() {
+            self.responses.push_back((time, key, event.flow.opened));
+        }
+        let number = number(event, &mut self.numbered);
+        if flow.hear(Seen::new(event, payload, number), scope.knowledge) {
+            if flow.case.is_none() {
+                self.cases.push(key);
+            }
+            flow.open_case(key);
+            flow.last = time;
+            self.accuse(&key, &event.flow, scope, tell);
+        }
+        if self.responses.len() > RESPONSES_MAX {
+            self.responses_evicted += 1;
+            self.forget_response();
+        }
+    }
+
+    fn forget_response(&mut self) {
+        if let Some((_, key, opened)) = self.responses.pop_front()
+            && let Some(flow) = self.flows.get_mut(&key)
+            && flow.opened == opened
+        {
+            flow.response = Vec::new();
+        }
+    }
+
+    /// Takes a reset, or what came after one.
     fn evidence(
         &mut self,
         event: &TcpEvent,
         payload: &[u8],
-        scope: &Scope<'_>,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
         let key = event.flow.key;
@@ -139,37 +188,99 @@ impl Flows {
         if !reset && flow.case.is_none() {
             return;
         }
+        let number = number(event, &mut self.numbered);
+        let seen = Seen::new(event, payload, number);
+        if reset {
+            learn_reset(event, &seen, flow, scope.knowledge);
+        }
         flow.last = event.packet.time;
-        let case = flow.case.get_or_insert_with(|| {
+        if flow.case.is_none() {
             self.cases.push(key);
-            Box::new(Case::new(key))
-        });
-        let seen = Seen::new(event, payload);
+        }
+        let case = flow.open_case(key);
         if reset {
             case.add_reset(seen);
         } else {
+            if is_answer(event) {
+                case.add_content([seen.clone()]);
+            }
             case.add_after(seen);
         }
-        if scope.settings.telling == Telling::AtOnce
-            && let Some((decision, side)) = assess(case, scope.knowledge)
-            && decision.verdict == Verdict::Injected
-        {
-            flow.tell(&key, decision, side, scope.settings, tell);
+        self.accuse(&key, &event.flow, scope, tell);
+    }
+
+    /// Tells of an accusation as soon as the evidence suffices, where that is wanted.
+    fn accuse(
+        &mut self,
+        key: &FlowKey,
+        record: &FlowRecord,
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        if scope.settings.telling != Telling::AtOnce {
+            return;
         }
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let subject = flow.subject(record, scope.knowledge, scope.settings);
+        let Some(case) = &mut flow.case else { return };
+        case.subject = subject;
+        if let Some((decision, side)) = assess(case, scope.knowledge)
+            && decision.accuses()
+        {
+            conclude(flow, decision, side, scope, tell);
+        }
+    }
+
+    /// A connection fell silent.
+    pub(super) fn silent(
+        &mut self,
+        record: &FlowRecord,
+        now: u64,
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        let flow = self.flows.get_mut(&record.key).filter(|flow| flow.opened == record.opened);
+        let subject = match &flow {
+            Some(flow) => flow.subject(record, scope.knowledge, scope.settings),
+            None => Subject {
+                name: None,
+                watched: compose::service(record, None, scope.knowledge, scope.settings)
+                    .is_some_and(|service| !service.is_control()),
+            },
+        };
+        let silent = Silent { record: *record, subject, now };
+        let initiator = record.initiator();
+        let server = record.key.end(initiator.other());
+        if let Some(flow) = flow
+            && !flow.counted
+            && silent.server().data == 0
+            && let Some(name) = &silent.subject.name
+        {
+            flow.counted = true;
+            scope.knowledge.population_mut().cut(server.0, name);
+        }
+        let Some(decision) = silent.assess(scope.knowledge) else { return };
+        if decision.accuses() {
+            let (client, name) = (record.key.end(initiator).0, silent.subject.name.as_deref());
+            scope.knowledge.residual_mut().note(client, server, record.opened, name);
+        }
+        tell(compose::silent(&silent, &decision, scope.knowledge, scope.settings));
     }
 
     /// Closes the cases whose last evidence is not younger than `due`.
     pub(super) fn close_before(
         &mut self,
         due: u64,
-        knowledge: &Knowledge,
-        settings: &Settings,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
         if due != u64::MAX && due < self.checked.saturating_add(CHECK_EVERY) {
             return;
         }
         self.checked = due;
+        while self.responses.front().is_some_and(|&(time, ..)| time <= due) {
+            self.forget_response();
+        }
         let mut closed = Vec::new();
         self.cases.retain(|key| {
             let ripe = self.flows.get(key).is_none_or(|flow| flow.last <= due);
@@ -179,25 +290,39 @@ impl Flows {
             !ripe
         });
         for key in closed {
-            if let Some(flow) = self.flows.get_mut(&key) {
-                self.dropped += flow.case.as_ref().map_or(0, |case| case.dropped());
-                settle(&key, flow, knowledge, settings, tell);
+            if let Some(mut flow) = self.flows.get_mut(&key).map(std::mem::take) {
+                self.settle(&mut flow, scope, tell);
+                if let Some(place) = self.flows.get_mut(&key) {
+                    *place = flow;
+                }
             }
         }
     }
 
-    fn close(
-        &mut self,
-        key: &FlowKey,
-        knowledge: &Knowledge,
-        settings: &Settings,
-        tell: &mut impl FnMut(Finding),
-    ) {
+    fn close(&mut self, key: &FlowKey, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
         self.cases.retain(|case| case != key);
-        if let Some(flow) = self.flows.get_mut(key) {
-            self.dropped += flow.case.as_ref().map_or(0, |case| case.dropped());
-            settle(key, flow, knowledge, settings, tell);
+        if let Some(mut flow) = self.flows.get_mut(key).map(std::mem::take) {
+            self.settle(&mut flow, scope, tell);
         }
+    }
+
+    /// Closes a case: tells what has not been told yet.
+    fn settle(&mut self, flow: &mut Flow, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
+        let subject = flow
+            .case
+            .as_ref()
+            .and_then(|case| case.before())
+            .map(|record| flow.subject(record, scope.knowledge, scope.settings));
+        if let Some(case) = &mut flow.case {
+            case.subject = subject.unwrap_or_default();
+            self.dropped += case.dropped();
+            count(case, &mut self.signatures);
+            if let Some((decision, side)) = assess(case, scope.knowledge) {
+                conclude(flow, decision, side, scope, tell);
+            }
+        }
+        flow.case = None;
+        flow.told = None;
     }
 
     pub(super) fn name_of(&self, record: &FlowRecord) -> Option<&str> {
@@ -212,10 +337,57 @@ impl Flows {
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }
+
+    pub(super) const fn responses_evicted(&self) -> u64 {
+        self.responses_evicted
+    }
+
+    pub(super) const fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+}
+
+/// The packet's number in its capture, or the next of those that are in none.
+const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
+    if event.header.frame != 0 {
+        return event.header.frame;
+    }
+    *numbered += 1;
+    LIVE + *numbered
+}
+
+/// Tells of a decision, and remembers an accused connection for what it may leave behind.
+fn conclude(
+    flow: &mut Flow,
+    decision: super::decision::Decision,
+    side: Side,
+    scope: &mut Scope<'_>,
+    tell: &mut impl FnMut(Finding),
+) {
+    let accuses = decision.accuses();
+    let mut devices = Vec::new();
+    let told = flow.tell(decision, side, scope.knowledge, scope.settings, &mut |finding| {
+        devices.extend(finding.fingerprints.iter().map(|found| found.vector.clone()));
+        tell(finding);
+    });
+    let Some(case) = &flow.case else { return };
+    if told
+        && accuses
+        && let Some(record) = case.before()
+    {
+        let initiator = record.initiator();
+        let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
+        let name = case.subject.name.as_deref();
+        scope.knowledge.residual_mut().note(client, server, record.opened, name);
+        let time = record.last().saturating_add(scope.settings.epoch);
+        for device in &devices {
+            scope.knowledge.clusters_mut().add(device, time, server.0.ip());
+        }
+    }
 }
 
 /// Learns the round trip to the server from a connection that got as far as its first data.
-fn learn_handshake(record: &FlowRecord, scope: Scope<'_>) {
+fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
     let rtt = u64::from(record.responder_rtt);
     if rtt == 0 {
         return;
@@ -224,135 +396,29 @@ fn learn_handshake(record: &FlowRecord, scope: Scope<'_>) {
     scope.handshakes.saturating_record((rtt / 1_000).max(1));
 }
 
-/// Closes a case: tells what has not been told yet.
-fn settle(
-    key: &FlowKey,
-    flow: &mut Flow,
-    knowledge: &Knowledge,
-    settings: &Settings,
-    tell: &mut impl FnMut(Finding),
-) {
-    if let Some(case) = &flow.case
-        && let Some((decision, side)) = assess(case, knowledge)
+/// Learns from the first reset that claims to come from a connection's server.
+fn learn_reset(event: &TcpEvent, seen: &Seen, flow: &mut Flow, knowledge: &mut Knowledge) {
+    let (record, side) = (&event.flow, Side::from_index(event.header.side));
+    if side == record.initiator() || record.half(side).reset_count() != 0 {
+        return;
+    }
+    let server = record.key.end(side).0;
+    let bits = event.tells.bits;
+    let foreign = bits & (tell::HOPS | tell::DF) != 0;
+    knowledge.reset(
+        server,
+        &ResetTraits {
+            foreign_hops: (bits & tell::HOPS != 0).then_some(event.packet.hops),
+            foreign_ip_id: foreign.then_some(event.packet.ip_id),
+            mirrored: mirror::mirrors_ip_id(seen),
+        },
+    );
+    let cut = Stage::of(record) == Stage::PostPsh && record.half(side).data == 0;
+    if cut
+        && !flow.counted
+        && let Some(name) = &flow.name
     {
-        flow.tell(key, decision, side, settings, tell);
+        flow.counted = true;
+        knowledge.population_mut().cut(server, name);
     }
-    flow.case = None;
-    flow.told = None;
-}
-
-/// Runs all detectors over both sides' resets; the side against which there is more decides.
-fn assess(case: &Case, knowledge: &Knowledge) -> Option<(Decision, Side)> {
-    let mut best: Option<(Decision, Side)> = None;
-    for side in [Side::Low, Side::High] {
-        if case.resets_of(side).next().is_none() {
-            continue;
-        }
-        let mut hits: Vec<Hit> = Vec::new();
-        for detector in detect::TCP {
-            if let Some(fired) = (detector.judge)(case, side, knowledge, &hits) {
-                hits.push(Hit::new(detector.id, detector.class, fired));
-            }
-        }
-        let Some(decision) = decide(hits) else { continue };
-        if best.as_ref().is_none_or(|(other, _)| decision.outweighs(other)) {
-            best = Some((decision, side));
-        }
-    }
-    best
-}
-
-impl Flow {
-    /// Reads the name that the initiator asks for out of what it sends first.
-    fn read(&mut self, event: &TcpEvent, payload: &[u8]) {
-        let record = &event.flow;
-        let side = Side::from_index(event.header.side);
-        if self.name.is_some() || side != record.initiator() {
-            return;
-        }
-        let half = record.half(side);
-        let start = if half.syn.hops == 0 {
-            // Taken up in the middle: what comes first is the beginning.
-            if half.data_segments == 0 { event.packet.seq } else { half.end }
-        } else {
-            half.syn.isn.wrapping_add(1)
-        };
-        let Ok(offset) = u32::try_from(seq::distance(event.packet.seq, start)) else { return };
-        let prefix = self.prefix.get_or_insert_default();
-        prefix.push(offset, payload);
-        let hello = tls::client_hello(prefix.bytes());
-        self.name =
-            hello.sni.or_else(|| http::request(prefix.bytes()).and_then(|request| request.host));
-        if self.name.is_some() || prefix.is_full() {
-            self.prefix = None;
-        }
-    }
-
-    /// Tells of a decision, unless as much has been told already.
-    fn tell(
-        &mut self,
-        key: &FlowKey,
-        decision: Decision,
-        side: Side,
-        settings: &Settings,
-        tell: &mut impl FnMut(Finding),
-    ) {
-        let Some(case) = &self.case else { return };
-        let more = self.told.as_ref().is_none_or(|told| {
-            (decision.verdict == Verdict::Injected, decision.confidence)
-                > (told.verdict == Verdict::Injected, told.confidence)
-        });
-        if more {
-            tell(finding(case, key, side, &decision, self.name.as_deref(), settings));
-            self.told = Some(decision);
-        }
-    }
-}
-
-fn finding(
-    case: &Case,
-    key: &FlowKey,
-    side: Side,
-    decision: &Decision,
-    name: Option<&str>,
-    settings: &Settings,
-) -> Finding {
-    let initiator = case.initiator();
-    let server = key.end(initiator.other());
-    let first = case.resets_of(side).next();
-    let before = first.map(Seen::flow);
-    let responder_hops = before
-        .map(|flow| flow.half(initiator.other()))
-        .filter(|half| half.has_baseline() && half.hops_min == half.hops_max)
-        .and_then(|half| hops::from_ttl(half.hops_max));
-    let target = &settings.targets;
-    let service = match name {
-        Some(name) => target.service_of_name(name),
-        None => target.service_of_address(server.0.ip()),
-    };
-    Finding {
-        time: first.map_or(0, |seen| seen.packet().time).saturating_add(settings.epoch),
-        protocol: Protocol::Tcp,
-        verdict: decision.verdict,
-        confidence: decision.confidence,
-        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
-        client: socket(key.end(initiator)),
-        server: socket(server),
-        name: name.map(str::to_owned),
-        service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
-        // What claims to come from the server passed here on its way to the client, and the
-        // other way round.
-        position: if side == initiator { Position::Downstream } else { Position::Upstream },
-        injector_hops: hops::of_injector(
-            case.resets_of(side).map(|seen| seen.packet().hops),
-            if side == initiator { None } else { responder_hops },
-        ),
-        server_hops: responder_hops,
-        frames: decision.frames(),
-        stage: before.map(|flow| silence::stage(Stage::of(flow))),
-    }
-}
-
-pub(super) fn socket((address, port): (Address, u16)) -> SocketAddr {
-    SocketAddr::new(address.ip(), port)
 }

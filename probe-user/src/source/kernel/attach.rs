@@ -105,10 +105,7 @@ fn loaded_tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
 }
 
 fn attach_xdp(program: &mut Xdp, interface: &str, index: u32) -> Result<bool, AttachError> {
-    let native = match program.attach_to_if_index(index, XdpMode::Driver) {
-        Ok(_) => return Ok(true),
-        Err(error) => error,
-    };
+    let Err(native) = program.attach_to_if_index(index, XdpMode::Driver) else { return Ok(true) };
     if is_busy(&native) {
         return Err(AttachError::Refused {
             program: "XDP",

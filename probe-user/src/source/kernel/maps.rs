@@ -26,7 +26,7 @@ unsafe impl Pod for Counts {}
 /// The counters of the programs.
 pub struct Counters(PerCpuArray<MapData, Counts>);
 
-fn map_error(name: &'static str, action: &'static str, reason: impl ToString) -> ObjectError {
+fn map_error(name: &'static str, action: &'static str, reason: &impl ToString) -> ObjectError {
     ObjectError::Map { name, action, reason: reason.to_string() }
 }
 
@@ -35,7 +35,7 @@ macro_rules! take {
         <$kind>::try_from(
             $bpf.take_map($name).ok_or(ObjectError::Foreign { kind: "map", name: $name })?,
         )
-        .map_err(|error| map_error($name, "open", error))
+        .map_err(|error| map_error($name, "open", &error))
     };
 }
 
@@ -55,7 +55,7 @@ impl Counters {
     ///
     /// If the kernel refuses to read the map.
     pub fn read(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
-        let cpus = self.0.get(&0, 0).map_err(|error| map_error("COUNTS", "read", error))?;
+        let cpus = self.0.get(&0, 0).map_err(|error| map_error("COUNTS", "read", &error))?;
         let mut sum = [0; COUNTERS as usize];
         for Counts(counts) in cpus.iter() {
             for (sum, count) in sum.iter_mut().zip(counts) {
@@ -114,7 +114,7 @@ impl Shared {
             Some(start) if start.as_ptr() != libc::MAP_FAILED => {
                 Ok(Self { name, start, len, _map: map })
             }
-            _ => Err(map_error(name, "map into memory", std::io::Error::last_os_error())),
+            _ => Err(map_error(name, "map into memory", &std::io::Error::last_os_error())),
         }
     }
 }
