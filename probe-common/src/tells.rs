@@ -68,7 +68,8 @@ pub struct Tells {
     pub bits: u32,
     /// Sequence number less the highest that the sender has sent.
     pub seq_from_end: i32,
-    /// Sequence number less the highest that the peer has acknowledged.
+    /// Sequence number less the highest that the peer has acknowledged, or, while it has acknowledged
+    /// nothing, that the sender has sent.
     pub seq_from_acked: i32,
     /// Acknowledgment number less the highest that the peer has sent.
     pub ack_from_end: i32,
@@ -188,8 +189,10 @@ fn numbers(packet: &Packet, record: &FlowRecord, sender: &Half, peer: &Half, tel
     if sender.has_baseline() {
         tells.seq_from_end = seq::distance(packet.seq, sender.end);
     }
+    // Of a peer that has acknowledged nothing yet, what was sent is all there is to go by.
+    tells.seq_from_acked =
+        if peer.has_acked() { seq::distance(packet.seq, peer.acked) } else { tells.seq_from_end };
     if peer.has_baseline() {
-        tells.seq_from_acked = seq::distance(packet.seq, peer.acked);
         tells.ack_from_end = seq::distance(packet.ack, peer.end);
     }
     if !record.is(state::FOLLOWED) || !sender.has_baseline() || !peer.has_baseline() {

@@ -9,13 +9,16 @@
 //! * [`judge`] gathers events by connection and by DNS question, learns what is normal, and
 //!   decides.
 //! * [`detect`] has the detectors, one file each.
+//! * [`fingerprint`] says which known device makes such packets, as a label.
 //! * [`report`] says what was found, and what was missed.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
 pub mod cli;
+pub mod data;
 pub mod detect;
 pub mod doctor;
+pub mod fingerprint;
 pub mod judge;
 pub mod names;
 pub mod report;

@@ -240,17 +240,17 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
 fn is_reuse(record: &FlowRecord, packet: &Packet, side: Side) -> bool {
     let syn = &record.half(side).syn;
     // Where the answer came first (the SYN was captured late), it is no other connection.
-    let answered_before = syn.hops == 0
+    let answered_before = syn.is_unseen()
         && record.is(state::SYN_ACK)
         && record.half(side.other()).acked == packet.seq.wrapping_add(1);
-    !answered_before && (syn.hops == 0 || syn.isn != packet.seq)
+    !answered_before && (syn.is_unseen() || syn.isn != packet.seq)
 }
 
 /// Whether a segment's payload lies within the part of the stream that is captured.
 #[inline(always)]
 fn in_opening(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
     let half = record.half(side);
-    if half.syn.hops == 0 {
+    if half.syn.is_unseen() {
         // Without the beginning, the first data segments have to do.
         return half.data_segments < 2;
     }

@@ -45,6 +45,9 @@ pub mod ip_id_kind {
     pub const DF_SET: u8 = 1 << 4;
     /// "Don't fragment" was clear.
     pub const DF_CLEAR: u8 = 1 << 5;
+    /// Not of the IP-ID: it has acknowledged something, so that [`Half::acked`](super::Half::acked)
+    /// holds a number.
+    pub const ACKED: u8 = 1 << 6;
 
     /// Largest step of a counter that other flows share and that still counts as following it.
     pub const NEAR_MAX: u16 = 1024;
@@ -72,8 +75,8 @@ pub struct SynMark {
     pub options: u8,
     /// Window scale.
     pub window_scale: u8,
-    /// 1 if DF was set.
-    pub df: u8,
+    /// Bit 0: DF was set. Above it, where it was seen: see [`crate::event::hook`].
+    pub marks: u8,
 }
 
 /// What one reset said.
@@ -117,7 +120,7 @@ pub struct Half {
     pub data: u64,
     /// Highest sequence number after any of its segments.
     pub end: u32,
-    /// Highest acknowledgment number it sent.
+    /// Highest acknowledgment number it sent; means nothing before [`Half::has_acked`].
     pub acked: u32,
     /// Packets.
     pub packets: u32,
@@ -180,6 +183,26 @@ const _: () = assert!(size_of::<SynMark>() == 16);
 const _: () = assert!(size_of::<ResetMark>() == 24);
 const _: () = assert!(size_of::<Half>() == 128);
 const _: () = assert!(size_of::<FlowRecord>() == 320);
+
+impl SynMark {
+    /// Whether no SYN or SYN+ACK of the side was seen: a TTL is never 0 on the wire.
+    #[inline(always)]
+    pub const fn is_unseen(&self) -> bool {
+        self.hops == 0
+    }
+
+    /// Whether DF was set.
+    #[inline(always)]
+    pub const fn df(&self) -> bool {
+        self.marks & 1 != 0
+    }
+
+    /// By which interface (its low 16 bits) and at which hook it was seen.
+    #[inline(always)]
+    pub const fn place(&self) -> (u16, u8) {
+        (self.interface, self.marks >> 1)
+    }
+}
 
 impl FlowRecord {
     /// What `side` sent.
@@ -320,7 +343,6 @@ impl Half {
         let before = self.has_baseline();
         if !before {
             self.end = end;
-            self.acked = packet.ack;
             self.hops_min = packet.hops;
             self.hops_max = packet.hops;
         }
@@ -332,8 +354,10 @@ impl Half {
                 self.repeated = self.repeated.saturating_add(1);
             }
         }
-        if packet.has(tcp_flag::ACK) && seq::after(packet.ack, self.acked) {
+        // A SYN's field is 0 and no number to compare with: half of all numbers lie "before" it.
+        if packet.has(tcp_flag::ACK) && (!self.has_acked() || seq::after(packet.ack, self.acked)) {
             self.acked = packet.ack;
+            self.kinds |= ip_id_kind::ACKED;
         }
         if packet.payload != 0 {
             self.data = packet.time;
@@ -364,7 +388,7 @@ impl Half {
 
     #[inline(always)]
     fn note_syn(&mut self, packet: &Packet) {
-        if self.syn.hops != 0 {
+        if !self.syn.is_unseen() {
             return;
         }
         self.syn = SynMark {
@@ -376,7 +400,7 @@ impl Half {
             hops: packet.hops,
             options: packet.options,
             window_scale: packet.window_scale,
-            df: (packet.quirks & quirk::DF != 0) as u8,
+            marks: (packet.quirks & quirk::DF != 0) as u8 | packet.hook << 1,
         };
     }
 
@@ -402,6 +426,12 @@ impl Half {
     #[inline(always)]
     pub const fn has_baseline(&self) -> bool {
         self.hops_max != 0
+    }
+
+    /// Whether it has acknowledged anything.
+    #[inline(always)]
+    pub const fn has_acked(&self) -> bool {
+        self.kinds & ip_id_kind::ACKED != 0
     }
 
     /// How many resets this side sent.

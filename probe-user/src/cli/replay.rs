@@ -104,11 +104,12 @@ fn capture(
             break;
         }
     }
+    packets.scan_last(&mut judge, |finding| told.tell(&finding));
     judge.finish(|finding| told.tell(&finding));
     if let Some(error) = told.error {
         return Err(error.into());
     }
-    summary::add(total, &packets.counts()?, &mut judge);
+    summary::add(total, &packets.counts()?, &judge);
     summary::histograms(total, &judge);
     let skipped: u64 = reader.skipped().iter().map(|skipped| skipped.packets).sum();
     *total.lost.entry("capture_packets_skipped".into()).or_default() += skipped;

@@ -222,8 +222,10 @@ impl Session {
         let now = clock::now();
         self.told.epoch = clock::epoch_of_boot();
         self.judge.set_epoch(self.told.epoch);
-        let silence = self.judge.silence();
-        self.live.scan(|place, record| silence.look(place, record, now));
+        let (judge, told) = (&mut self.judge, &mut self.told);
+        self.live.scan(|place, record| {
+            judge.look(place, record, now, |finding| told.tell(&finding));
+        });
     }
 
     /// Detaches, takes what is left in the ring, and sums up: also after an error.
@@ -238,7 +240,7 @@ impl Session {
         let mut told = self.told;
         let epoch = clock::epoch_of_boot();
         let total = &mut told.total;
-        summary::add(total, &self.live.counts()?, &mut self.judge);
+        summary::add(total, &self.live.counts()?, &self.judge);
         summary::histograms(total, &self.judge);
         total.histograms.insert("finding_latency".into(), Quantiles::of(&told.latency, "us"));
         total.counters.insert("events_received".into(), self.received);

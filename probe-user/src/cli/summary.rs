@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Adds what one engine counted and one judge kept to `summary`.
-pub(super) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judge: &mut Judge) {
+pub(super) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judge: &Judge) {
     let of = |counter: Counter| counts[counter as usize];
     summary.packets += of(Counter::Packets);
     summary.tcp_flows += of(Counter::TcpFlows) + of(Counter::TcpMidstream);
@@ -27,6 +27,9 @@ pub(super) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judg
             Kind::Seen | Kind::Other => &mut summary.counters,
         };
         *list.entry(counter.name().into()).or_default() += of(counter);
+    }
+    for (name, count) in judge.signatures().counters() {
+        *summary.counters.entry(name).or_default() += count;
     }
     for (name, count) in judge.losses() {
         *summary.lost.entry(name).or_default() += count;

@@ -16,8 +16,14 @@
 //! * A late reset of an earlier connection on the same ports: its number lies nowhere near
 //!   ([`PLAUSIBLE`]).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
+//! * A bare reset during the handshake: a stack in SYN-SENT or LISTEN answers an acknowledgment of
+//!   what it never sent with one, and goes on (RFC 9293, sections 3.5.2 and 3.10.7.2).
 
-use probe_common::{flow::Side, seq, wire::tcp_flag};
+use probe_common::{
+    flow::{Side, state},
+    seq,
+    wire::tcp_flag,
+};
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -35,38 +41,47 @@ const PLAUSIBLE: i32 = 6 << 20;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
-    TcpDetector { id: "DATA_AFTER_RST", class: EvidenceClass::S, judge };
+    TcpDetector::new("DATA_AFTER_RST", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
-    let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| plausible(reset, side)).collect();
-    let (went_on, after, how) = forged.iter().find_map(|reset| {
+    let proof = |reset: &Seen| {
         case.after_of(side).find_map(|after| {
             let since = after.packet().time.checked_sub(reset.packet().time)?;
             let how = if since <= WITHIN { went_on(case, reset, after, side) } else { None }?;
-            Some((after, since, how))
+            Some((after.packet().payload, since, how))
         })
-    })?;
+    };
+    let belied: Vec<(&Seen, (u32, u64, String))> = case
+        .resets_of(side)
+        .filter(|reset| plausible(reset, side))
+        .filter_map(|reset| Some((reset, proof(reset)?)))
+        .collect();
+    let (_, (payload, after, how)) = belied.first()?;
     let words = format!(
         "{} went on after \"its\" reset: {} {} ms later",
         case.role(side),
         how,
-        millis(after)
+        millis(*after)
     );
     Some(Fired {
         confidence: Confidence::C3,
         measured: measured! {
-            "after_ms": millis(after),
-            "payload_octets": went_on.packet().payload,
-            "resets": forged.len(),
+            "after_ms": millis(*after),
+            "payload_octets": payload,
+            "resets": belied.len(),
         },
         words,
-        frames: forged.iter().map(|reset| reset.frame()).collect(),
+        frames: belied.iter().map(|(reset, _)| reset.frame()).collect(),
     })
 }
 
-/// Whether the reset belongs to this connection.
+/// Whether the reset belongs to this connection, and is not one that a stack sends without giving up.
 fn plausible(reset: &Seen, side: Side) -> bool {
-    let half = reset.flow().half(side);
+    let (flow, half) = (reset.flow(), reset.flow().half(side));
+    let bare = !reset.packet().has(tcp_flag::ACK);
+    if bare && !flow.is(state::ESTABLISHED) {
+        return false;
+    }
     if !half.has_baseline() {
         // The side had sent nothing yet; only the SYN+ACK rule can apply.
         return true;

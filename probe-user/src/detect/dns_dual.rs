@@ -28,7 +28,7 @@ const HOPS_APART: u8 = 2;
 
 /// See the module.
 pub static DETECTOR: DnsDetector =
-    DnsDetector { id: "DNS_DUAL", class: EvidenceClass::D, judge };
+    DnsDetector::new("DNS_DUAL", EvidenceClass::D, judge);
 
 fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let (first, second) = exchange.contradiction(knowledge)?;

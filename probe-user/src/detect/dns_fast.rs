@@ -25,7 +25,7 @@ const MARGIN: u64 = 500_000;
 
 /// See the module.
 pub static DETECTOR: DnsDetector =
-    DnsDetector { id: "DNS_FAST", class: EvidenceClass::T, judge };
+    DnsDetector::new("DNS_FAST", EvidenceClass::T, judge);
 
 fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
     let resolver = knowledge.resolver(exchange.resolver().0)?;

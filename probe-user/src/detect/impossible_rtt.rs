@@ -33,7 +33,7 @@ const HANDSHAKES: u32 = 3;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
-    TcpDetector { id: "IMPOSSIBLE_RTT", class: EvidenceClass::T, judge };
+    TcpDetector::new("IMPOSSIBLE_RTT", EvidenceClass::T, judge);
 
 fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let too_soon: Vec<(&Seen, u64, u32)> = case

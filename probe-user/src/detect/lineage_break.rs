@@ -1,7 +1,8 @@
 //! `LINEAGE_BREAK`: a reset's IP header is not of its side's making.
 //!
 //! **Rule.** At least two of these differ from all other packets of that side in the connection:
-//! TTL (by two or more), IP-ID (follows no counter that the side showed), DF, DSCP or flow label.
+//! TTL (by two or more; one that no usual initial TTL leads to counts twice), IP-ID (follows no counter
+//! that the side showed), DF, DSCP or flow label.
 //!
 //! **Source.** Weaver, Sommer, Paxson (NDSS 2009), appendix C: one of them alone differs in 28 % of
 //! *genuine* resets, of which 1 % were injected; so one alone says nothing.
@@ -18,7 +19,7 @@ use probe_common::{flow::Side, tells::tell, wire::quirk};
 
 use super::{Fired, Hit, TcpDetector, measured};
 use crate::{
-    judge::{Case, Knowledge, Seen},
+    judge::{Case, Knowledge, Seen, hops},
     report::finding::{Confidence, EvidenceClass},
 };
 
@@ -27,7 +28,7 @@ const TRAITS: usize = 2;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
-    TcpDetector { id: "LINEAGE_BREAK", class: EvidenceClass::H, judge };
+    TcpDetector::new("LINEAGE_BREAK", EvidenceClass::H, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
     let foreign: Vec<(&Seen, Vec<&str>)> = case
@@ -64,6 +65,9 @@ fn traits(reset: &Seen, side: Side) -> Vec<&'static str> {
     let mut traits = Vec::new();
     if bits & tell::HOPS != 0 {
         traits.push("TTL");
+        if hops::from_ttl(packet.hops).is_none() {
+            traits.push("initial TTL");
+        }
     }
     if bits & tell::IP_ID != 0 && !without_socket {
         traits.push("IP-ID");

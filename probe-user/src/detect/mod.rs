@@ -2,14 +2,15 @@
 //! which innocent behaviour looks like it.
 //!
 //! To add one: write a file with a `DETECTOR` in it, and add its name to the list below. It gets a
-//! [`Case`] (what a connection's resets, and what came after them, looked like) or an
-//! [`Exchange`] (a DNS question and all its replies) and says what it measured, or nothing.
+//! [`Case`] (a connection's resets, what came after them, and what its server said first), a
+//! [`Silent`] connection, or an [`Exchange`] (a DNS question and all its replies), and says what it
+//! measured, or nothing.
 
 use serde_json::{Map, Value};
 
 use crate::{
-    judge::{Case, Exchange, Knowledge},
-    report::finding::{Confidence, EvidenceClass, Signature},
+    judge::{Case, Exchange, Knowledge, Silent},
+    report::finding::{Confidence, EvidenceClass, Signature, Verdict},
 };
 use probe_common::flow::Side;
 
@@ -24,16 +25,52 @@ macro_rules! detectors {
 }
 
 detectors! {
-    /// Detectors of TCP interference.
+    /// Detectors of TCP interference. Those of header lineage and of populations come last: they
+    /// look at what the others found.
     TCP: TcpDetector = [
         data_after_rst,
         rst_seq_change,
-        ttlwin_ramp,
-        impossible_rtt,
+        rst_ack_change,
+        rst_ladder,
+        rst_triple_same,
         rst_seq_data,
-        // After the others: it looks at what they found.
+        rst_payload_k,
+        tspu_rewrite,
+        sh_unacked_rst,
+        wrong_iface,
+        impossible_rtt,
+        bothsides,
+        payload_conflict,
+        fin_steal,
+        ttlwin_ramp,
+        mirror,
+        nearer_answer,
+        flags_odd,
         lineage_break,
+        ts_break,
+        ttl_spread,
+        ipid_const,
+        stage_sni,
+        residual,
     ]
+}
+
+pub mod radar;
+
+/// Lists the detectors of silence.
+macro_rules! silent {
+    ($($module:ident),+; $($of:ident),+) => {
+        $(pub mod $module;)+
+
+        /// Detectors of silence. Those of populations come first: the others look at them.
+        pub static SILENT: &[&SilenceDetector] =
+            &[$(&$of::SILENT,)+ $(&$module::DETECTOR,)+];
+    };
+}
+
+silent! {
+    syn_blackhole, ch_blackhole, ch_ack_silent, nth_packet_stop, freeze_16k;
+    stage_sni, residual
 }
 
 detectors! {
@@ -47,9 +84,21 @@ pub struct TcpDetector {
     pub id: &'static str,
     /// What kind of evidence it brings.
     pub class: EvidenceClass,
+    /// What it accuses somebody of, if it decides.
+    pub accuses: Verdict,
     /// Judges the resets that claim to come from one side. `others` are the signatures that
     /// detectors before it in the list have found for that side.
     pub judge: fn(&Case, Side, &Knowledge, others: &[Hit]) -> Option<Fired>,
+}
+
+/// A detector of connections that fell silent. What it finds is dropped packets.
+pub struct SilenceDetector {
+    /// Its name in findings.
+    pub id: &'static str,
+    /// What kind of evidence it brings.
+    pub class: EvidenceClass,
+    /// Judges a connection without end. `others` are what detectors before it in the list found.
+    pub judge: fn(&Silent, &Knowledge, others: &[Hit]) -> Option<Fired>,
 }
 
 /// A detector of DNS interference.
@@ -58,8 +107,32 @@ pub struct DnsDetector {
     pub id: &'static str,
     /// What kind of evidence it brings.
     pub class: EvidenceClass,
+    /// What it accuses somebody of, if it decides.
+    pub accuses: Verdict,
     /// Judges a question and its replies.
     pub judge: fn(&Exchange, &Knowledge, others: &[Hit]) -> Option<Fired>,
+}
+
+impl TcpDetector {
+    /// A detector that accuses somebody of injecting.
+    const fn new(
+        id: &'static str,
+        class: EvidenceClass,
+        judge: fn(&Case, Side, &Knowledge, &[Hit]) -> Option<Fired>,
+    ) -> Self {
+        Self { id, class, accuses: Verdict::Injected, judge }
+    }
+}
+
+impl DnsDetector {
+    /// A detector that accuses somebody of injecting.
+    const fn new(
+        id: &'static str,
+        class: EvidenceClass,
+        judge: fn(&Exchange, &Knowledge, &[Hit]) -> Option<Fired>,
+    ) -> Self {
+        Self { id, class, accuses: Verdict::Injected, judge }
+    }
 }
 
 /// What a detector says when it fires.
@@ -80,16 +153,25 @@ pub struct Fired {
 pub struct Hit {
     /// What goes into the finding.
     pub signature: Signature,
+    /// What it accuses somebody of, if it decides.
+    pub accuses: Verdict,
     /// The packets it holds to be forged.
     pub frames: Vec<u64>,
 }
 
 impl Hit {
     /// The hit of detector `id`.
-    pub fn new(id: &'static str, class: EvidenceClass, fired: Fired) -> Self {
+    pub fn new(id: &'static str, class: EvidenceClass, accuses: Verdict, fired: Fired) -> Self {
         let Fired { confidence, measured, words, frames } = fired;
-        Self { signature: Signature { id, class, confidence, measured, words }, frames }
+        let signature = Signature { id, class, confidence, measured, words };
+        Self { signature, accuses, frames }
     }
+}
+
+/// Whether any of `hits` is of one of `classes` and worth at least `least`.
+fn supported(hits: &[Hit], classes: &[EvidenceClass], least: Confidence) -> bool {
+    hits.iter()
+        .any(|hit| hit.signature.confidence >= least && classes.contains(&hit.signature.class))
 }
 
 /// Builds the map of measured figures.

@@ -42,7 +42,7 @@ const AHEAD: i32 = 1 << 16;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
-    TcpDetector { id: "RST_SEQ_CHANGE", class: EvidenceClass::S, judge };
+    TcpDetector::new("RST_SEQ_CHANGE", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let resets: Vec<&Seen> = case.resets_of(side).collect();

@@ -36,7 +36,7 @@ const SLACK: i32 = 2;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
-    TcpDetector { id: "RST_SEQ_DATA", class: EvidenceClass::S, judge };
+    TcpDetector::new("RST_SEQ_DATA", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| is_below(reset, side)).collect();

@@ -32,7 +32,7 @@ const STEP_MAX: i32 = 4;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
-    TcpDetector { id: "TTLWIN_RAMP", class: EvidenceClass::H, judge };
+    TcpDetector::new("TTLWIN_RAMP", EvidenceClass::H, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let resets: Vec<&Seen> = case.resets_of(side).collect();

@@ -1,4 +1,5 @@
-//! What is held against one connection's resets.
+//! What is held against one connection: its resets, what came after them, and what its responder
+//! sent first.
 
 use bytes::Bytes;
 use probe_common::{
@@ -51,19 +52,38 @@ impl Seen {
     }
 }
 
-/// The resets of one connection, and what came after them.
+/// What a connection is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// Name that the initiator asked for.
+    pub name: Option<String>,
+    /// Whether it belongs to a watched service.
+    pub watched: bool,
+}
+
+/// The resets of one connection, what came after them, and what its responder sent first.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The connection.
     pub key: FlowKey,
+    /// What it is about, as far as that is known by now.
+    pub subject: Subject,
     resets: Vec<Seen>,
     after: Vec<Seen>,
+    content: Vec<Seen>,
     dropped: u64,
 }
 
 impl Case {
     pub(super) const fn new(key: FlowKey) -> Self {
-        Self { key, resets: Vec::new(), after: Vec::new(), dropped: 0 }
+        Self {
+            key,
+            subject: Subject { name: None, watched: false },
+            resets: Vec::new(),
+            after: Vec::new(),
+            content: Vec::new(),
+            dropped: 0,
+        }
     }
 
     pub(super) fn add_reset(&mut self, seen: Seen) {
@@ -72,6 +92,12 @@ impl Case {
 
     pub(super) fn add_after(&mut self, seen: Seen) {
         add(&mut self.after, seen, &mut self.dropped);
+    }
+
+    pub(super) fn add_content(&mut self, pieces: impl IntoIterator<Item = Seen>) {
+        for piece in pieces {
+            add(&mut self.content, piece, &mut self.dropped);
+        }
     }
 
     /// Pieces of evidence that found no room.
@@ -84,14 +110,26 @@ impl Case {
         self.resets.iter().filter(move |seen| seen.side() == side)
     }
 
+    /// How many resets claim to come from `side`.
+    pub fn reset_count(&self, side: Side) -> usize {
+        self.resets_of(side).count()
+    }
+
+    /// The segments in which the responder sent the beginning of what it said, repeated ones too,
+    /// in the order they came.
+    pub fn content(&self) -> &[Seen] {
+        &self.content
+    }
+
     /// What `side` sent, other than resets, after either side's first reset.
     pub fn after_of(&self, side: Side) -> impl Iterator<Item = &Seen> {
         self.after.iter().filter(move |seen| seen.side() == side)
     }
 
-    /// The connection as it stood before its first reset.
+    /// The connection as it stood before its first reset, or before what its responder said first
+    /// where there is no reset.
     pub fn before(&self) -> Option<&FlowRecord> {
-        self.resets.first().map(Seen::flow)
+        self.resets.first().or(self.content.first()).map(Seen::flow)
     }
 
     /// Which end began the connection.

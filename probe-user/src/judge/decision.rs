@@ -23,7 +23,8 @@ pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
     let two_classes =
         strong().any(|one| strong().any(|other| one.signature.class != other.signature.class));
     let injected = confidence == Confidence::C3 || two_classes;
-    let verdict = if injected { Verdict::Injected } else { Verdict::Suspect };
+    // What the strongest piece accuses of: the rest supports it.
+    let verdict = if injected { hits.first()?.accuses } else { Verdict::Suspect };
     Some(Decision { verdict, confidence, hits })
 }
 
@@ -47,11 +48,15 @@ impl Decision {
         hit.signature.confidence >= Confidence::C2
     }
 
+    /// Whether it accuses somebody.
+    pub(super) fn accuses(&self) -> bool {
+        self.verdict != Verdict::Suspect
+    }
+
     /// Whether this says more than `other`.
     pub(super) fn outweighs(&self, other: &Self) -> bool {
-        let weight = |decision: &Self| {
-            (decision.verdict == Verdict::Injected, decision.confidence, decision.hits.len())
-        };
+        let weight =
+            |decision: &Self| (decision.accuses(), decision.confidence, decision.hits.len());
         weight(self) > weight(other)
     }
 }
@@ -76,7 +81,7 @@ mod tests {
                 words: String::new(),
                 frames: vec![],
             };
-            Hit::new("TEST", class, fired)
+            Hit::new("TEST", class, Verdict::Injected, fired)
         };
         decide(hits.iter().map(hit).collect()).map(|d| (d.verdict, d.confidence))
     }

@@ -190,7 +190,9 @@ impl Exchange {
                 points += 1;
             }
         }
-        if reply.dns.addresses().any(is_bogon)
+        // A resolver inside a private network may well know private addresses.
+        if !is_bogon(self.resolver().0.ip())
+            && reply.dns.addresses().any(is_bogon)
             && others().any(|other| {
                 other.dns.addresses().next().is_some() && !other.dns.addresses().any(is_bogon)
             })

@@ -7,9 +7,9 @@ use probe_common::{event::DnsEvent, flow::FlowKey};
 use super::{
     Knowledge, Settings, Telling,
     bounded::Bounded,
+    compose::socket,
     decision::{Decision, decide},
     exchange::{Exchange, Reply},
-    flows::socket,
     hops,
 };
 use crate::{
@@ -134,7 +134,7 @@ impl Open {
         let mut hits: Vec<Hit> = Vec::new();
         for detector in detect::DNS {
             if let Some(fired) = (detector.judge)(&self.exchange, knowledge, &hits) {
-                hits.push(Hit::new(detector.id, detector.class, fired));
+                hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
             }
         }
         let Some(decision) = decide(hits) else { return };

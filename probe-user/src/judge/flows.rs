@@ -1,68 +1,58 @@
-//! TCP connections as the judge sees them: what they asked for, and the case made of their resets.
+//! All TCP connections under observation.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 use probe_common::{
     event::{TcpEvent, kind},
     flow::{FlowKey, FlowRecord, Side, Stage},
-    seq,
-    wire::Address,
+    tells::tell,
 };
 
 use super::{
     Knowledge, Settings, Silence, Telling,
+    assess::{assess, count},
     bounded::Bounded,
-    case::{Case, Seen},
-    decision::{Decision, decide},
-    hops, silence,
+    case::{Seen, Subject},
+    compose,
+    flow::{Flow, is_answer},
+    knowledge::ResetTraits,
+    signatures::Signatures,
+    silence::Silent,
+    turns::Turns,
 };
-use crate::{
-    detect::{self, Hit},
-    names::{http, stream::Prefix, tls},
-    report::{
-        Finding,
-        finding::{Position, Protocol, Verdict},
-    },
-};
+use crate::{detect::mirror, report::Finding};
 
 /// Connections whose name or case is kept: as many as the kernel's flow table has by default.
 const FLOWS_MAX: usize = 65_536;
 
-/// What is kept of one connection.
-#[derive(Debug, Default)]
-struct Flow {
-    /// When the record was opened: tells apart connections on the same ports.
-    opened: u64,
-    name: Option<String>,
-    /// Beginning of what the initiator sent, until it has said a name.
-    prefix: Option<Box<Prefix>>,
-    case: Option<Box<Case>>,
-    /// Where the case stands in [`Flows::cases`].
-    turn: Turn,
-    told: Option<Decision>,
-}
-
-/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
-/// the number of that piece.
-type Turn = (u64, u64);
+/// Connections whose first answer is kept until it is uncontested: at some 2 KiB a segment and a
+/// few segments each, 64 MiB at worst. The oldest goes first.
+const RESPONSES_MAX: usize = 8_192;
 
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
-    /// Connections with an open case. In order, so that each is closed at its moment and not at
-    /// the next look: what comes after that moment belongs to another case, however often the time
-    /// is told.
-    cases: BTreeMap<Turn, FlowKey>,
-    /// Pieces of evidence so far.
-    evidence: u64,
+    /// Connections with an open case.
+    cases: Turns,
+    /// Connections whose first answer is kept, by the time of that answer.
+    responses: VecDeque<(u64, FlowKey, u64)>,
     dropped: u64,
+    responses_evicted: u64,
+    signatures: Signatures,
 }
 
 impl Default for Flows {
     fn default() -> Self {
-        Self { flows: Bounded::new(FLOWS_MAX), cases: BTreeMap::new(), evidence: 0, dropped: 0 }
+        Self {
+            flows: Bounded::new(FLOWS_MAX),
+            cases: Turns::default(),
+            responses: VecDeque::new(),
+            dropped: 0,
+            responses_evicted: 0,
+            signatures: Signatures::default(),
+        }
     }
 }
 
@@ -79,26 +69,25 @@ impl Flows {
         &mut self,
         event: &TcpEvent,
         payload: &[u8],
-        mut scope: Scope<'_>,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
         match event.header.kind {
             kind::OPENING => {
-                let fresh = self.flow(event, &scope, tell);
-                if fresh {
-                    learn_handshake(&event.flow, &mut scope);
+                if self.flow(event, scope, tell) {
+                    learn_handshake(&event.flow, scope);
                 }
-                if let Some(flow) = self.flows.get_mut(&event.flow.key) {
-                    flow.read(event, payload);
-                }
+                self.opening(event, payload, scope, tell);
             }
             kind::RESET | kind::AFTER_RESET => {
-                self.flow(event, &scope, tell);
-                self.evidence(event, payload, &scope, tell);
+                self.flow(event, scope, tell);
+                self.evidence(event, payload, scope, tell);
             }
             kind::FLOW_END => {
-                scope.silence.end(&event.flow, event.packet.time);
-                self.close(&event.flow.key, scope.knowledge, scope.settings, tell);
+                if scope.silence.end(&event.flow, event.packet.time) {
+                    self.silent(&event.flow, event.packet.time, scope, tell);
+                }
+                self.close(&event.flow.key, scope, tell);
                 self.flows.remove(&event.flow.key);
             }
             _ => {}
@@ -109,7 +98,7 @@ impl Flows {
     fn flow(
         &mut self,
         event: &TcpEvent,
-        scope: &Scope<'_>,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) -> bool {
         let (key, opened) = (event.flow.key, event.flow.opened);
@@ -117,24 +106,69 @@ impl Flows {
             Some(flow) if flow.opened == opened => return false,
             Some(_) => {
                 // The ports were taken by another connection.
-                self.close(&key, scope.knowledge, scope.settings, tell);
+                self.close(&key, scope, tell);
                 self.flows.remove(&key);
             }
             None => {}
         }
-        let (_, out) = self.flows.entry(key, || Flow { opened, ..Flow::default() });
-        if let Some((key, mut flow)) = out {
-            self.cases.remove(&flow.turn);
-            settle(&key, &mut flow, scope.knowledge, scope.settings, tell);
+        let (_, out) = self.flows.entry(key, || Flow::new(opened));
+        if let Some((_, mut flow)) = out {
+            self.cases.remove(flow.turn);
+            self.settle(&mut flow, scope, tell);
         }
         true
     }
 
+    /// Takes what an end says first.
+    fn opening(
+        &mut self,
+        event: &TcpEvent,
+        payload: &[u8],
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        let (key, time) = (event.flow.key, event.packet.time);
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        if !is_answer(event) {
+            flow.read(event, payload);
+            return;
+        }
+        if !flow.counted
+            && let Some(name) = &flow.name
+        {
+            flow.counted = true;
+            let server = key.end(event.flow.initiator().other()).0;
+            scope.knowledge.population_mut().served(server, name);
+        }
+        if flow.case.is_none() && flow.response.is_empty() {
+            self.responses.push_back((time, key, event.flow.opened));
+        }
+        if flow.hear(Seen::new(event, payload)) {
+            flow.open_case(key);
+            flow.turn = self.cases.renew(flow.turn, key, time);
+            self.accuse(&key, &event.flow, scope, tell);
+        }
+        if self.responses.len() > RESPONSES_MAX {
+            self.responses_evicted += 1;
+            self.forget_response();
+        }
+    }
+
+    fn forget_response(&mut self) {
+        if let Some((_, key, opened)) = self.responses.pop_front()
+            && let Some(flow) = self.flows.get_mut(&key)
+            && flow.opened == opened
+        {
+            flow.response = Vec::new();
+        }
+    }
+
+    /// Takes a reset, or what came after one.
     fn evidence(
         &mut self,
         event: &TcpEvent,
         payload: &[u8],
-        scope: &Scope<'_>,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
         let key = event.flow.key;
@@ -143,58 +177,132 @@ impl Flows {
         if !reset && flow.case.is_none() {
             return;
         }
-        self.cases.remove(&flow.turn);
-        self.evidence += 1;
-        flow.turn = (event.packet.time, self.evidence);
-        self.cases.insert(flow.turn, key);
-        let case = flow.case.get_or_insert_with(|| Box::new(Case::new(key)));
+        if reset {
+            learn_reset(event, payload, flow, scope.knowledge);
+        }
+        flow.turn = self.cases.renew(flow.turn, key, event.packet.time);
         let seen = Seen::new(event, payload);
+        let case = flow.open_case(key);
         if reset {
             case.add_reset(seen);
         } else {
+            if is_answer(event) {
+                case.add_content([seen.clone()]);
+            }
             case.add_after(seen);
         }
-        if scope.settings.telling == Telling::AtOnce
-            && let Some((decision, side)) = assess(case, scope.knowledge)
-            && decision.verdict == Verdict::Injected
+        self.accuse(&key, &event.flow, scope, tell);
+    }
+
+    /// Tells of an accusation as soon as the evidence suffices, where that is wanted.
+    fn accuse(
+        &mut self,
+        key: &FlowKey,
+        record: &FlowRecord,
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        if scope.settings.telling != Telling::AtOnce {
+            return;
+        }
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let subject = flow.subject(record, scope.knowledge, scope.settings);
+        let Some(case) = &mut flow.case else { return };
+        case.subject = subject;
+        if let Some((decision, side)) = assess(case, scope.knowledge)
+            && decision.accuses()
         {
-            flow.tell(&key, decision, side, scope.settings, tell);
+            conclude(flow, decision, side, scope, tell);
         }
     }
 
-    /// When the last evidence came of the case that is closed next.
+    /// A connection fell silent.
+    pub(super) fn silent(
+        &mut self,
+        record: &FlowRecord,
+        now: u64,
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        let flow = self.flows.get_mut(&record.key).filter(|flow| flow.opened == record.opened);
+        let subject = match &flow {
+            Some(flow) => flow.subject(record, scope.knowledge, scope.settings),
+            None => Subject {
+                name: None,
+                watched: compose::service(record, None, scope.knowledge, scope.settings)
+                    .is_some_and(|service| !service.is_control()),
+            },
+        };
+        let silent = Silent { record: *record, subject, now };
+        let initiator = record.initiator();
+        let server = record.key.end(initiator.other());
+        if let Some(flow) = flow
+            && !flow.counted
+            && silent.server().data == 0
+            && let Some(name) = &silent.subject.name
+        {
+            flow.counted = true;
+            scope.knowledge.population_mut().cut(server.0, name);
+        }
+        let Some(decision) = silent.assess(scope.knowledge) else { return };
+        if decision.accuses() {
+            let (client, name) = (record.key.end(initiator).0, silent.subject.name.as_deref());
+            scope.knowledge.residual_mut().note(client, server, record.opened, name);
+        }
+        tell(compose::silent(&silent, &decision, scope.knowledge, scope.settings));
+    }
+
+    /// When the next case may be closed, or the next answer forgotten, as the time of its last
+    /// evidence.
     pub(super) fn next_due(&self) -> Option<u64> {
-        self.cases.first_key_value().map(|(&(last, _), _)| last)
+        let response = self.responses.front().map(|&(time, ..)| time);
+        [self.cases.next_due(), response].into_iter().flatten().min()
     }
 
     /// Closes the cases whose last evidence is not younger than `due`.
     pub(super) fn close_before(
         &mut self,
         due: u64,
-        knowledge: &Knowledge,
-        settings: &Settings,
+        scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
-        while let Some(first) = self.cases.first_entry()
-            && first.key().0 <= due
-        {
-            let key = first.remove();
-            self.close(&key, knowledge, settings, tell);
+        while self.responses.front().is_some_and(|&(time, ..)| time <= due) {
+            self.forget_response();
+        }
+        while let Some(key) = self.cases.pop(due) {
+            if let Some(mut flow) = self.flows.get_mut(&key).map(std::mem::take) {
+                self.settle(&mut flow, scope, tell);
+                if let Some(place) = self.flows.get_mut(&key) {
+                    *place = flow;
+                }
+            }
         }
     }
 
-    fn close(
-        &mut self,
-        key: &FlowKey,
-        knowledge: &Knowledge,
-        settings: &Settings,
-        tell: &mut impl FnMut(Finding),
-    ) {
-        if let Some(flow) = self.flows.get_mut(key) {
-            self.cases.remove(&flow.turn);
-            self.dropped += flow.case.as_ref().map_or(0, |case| case.dropped());
-            settle(key, flow, knowledge, settings, tell);
+    fn close(&mut self, key: &FlowKey, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
+        if let Some(mut flow) = self.flows.get_mut(key).map(std::mem::take) {
+            self.cases.remove(flow.turn);
+            self.settle(&mut flow, scope, tell);
         }
+    }
+
+    /// Closes a case: tells what has not been told yet.
+    fn settle(&mut self, flow: &mut Flow, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
+        let subject = flow
+            .case
+            .as_ref()
+            .and_then(|case| case.before())
+            .map(|record| flow.subject(record, scope.knowledge, scope.settings));
+        if let Some(case) = &mut flow.case {
+            case.subject = subject.unwrap_or_default();
+            self.dropped += case.dropped();
+            count(case, &mut self.signatures);
+            if let Some((decision, side)) = assess(case, scope.knowledge) {
+                conclude(flow, decision, side, scope, tell);
+            }
+        }
+        flow.case = None;
+        flow.told = None;
     }
 
     pub(super) fn name_of(&self, record: &FlowRecord) -> Option<&str> {
@@ -209,6 +317,36 @@ impl Flows {
     pub(super) const fn dropped(&self) -> u64 {
         self.dropped
     }
+
+    pub(super) const fn responses_evicted(&self) -> u64 {
+        self.responses_evicted
+    }
+
+    pub(super) const fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+}
+
+/// Tells of a decision, and remembers an accused connection for what it may leave behind.
+fn conclude(
+    flow: &mut Flow,
+    decision: super::decision::Decision,
+    side: Side,
+    scope: &mut Scope<'_>,
+    tell: &mut impl FnMut(Finding),
+) {
+    let accuses = decision.accuses();
+    let told = flow.tell(decision, side, scope.knowledge, scope.settings, tell);
+    let Some(case) = &flow.case else { return };
+    if told
+        && accuses
+        && let Some(record) = case.before()
+    {
+        let initiator = record.initiator();
+        let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
+        let name = case.subject.name.as_deref();
+        scope.knowledge.residual_mut().note(client, server, record.opened, name);
+    }
 }
 
 /// Learns the round trip to the server from a connection that got as far as its first data.
@@ -221,135 +359,30 @@ fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
     scope.handshakes.saturating_record((rtt / 1_000).max(1));
 }
 
-/// Closes a case: tells what has not been told yet.
-fn settle(
-    key: &FlowKey,
-    flow: &mut Flow,
-    knowledge: &Knowledge,
-    settings: &Settings,
-    tell: &mut impl FnMut(Finding),
-) {
-    if let Some(case) = &flow.case
-        && let Some((decision, side)) = assess(case, knowledge)
+/// Learns from the first reset that claims to come from a connection's server.
+fn learn_reset(event: &TcpEvent, payload: &[u8], flow: &mut Flow, knowledge: &mut Knowledge) {
+    let (record, side) = (&event.flow, Side::from_index(event.header.side));
+    if side == record.initiator() || record.half(side).reset_count() != 0 {
+        return;
+    }
+    let server = record.key.end(side).0;
+    let seen = Seen::new(event, payload);
+    let bits = event.tells.bits;
+    let foreign = bits & (tell::HOPS | tell::DF) != 0;
+    knowledge.reset(
+        server,
+        &ResetTraits {
+            foreign_hops: (bits & tell::HOPS != 0).then_some(event.packet.hops),
+            foreign_ip_id: foreign.then_some(event.packet.ip_id),
+            mirrored: mirror::mirrors_ip_id(&seen),
+        },
+    );
+    let cut = Stage::of(record) == Stage::PostPsh && record.half(side).data == 0;
+    if cut
+        && !flow.counted
+        && let Some(name) = &flow.name
     {
-        flow.tell(key, decision, side, settings, tell);
+        flow.counted = true;
+        knowledge.population_mut().cut(server, name);
     }
-    flow.case = None;
-    flow.told = None;
-}
-
-/// Runs all detectors over both sides' resets; the side against which there is more decides.
-fn assess(case: &Case, knowledge: &Knowledge) -> Option<(Decision, Side)> {
-    let mut best: Option<(Decision, Side)> = None;
-    for side in [Side::Low, Side::High] {
-        if case.resets_of(side).next().is_none() {
-            continue;
-        }
-        let mut hits: Vec<Hit> = Vec::new();
-        for detector in detect::TCP {
-            if let Some(fired) = (detector.judge)(case, side, knowledge, &hits) {
-                hits.push(Hit::new(detector.id, detector.class, fired));
-            }
-        }
-        let Some(decision) = decide(hits) else { continue };
-        if best.as_ref().is_none_or(|(other, _)| decision.outweighs(other)) {
-            best = Some((decision, side));
-        }
-    }
-    best
-}
-
-impl Flow {
-    /// Reads the name that the initiator asks for out of what it sends first.
-    fn read(&mut self, event: &TcpEvent, payload: &[u8]) {
-        let record = &event.flow;
-        let side = Side::from_index(event.header.side);
-        if self.name.is_some() || side != record.initiator() {
-            return;
-        }
-        let half = record.half(side);
-        let start = if half.syn.hops == 0 {
-            // Taken up in the middle: what comes first is the beginning.
-            if half.data_segments == 0 { event.packet.seq } else { half.end }
-        } else {
-            half.syn.isn.wrapping_add(1)
-        };
-        let Ok(offset) = u32::try_from(seq::distance(event.packet.seq, start)) else { return };
-        let prefix = self.prefix.get_or_insert_default();
-        prefix.push(offset, payload);
-        let hello = tls::client_hello(prefix.bytes());
-        self.name =
-            hello.sni.or_else(|| http::request(prefix.bytes()).and_then(|request| request.host));
-        if self.name.is_some() || prefix.is_full() {
-            self.prefix = None;
-        }
-    }
-
-    /// Tells of a decision, unless as much has been told already.
-    fn tell(
-        &mut self,
-        key: &FlowKey,
-        decision: Decision,
-        side: Side,
-        settings: &Settings,
-        tell: &mut impl FnMut(Finding),
-    ) {
-        let Some(case) = &self.case else { return };
-        let more = self.told.as_ref().is_none_or(|told| {
-            (decision.verdict == Verdict::Injected, decision.confidence)
-                > (told.verdict == Verdict::Injected, told.confidence)
-        });
-        if more {
-            tell(finding(case, key, side, &decision, self.name.as_deref(), settings));
-            self.told = Some(decision);
-        }
-    }
-}
-
-fn finding(
-    case: &Case,
-    key: &FlowKey,
-    side: Side,
-    decision: &Decision,
-    name: Option<&str>,
-    settings: &Settings,
-) -> Finding {
-    let initiator = case.initiator();
-    let server = key.end(initiator.other());
-    let first = case.resets_of(side).next();
-    let before = first.map(Seen::flow);
-    let responder_hops = before
-        .map(|flow| flow.half(initiator.other()))
-        .filter(|half| half.has_baseline() && half.hops_min == half.hops_max)
-        .and_then(|half| hops::from_ttl(half.hops_max));
-    let target = &settings.targets;
-    let service = match name {
-        Some(name) => target.service_of_name(name),
-        None => target.service_of_address(server.0.ip()),
-    };
-    Finding {
-        time: first.map_or(0, |seen| seen.packet().time).saturating_add(settings.epoch),
-        protocol: Protocol::Tcp,
-        verdict: decision.verdict,
-        confidence: decision.confidence,
-        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
-        client: socket(key.end(initiator)),
-        server: socket(server),
-        name: name.map(str::to_owned),
-        service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
-        // What claims to come from the server passed here on its way to the client, and the
-        // other way round.
-        position: if side == initiator { Position::Downstream } else { Position::Upstream },
-        injector_hops: hops::of_injector(
-            case.resets_of(side).map(|seen| seen.packet().hops),
-            if side == initiator { None } else { responder_hops },
-        ),
-        server_hops: responder_hops,
-        frames: decision.frames(),
-        stage: before.map(|flow| silence::stage(Stage::of(flow))),
-    }
-}
-
-pub(super) fn socket((address, port): (Address, u16)) -> SocketAddr {
-    SocketAddr::new(address.ip(), port)
 }

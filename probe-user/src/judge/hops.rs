@@ -8,7 +8,7 @@ const INITIAL: [u8; 3] = [64, 128, 255];
 const HOPS_MAX: u8 = 40;
 
 /// Hops to whoever sent a packet that arrived with `ttl`, if its initial TTL was a usual one.
-pub(super) fn from_ttl(ttl: u8) -> Option<u8> {
+pub(crate) fn from_ttl(ttl: u8) -> Option<u8> {
     let initial = INITIAL.into_iter().find(|&initial| initial >= ttl)?;
     let hops = initial - ttl;
     (hops <= HOPS_MAX).then_some(hops)

@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use probe_common::wire::Address;
 
-use super::bounded::Bounded;
-use crate::targets::TargetSet;
+use super::{bounded::Bounded, leads::Leads, population::Population, residual::Residual};
+use crate::{detect::ipid_const, targets::TargetSet};
 
 /// Servers whose round trip is remembered: a busy router's day.
 const SERVERS_MAX: usize = 65_536;
@@ -18,6 +18,11 @@ const RESOLVERS_MAX: usize = 4_096;
 pub struct Knowledge {
     servers: Bounded<Address, Floor>,
     resolvers: Bounded<Address, Resolver>,
+    resets: Bounded<Address, ResetHabits>,
+    foreign_resets: ForeignResets,
+    population: Population,
+    residual: Residual,
+    leads: Leads,
     targets: Arc<TargetSet>,
 }
 
@@ -42,7 +47,16 @@ pub struct Resolver {
 
 impl Knowledge {
     pub(super) fn new(targets: Arc<TargetSet>) -> Self {
-        Self { servers: Bounded::new(SERVERS_MAX), resolvers: Bounded::new(RESOLVERS_MAX), targets }
+        Self {
+            servers: Bounded::new(SERVERS_MAX),
+            resolvers: Bounded::new(RESOLVERS_MAX),
+            resets: Bounded::new(SERVERS_MAX),
+            foreign_resets: ForeignResets::default(),
+            population: Population::default(),
+            residual: Residual::default(),
+            leads: Leads::default(),
+            targets,
+        }
     }
 
     /// Learns the round trip of a handshake with `server`, in nanoseconds.
@@ -50,6 +64,53 @@ impl Knowledge {
         let (floor, _) = self.servers.entry(server, || Floor { least: u64::MAX, handshakes: 0 });
         floor.least = floor.least.min(rtt);
         floor.handshakes = floor.handshakes.saturating_add(1);
+    }
+
+    /// Learns from one connection's first reset in the name of `server`: its TTL if it is not one of
+    /// the server's, its IP-ID if TTL or DF are not, and whether that was copied.
+    pub(super) fn reset(&mut self, server: Address, reset: &ResetTraits) {
+        let (habits, _) = self.resets.entry(server, ResetHabits::default);
+        habits.learn(reset);
+        if let Some(ip_id) = reset.foreign_ip_id {
+            self.foreign_resets.learn(ip_id);
+        }
+    }
+
+    /// What the resets in the name of `server` looked like so far.
+    pub fn resets_of(&self, server: Address) -> Option<&ResetHabits> {
+        self.resets.get(&server)
+    }
+
+    /// Connections whose foreign resets had this IP-ID, a known constant, and all with foreign resets.
+    pub fn foreign_resets(&self, ip_id: u16) -> (u64, u64) {
+        self.foreign_resets.of(ip_id)
+    }
+
+    /// Names cut and names served at each address.
+    pub const fn population(&self) -> &Population {
+        &self.population
+    }
+
+    pub(super) const fn population_mut(&mut self) -> &mut Population {
+        &mut self.population
+    }
+
+    /// Connections accused a while ago.
+    pub const fn residual(&self) -> &Residual {
+        &self.residual
+    }
+
+    pub(super) const fn residual_mut(&mut self) -> &mut Residual {
+        &mut self.residual
+    }
+
+    /// Where clients were led by DNS.
+    pub const fn leads(&self) -> &Leads {
+        &self.leads
+    }
+
+    pub(super) const fn leads_mut(&mut self) -> &mut Leads {
+        &mut self.leads
     }
 
     /// Learns from an exchange in which nothing was wrong.
@@ -73,7 +134,72 @@ impl Knowledge {
     }
 
     pub(super) const fn evicted(&self) -> u64 {
-        self.servers.evicted() + self.resolvers.evicted()
+        self.servers.evicted()
+            + self.resolvers.evicted()
+            + self.resets.evicted()
+            + self.population.evicted()
+            + self.residual.evicted()
+            + self.leads.evicted()
+    }
+}
+
+/// What is learnt from a reset.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ResetTraits {
+    /// Its TTL, if it is not one of its sender's.
+    pub(super) foreign_hops: Option<u8>,
+    /// Its IP-ID, if its TTL or DF are not its sender's.
+    pub(super) foreign_ip_id: Option<u16>,
+    /// Whether its IP-ID is that of the packet it answers.
+    pub(super) mirrored: bool,
+}
+
+/// What the resets in one server's name look like.
+#[derive(Clone, Debug, Default)]
+pub struct ResetHabits {
+    hops: Vec<u8>,
+    /// Connections in which a reset copied the IP-ID of what it answered.
+    pub mirrored: u32,
+}
+
+impl ResetHabits {
+    /// TTLs kept: a spread shows in far fewer.
+    const HOPS: usize = 16;
+
+    fn learn(&mut self, reset: &ResetTraits) {
+        self.mirrored = self.mirrored.saturating_add(u32::from(reset.mirrored));
+        let Some(hops) = reset.foreign_hops else { return };
+        let near = self.hops.iter().any(|known| known.abs_diff(hops) < 2);
+        if !near && self.hops.len() < Self::HOPS {
+            self.hops.push(hops);
+            self.hops.sort_unstable();
+        }
+    }
+
+    /// TTLs that were not the server's own, two or more apart, ascending.
+    pub fn foreign_ttls(&self) -> &[u8] {
+        &self.hops
+    }
+}
+
+/// IP-IDs of foreign resets.
+#[derive(Debug, Default)]
+struct ForeignResets {
+    all: u64,
+    constants: [u64; ipid_const::KNOWN.len()],
+}
+
+impl ForeignResets {
+    fn learn(&mut self, ip_id: u16) {
+        self.all += 1;
+        if let Some(place) = ipid_const::KNOWN.iter().position(|&known| known == ip_id) {
+            self.constants[place] += 1;
+        }
+    }
+
+    fn of(&self, ip_id: u16) -> (u64, u64) {
+        let place = ipid_const::KNOWN.iter().position(|&known| known == ip_id);
+        (place.map_or(0, |place| self.constants[place]), self.all)
     }
 }
 

@@ -10,24 +10,36 @@
 //! happens. The same events give the same findings, wherever they come from and however they are
 //! cut into batches.
 
+mod assess;
 mod bounded;
 mod case;
+mod compose;
 mod decision;
 mod exchange;
 mod exchanges;
+mod flow;
 mod flows;
-mod hops;
+pub(crate) mod hops;
 mod knowledge;
+mod leads;
+mod population;
+mod residual;
+mod signatures;
 mod silence;
+mod turns;
 
 use std::sync::Arc;
 
-pub use case::{Case, EVIDENCE_MAX, Seen};
+pub use case::{Case, EVIDENCE_MAX, Seen, Subject};
 pub use exchange::{Exchange, REPLIES_MAX, Reply};
 use hdrhistogram::Histogram;
-pub use knowledge::{Floor, Knowledge, Resolver};
-use probe_common::{event::kind, wire::Address};
-pub use silence::Silence;
+pub use knowledge::{Floor, Knowledge, ResetHabits, Resolver};
+pub use leads::Leads;
+pub use population::{Contrast, Population};
+use probe_common::{event::kind, flow::FlowRecord, wire::Address};
+pub use residual::{LONGEST as RESIDUAL_LONGEST, Residual, Trigger};
+pub use signatures::Signatures;
+pub use silence::{Silence, Silent};
 
 use crate::{
     report::{Finding, summary::Counters},
@@ -107,13 +119,8 @@ impl Judge {
         self.advance(event.time(), &mut tell);
         match event {
             Event::Tcp(event, payload) => {
-                let scope = flows::Scope {
-                    settings: &self.settings,
-                    knowledge: &mut self.knowledge,
-                    silence: &mut self.silence,
-                    handshakes: &mut self.handshakes,
-                };
-                self.flows.event(event, payload, scope, &mut tell);
+                let (flows, mut scope) = self.flows();
+                flows.event(event, payload, &mut scope, &mut tell);
                 if event.header.kind == kind::OPENING
                     && let Some(name) = self.flows.name_of(&event.flow)
                     && self.settings.targets.service_of_name(name).is_some()
@@ -130,7 +137,12 @@ impl Judge {
                     && let Some(name) = dns.qname()
                     && self.settings.targets.service_of_name(name).is_some()
                 {
-                    dns.addresses().for_each(|ip| interest(&mut self.interests, ip.into()));
+                    let (client, now) = (event.packet.destination, event.packet.time);
+                    let ttl = dns.answers.iter().map(|answer| answer.ttl).min().unwrap_or_default();
+                    for address in dns.addresses().map(Address::from) {
+                        interest(&mut self.interests, address);
+                        self.knowledge.leads_mut().note(client, address, name, now, ttl);
+                    }
                 }
             }
         }
@@ -153,22 +165,54 @@ impl Judge {
     /// Closes what has been quiet since `due`, in the order in which it became so: how many of them
     /// become due between two calls must not show.
     fn close_before(&mut self, due: u64, tell: &mut impl FnMut(Finding)) {
-        let Self { settings, knowledge, flows, exchanges, .. } = self;
-        while let Some(next) = [flows.next_due(), exchanges.next_due()].into_iter().flatten().min()
+        while let Some(next) =
+            [self.flows.next_due(), self.exchanges.next_due()].into_iter().flatten().min()
             && next <= due
         {
-            flows.close_before(next, knowledge, settings, tell);
-            exchanges.close_before(next, knowledge, settings, tell);
+            let (flows, mut scope) = self.flows();
+            flows.close_before(next, &mut scope, tell);
+            self.exchanges.close_before(next, &mut self.knowledge, &self.settings, tell);
         }
     }
 
-    /// The connections that fell silent; fed by whoever scans the flow table.
-    pub const fn silence(&mut self) -> &mut Silence {
-        &mut self.silence
+    /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one
+    /// that has fallen silent is counted, and judged.
+    pub fn look(
+        &mut self,
+        place: usize,
+        record: &FlowRecord,
+        now: u64,
+        mut tell: impl FnMut(Finding),
+    ) {
+        if self.silence.look(place, record, now) {
+            let (flows, mut scope) = self.flows();
+            flows.silent(record, now, &mut scope, &mut tell);
+        }
+    }
+
+    /// The connections, and what judging them may touch besides.
+    const fn flows(&mut self) -> (&mut flows::Flows, flows::Scope<'_>) {
+        let scope = flows::Scope {
+            settings: &self.settings,
+            knowledge: &mut self.knowledge,
+            silence: &mut self.silence,
+            handshakes: &mut self.handshakes,
+        };
+        (&mut self.flows, scope)
+    }
+
+    /// The connections that fell silent.
+    pub const fn silence(&self) -> &Silence {
+        &self.silence
+    }
+
+    /// How often each of Radar's signatures was seen.
+    pub const fn signatures(&self) -> &Signatures {
+        self.flows.signatures()
     }
 
     /// The name that the connection of `record` asked for, if it is known.
-    pub fn name_of(&self, record: &probe_common::flow::FlowRecord) -> Option<&str> {
+    pub fn name_of(&self, record: &FlowRecord) -> Option<&str> {
         self.flows.name_of(record)
     }
 
@@ -188,6 +232,7 @@ impl Judge {
         let mut losses = Counters::new();
         losses.insert("judge_flows_evicted".into(), self.flows.evicted());
         losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
+        losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
         losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());

@@ -1,8 +1,12 @@
 //! Connections that fell silent, by the stage in which they did.
 
-use probe_common::flow::{FlowRecord, SILENCE, Stage, state};
+use probe_common::flow::{FlowRecord, Half, SILENCE, Stage, state};
 
-use crate::report::{finding, summary::StageCounts};
+use super::{case::Subject, decision::decide, knowledge::Knowledge};
+use crate::{
+    detect::{self, Hit},
+    report::{finding, summary::StageCounts},
+};
 
 /// Counts the connections that ended in silence.
 #[derive(Debug, Default)]
@@ -10,6 +14,48 @@ pub struct Silence {
     counts: StageCounts,
     /// When the connection was opened that was counted last, by its place in the flow table.
     counted: Vec<u64>,
+}
+
+/// A connection that fell silent.
+#[derive(Clone, Debug)]
+pub struct Silent {
+    /// As it stands.
+    pub record: FlowRecord,
+    /// What it is about.
+    pub subject: Subject,
+    /// The time at which it was found to be silent.
+    pub now: u64,
+}
+
+impl Silent {
+    /// What the end that began has sent.
+    pub const fn client(&self) -> &Half {
+        self.record.half(self.record.initiator())
+    }
+
+    /// What the other end has sent.
+    pub const fn server(&self) -> &Half {
+        self.record.half(self.record.initiator().other())
+    }
+
+    /// For how long it has been silent, in seconds.
+    pub fn seconds(&self) -> f64 {
+        (self.now.saturating_sub(self.record.last()) / 1_000_000) as f64 / 1e3
+    }
+
+    /// What the detectors of silence make of it.
+    pub(super) fn assess(&self, knowledge: &Knowledge) -> Option<super::decision::Decision> {
+        let mut hits: Vec<Hit> = Vec::new();
+        for detector in detect::SILENT {
+            if let Some(fired) = (detector.judge)(self, knowledge, &hits) {
+                let accuses = finding::Verdict::Dropped;
+                hits.push(Hit::new(detector.id, detector.class, accuses, fired));
+            }
+        }
+        // Populations and residues say that it is this name; that it was cut off, silence says.
+        let silent = hits.iter().any(|hit| hit.signature.class == finding::EvidenceClass::N);
+        if silent { decide(hits) } else { None }
+    }
 }
 
 /// The report's name for a stage.
@@ -25,28 +71,33 @@ pub(super) const fn stage(stage: Stage) -> finding::Stage {
 
 impl Silence {
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does.
-    /// One that has been silent for long enough is counted once.
-    pub fn look(&mut self, place: usize, record: &FlowRecord, now: u64) {
+    /// One that has been silent for long enough is counted once; returns whether it was now.
+    pub(super) fn look(&mut self, place: usize, record: &FlowRecord, now: u64) -> bool {
         if !is_silent(record, now) {
-            return;
+            return false;
         }
         if self.counted.len() <= place {
             self.counted.resize(place + 1, 0);
         }
-        if self.counted[place] != record.opened {
-            self.counted[place] = record.opened;
-            self.counts.add(stage(Stage::of(record)));
+        if self.counted[place] == record.opened {
+            return false;
         }
+        self.counted[place] = record.opened;
+        self.counts.add(stage(Stage::of(record)));
+        true
     }
 
     /// Looks at a connection whose record is given up at time `now`, unless a scan has counted it.
-    pub(super) fn end(&mut self, record: &FlowRecord, now: u64) {
+    /// Returns whether it ended in silence.
+    pub(super) fn end(&mut self, record: &FlowRecord, now: u64) -> bool {
         // Scans come every second; what is silent for longer than a scan's period beyond the limit
         // has been counted by one.
         const SCANNED: u64 = 1_500_000_000;
-        if is_silent(record, now) && !is_silent(record, now.saturating_sub(SCANNED)) {
+        let silent = is_silent(record, now) && !is_silent(record, now.saturating_sub(SCANNED));
+        if silent {
             self.counts.add(stage(Stage::of(record)));
         }
+        silent
     }
 
     /// The counts.
@@ -54,7 +105,6 @@ impl Silence {
         self.counts
     }
 }
-
 /// Whether a connection ended without FIN or reset, as far as can be told at `now`. One that was
 /// established and has exchanged data may just be idle: only silence after something that asked
 /// for an answer counts.

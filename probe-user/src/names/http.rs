@@ -31,6 +31,8 @@ pub struct Response {
     pub status: u16,
     /// The Location field, escaped, at most [`TARGET_MAX`] bytes.
     pub location: Option<String>,
+    /// The Server field, escaped, at most [`TARGET_MAX`] bytes.
+    pub server: Option<String>,
     /// Offset of the body; None when the header was not seen to its end.
     pub body: Option<usize>,
 }
@@ -85,6 +87,7 @@ pub fn response(bytes: &[u8]) -> Option<Response> {
         Some(Response {
             status: parsed.code?,
             location: field(parsed.headers, "location").map(printable),
+            server: field(parsed.headers, "server").map(printable),
             body,
         })
     };

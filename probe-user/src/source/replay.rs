@@ -63,7 +63,7 @@ impl Packets {
         mut tell: impl FnMut(Finding),
     ) -> Result<(), ObjectError> {
         if frame.time >= self.scanned.saturating_add(SCAN_EVERY) {
-            self.scan(frame.time, judge);
+            self.scan(frame.time, judge, &mut tell);
             self.scanned = frame.time;
         }
         judge.advance(frame.time, &mut tell);
@@ -78,17 +78,25 @@ impl Packets {
         Ok(())
     }
 
-    fn scan(&self, now: u64, judge: &mut Judge) {
+    /// Looks through the flow table for connections that have fallen silent by the time of the last
+    /// packet: to be called once more at the end.
+    pub fn scan_last(&self, judge: &mut Judge, tell: impl FnMut(Finding)) {
+        if let Some(last) = self.last {
+            self.scan(last, judge, tell);
+        }
+    }
+
+    fn scan(&self, now: u64, judge: &mut Judge, mut tell: impl FnMut(Finding)) {
         match &self.driver {
             Driver::Local(local) => {
                 for (index, set) in local.flow_sets().iter().enumerate() {
                     for way in (0..WAYS).filter(|&way| set.tags[way] != 0) {
-                        judge.silence().look(index * WAYS + way, &set.records[way], now);
+                        judge.look(index * WAYS + way, &set.records[way], now, &mut tell);
                     }
                 }
             }
             Driver::Kernel(kernel) => {
-                kernel.scan(|place, record| judge.silence().look(place, record, now));
+                kernel.scan(|place, record| judge.look(place, record, now, &mut tell));
             }
         }
     }

@@ -1,0 +1,67 @@
+//! `CH_BLACKHOLE`: the handshake works, and the client's first data disappears.
+//!
+//! **Rule.** The handshake is complete; the client's first data was sent three times or more; the
+//! server has acknowledged none of it, and sent nothing.
+//!
+//! **Source.** ClientHellos dropped by name: China on ESNI (net4people/bbs issue 43), Kazakhstan
+//! (OONI, 2024), Russia's TSPU (Xue et al., IMC 2022).
+//!
+//! **Worth.** Class N. C1; C2 beside `STAGE_SNI`, if the data fitted into one segment. A server's kernel
+//! acknowledges before anybody has looked at a name, so a name cannot make a difference there.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A path that loses large packets: the hello of two segments is never worth more than C1.
+//! * A slow server: its kernel acknowledges all the same.
+
+use probe_common::flow::state;
+
+use super::{Fired, Hit, SilenceDetector, measured, supported};
+use crate::{
+    judge::{Knowledge, Silent},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// Repetitions that make it more than a lost packet.
+const REPEATED: u16 = 2;
+
+/// Segment size of a path without options known: Ethernet's.
+const MSS: u32 = 1_460;
+
+/// See the module.
+pub static DETECTOR: SilenceDetector =
+    SilenceDetector { id: "CH_BLACKHOLE", class: EvidenceClass::N, judge };
+
+fn judge(silent: &Silent, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
+    if !is_swallowed(silent) {
+        return None;
+    }
+    let (client, server) = (silent.client(), silent.server());
+    let sent = client.end.wrapping_sub(client.syn.isn.wrapping_add(1));
+    let mss = if server.syn.mss == 0 { MSS } else { u32::from(server.syn.mss) };
+    let named = supported(others, &[EvidenceClass::P], Confidence::C2);
+    Some(Fired {
+        confidence: if named && sent <= mss { Confidence::C2 } else { Confidence::C1 },
+        measured: measured! {
+            "octets_unacknowledged": sent,
+            "repeated": client.repeated,
+            "silent_s": silent.seconds(),
+        },
+        words: format!(
+            "the client's first {sent} octets were sent {} times and never acknowledged",
+            u32::from(client.repeated) + 1
+        ),
+        frames: Vec::new(),
+    })
+}
+
+/// Whether nothing of the client's data was acknowledged though it was sent again and again.
+pub fn is_swallowed(silent: &Silent) -> bool {
+    let (client, server) = (silent.client(), silent.server());
+    // A repeated SYN counts as a repetition too.
+    let repeated = client.repeated - u16::from(silent.record.is(state::SYN_REPEATED));
+    silent.record.is(state::FOLLOWED | state::ESTABLISHED)
+        && client.data_segments >= 1
+        && repeated >= REPEATED
+        && server.data == 0
+        && server.acked == client.syn.isn.wrapping_add(1)
+}

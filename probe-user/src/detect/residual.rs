@@ -1,0 +1,79 @@
+//! `RESIDUAL`: what is innocent fails too, for a while after a connection was cut.
+//!
+//! **Rule.** Within seven minutes after an accused connection, another one between the same client,
+//! server and port is reset although it has not said a name yet, or says one that is not watched;
+//! before, the server had answered that client.
+//!
+//! **Source.** Residual censorship lasts from 60 to 420 s (Bock et al., WOOT 2021; Xue et al., IMC
+//! 2022).
+//!
+//! **Worth.** Class R. C1 alone, C2 beside a signature of another class. How long it lasts names the
+//! censor.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * The client's own second attempt for the same name: it is cut for what it asks.
+//! * A client that resets its own attempts.
+
+use probe_common::flow::{FlowRecord, Side, Stage};
+
+use super::{Fired, Hit, SilenceDetector, TcpDetector, measured, supported};
+use crate::{
+    judge::{Case, Knowledge, Seen, Silent, Subject},
+    report::finding::{
+        Confidence,
+        EvidenceClass::{self, H, S, T},
+    },
+};
+
+/// See the module.
+pub static DETECTOR: TcpDetector = TcpDetector::new("RESIDUAL", EvidenceClass::R, judge);
+
+/// The same of connections that fell silent.
+pub static SILENT: SilenceDetector =
+    SilenceDetector { id: "RESIDUAL", class: EvidenceClass::R, judge: judge_silent };
+
+fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+    if side == case.initiator() {
+        return None;
+    }
+    let first = case.resets_of(side).next()?;
+    let (flow, time) = (first.flow(), first.packet().time);
+    let since = since(&case.subject, flow, time, knowledge)?;
+    let backed = supported(others, &[H, S, T], Confidence::C2);
+    let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
+    Some(fired(since, Stage::of(flow), confidence, case.resets_of(side).map(Seen::frame).collect()))
+}
+
+fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let time = silent.record.opened;
+    let since = since(&silent.subject, &silent.record, time, knowledge)?;
+    Some(fired(since, Stage::of(&silent.record), Confidence::C1, Vec::new()))
+}
+
+/// How long ago the trigger was that this connection may suffer from, in nanoseconds, if it gave no
+/// cause of its own.
+fn since(subject: &Subject, flow: &FlowRecord, time: u64, knowledge: &Knowledge) -> Option<u64> {
+    let stage = Stage::of(flow);
+    let early = matches!(stage, Stage::PostSyn | Stage::PostAck);
+    let harmless = subject.name.is_some() && !subject.watched;
+    if !early && !(harmless && stage == Stage::PostPsh) {
+        return None;
+    }
+    let initiator = flow.initiator();
+    let (client, server) = (flow.key.end(initiator).0, flow.key.end(initiator.other()));
+    let trigger = knowledge.residual().trigger(client, server, time)?;
+    let again = trigger.name.is_some() && trigger.name == subject.name;
+    if again { None } else { Some(time.saturating_sub(trigger.time)) }
+}
+
+fn fired(since: u64, stage: Stage, confidence: Confidence, frames: Vec<u64>) -> Fired {
+    Fired {
+        confidence,
+        measured: measured! { "after_s": (since / 1_000_000) as f64 / 1e3, "stage": stage.name() },
+        words: format!(
+            "cut {} s after a connection to the same server was",
+            (since / 100_000_000) as f64 / 10.0
+        ),
+        frames,
+    }
+}

@@ -1,0 +1,96 @@
+//! `RST_TRIPLE_SAME`: more identical resets at once than there was anything to answer.
+//!
+//! **Rule.** Three or more resets of one side with the same sequence and acknowledgment number
+//! within 300 ms, more than the other side had sent segments that a closed socket could have answered.
+//!
+//! **Source.** The Great Firewall's second kind of reset, three RST+ACK in a row (Wu et al., S&P 2025;
+//! net4people/bbs issues 285 and 511, 2023 and 2025); Weaver, Sommer, Paxson (NDSS 2009) for what a
+//! stack can do: an abort sends one reset (RFC 9293, section 3.10.5), a socket that is not there one
+//! for each segment that asks for it (3.10.7.1).
+//!
+//! **Worth.** C2, class S.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A port of a mirror that shows each packet several times, or a path that doubles packets: then
+//!   handshake or data are repeated as well.
+//! * A closed socket answering several segments under way, all with one acknowledgment number.
+
+use probe_common::{flow::Side, wire::tcp_flag};
+
+use super::{Fired, Hit, TcpDetector, measured, millis};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// Longest time from the first to the third. Devices take microseconds; a slow tool, or a path that
+/// spreads a burst, takes longer, and no stack sends the same reset unasked however long it waits.
+const WITHIN: u64 = 300_000_000;
+
+/// How many make a burst.
+const BURST: usize = 3;
+
+/// See the module.
+pub static DETECTOR: TcpDetector = TcpDetector::new("RST_TRIPLE_SAME", EvidenceClass::S, judge);
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let resets: Vec<&Seen> = case.resets_of(side).collect();
+    let burst = resets.windows(BURST).find(|burst| is_burst(burst))?;
+    let (first, last) = (burst[0].packet(), burst[BURST - 1].packet());
+    let alike: Vec<&Seen> = resets
+        .iter()
+        .copied()
+        .filter(|reset| reset.packet().seq == first.seq && reset.packet().ack == first.ack)
+        .collect();
+    if alike.len() <= answerable(case, &alike, side) || is_doubled(case, &alike) {
+        return None;
+    }
+    Some(Fired {
+        confidence: Confidence::C2,
+        measured: measured! {
+            "resets": alike.len(),
+            "within_ms": millis(last.time.saturating_sub(first.time)),
+        },
+        words: format!(
+            "{} identical resets within {} ms, with nothing to answer but one segment",
+            alike.len(),
+            millis(last.time.saturating_sub(first.time))
+        ),
+        frames: alike.iter().map(|reset| reset.frame()).collect(),
+    })
+}
+
+fn is_burst(burst: &[&Seen]) -> bool {
+    let first = burst[0].packet();
+    burst.iter().all(|reset| {
+        let packet = reset.packet();
+        packet.seq == first.seq
+            && packet.ack == first.ack
+            && packet.flags == first.flags
+            && packet.time.saturating_sub(first.time) <= WITHIN
+    })
+}
+
+/// Segments of the other side that a stack may have answered with one reset each.
+fn answerable(case: &Case, alike: &[&Seen], side: Side) -> usize {
+    let Some(last) = alike.last() else { return 0 };
+    let peer = last.flow().half(side.other());
+    let sent = usize::try_from(peer.packets).unwrap_or(usize::MAX);
+    let established = case.before().is_some_and(|flow| !flow.half(side).syn.is_unseen());
+    // Where this side has answered the SYN, neither the SYN nor the ACK that completes the
+    // handshake asked for a reset.
+    let handshake = if established { 2 } else { 0 };
+    let bare = !last.packet().has(tcp_flag::ACK);
+    // One more for what may have passed elsewhere; a reset with an acknowledgment answers none.
+    sent.saturating_sub(handshake) + usize::from(bare)
+}
+
+/// Whether everything is captured several times, so that copies of a reset say nothing.
+fn is_doubled(case: &Case, alike: &[&Seen]) -> bool {
+    let identical = alike.windows(2).all(|pair| {
+        let (one, two) = (pair[0].packet(), pair[1].packet());
+        one.ip_id == two.ip_id && one.hops == two.hops && one.checksum == two.checksum
+    });
+    let repeated = case.before().is_none_or(|flow| flow.halves.iter().any(|half| half.repeated > 0));
+    identical && repeated
+}

@@ -1,0 +1,77 @@
+//! `STAGE_SNI`: at one address, this name is cut off and the others are served.
+//!
+//! **Rule.** Connections to one server address that asked for this name were all reset after their
+//! first data, without a byte of an answer; those that asked for other names were all answered; and
+//! by chance that would come about less than once in a thousand times (Fisher's exact test).
+//!
+//! **Source.** Sundara Raman et al. (SIGCOMM 2023) for the stages; the differential on one address is
+//! what a router can see and a server cannot.
+//!
+//! **Worth.** Class P. C1: a server may refuse one of its own names. C2 beside a signature of another
+//! class that says that somebody else answered.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A server that is down, or refuses everybody: then no other name is served.
+//! * A name that sometimes works.
+
+use probe_common::flow::{Side, Stage};
+
+use super::{Fired, Hit, SilenceDetector, TcpDetector, ch_blackhole, measured, supported};
+use crate::{
+    judge::{Case, Contrast, Knowledge, Seen, Silent},
+    report::finding::{
+        Confidence,
+        EvidenceClass::{self, H, S, T},
+    },
+};
+
+/// Probability below which chance is out of the question.
+const CHANCE: f64 = 1e-3;
+
+/// See the module.
+pub static DETECTOR: TcpDetector = TcpDetector::new("STAGE_SNI", EvidenceClass::P, judge);
+
+/// The same of connections whose first data disappeared: C2, since before a server's kernel all names
+/// are equal.
+pub static SILENT: SilenceDetector =
+    SilenceDetector { id: "STAGE_SNI", class: EvidenceClass::P, judge: judge_silent };
+
+fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+    if side == case.initiator() {
+        return None;
+    }
+    let first = case.resets_of(side).next()?;
+    if Stage::of(first.flow()) != Stage::PostPsh || first.flow().half(side).data != 0 {
+        return None;
+    }
+    let name = case.subject.name.as_deref()?;
+    let contrast = knowledge.population().contrast(case.key.end(side).0, name)?;
+    let backed = supported(others, &[H, S, T], Confidence::C1);
+    let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
+    fired(contrast, confidence, case.resets_of(side).map(Seen::frame).collect())
+}
+
+fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    if !ch_blackhole::is_swallowed(silent) {
+        return None;
+    }
+    let name = silent.subject.name.as_deref()?;
+    let server = silent.record.key.end(silent.record.initiator().other()).0;
+    fired(knowledge.population().contrast(server, name)?, Confidence::C2, Vec::new())
+}
+
+fn fired(contrast: Contrast, confidence: Confidence, frames: Vec<u64>) -> Option<Fired> {
+    (contrast.chance() <= CHANCE).then(|| Fired {
+        confidence,
+        measured: measured! {
+            "cut": contrast.cut,
+            "others_served": contrast.others_served,
+            "chance": contrast.chance(),
+        },
+        words: format!(
+            "at this address all {} connections for this name were cut and all {} for others served",
+            contrast.cut, contrast.others_served
+        ),
+        frames,
+    })
+}

@@ -1,0 +1,140 @@
+//! Findings about TCP connections, put together.
+
+use std::net::SocketAddr;
+
+use probe_common::{
+    flow::{FlowRecord, Side, Stage},
+    wire::Address,
+};
+
+use super::{
+    Knowledge, Settings,
+    case::{Case, Seen},
+    decision::Decision,
+    hops,
+    silence::{self, Silent},
+};
+use crate::{
+    report::{
+        Finding,
+        finding::{EvidenceClass, Position, Protocol},
+    },
+    targets::Service,
+};
+
+/// The service that a connection belongs to: by its name, else by what its client was told over DNS,
+/// else by its address.
+pub(super) fn service<'a>(
+    record: &FlowRecord,
+    name: Option<&str>,
+    knowledge: &Knowledge,
+    settings: &'a Settings,
+) -> Option<&'a Service> {
+    let targets = &settings.targets;
+    if let Some(name) = name {
+        return targets.service_of_name(name);
+    }
+    let initiator = record.initiator();
+    let (client, server) = (record.key.end(initiator).0, record.key.end(initiator.other()).0);
+    match knowledge.leads().name(client, server, record.opened) {
+        Some(name) => targets.service_of_name(name),
+        None => targets.service_of_address(server.ip()),
+    }
+}
+
+/// The finding about a case, decided against what claims to come from `side`.
+pub(super) fn finding(
+    case: &Case,
+    side: Side,
+    decision: &Decision,
+    knowledge: &Knowledge,
+    settings: &Settings,
+) -> Finding {
+    let initiator = case.initiator();
+    let server = case.key.end(initiator.other());
+    let first = case.resets_of(side).next().or(case.content().first());
+    let before = first.map(Seen::flow);
+    let responder_hops = before
+        .map(|flow| flow.half(initiator.other()))
+        .filter(|half| half.has_baseline() && half.hops_min == half.hops_max)
+        .and_then(|half| hops::from_ttl(half.hops_max));
+    let name = case.subject.name.as_deref();
+    let service = before.and_then(|flow| service(flow, name, knowledge, settings));
+    Finding {
+        time: first.map_or(0, |seen| seen.packet().time).saturating_add(settings.epoch),
+        protocol: protocol(case, decision),
+        verdict: decision.verdict,
+        confidence: decision.confidence,
+        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
+        client: socket(case.key.end(initiator)),
+        server: socket(server),
+        name: name.map(str::to_owned),
+        service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
+        // What claims to come from the server passed here on its way to the client, and the
+        // other way round.
+        position: if side == initiator { Position::Downstream } else { Position::Upstream },
+        injector_hops: hops::of_injector(
+            case.resets_of(side).map(|seen| seen.packet().hops),
+            if side == initiator { None } else { responder_hops },
+        ),
+        server_hops: responder_hops,
+        frames: decision.frames(),
+        stage: before.map(|flow| silence::stage(Stage::of(flow))),
+    }
+}
+
+/// The finding about a connection that fell silent.
+pub(super) fn silent(
+    silent: &Silent,
+    decision: &Decision,
+    knowledge: &Knowledge,
+    settings: &Settings,
+) -> Finding {
+    let record = &silent.record;
+    let initiator = record.initiator();
+    let name = silent.subject.name.as_deref();
+    let server = silent.server();
+    let service = service(record, name, knowledge, settings);
+    // Where the server goes on sending to a client that answers nothing, what is lost is lost between
+    // here and the client; where the client does, between here and the server.
+    let position = match (silent.client().repeated, server.repeated) {
+        (0, 1..) => Position::Downstream,
+        (1.., 0) => Position::Upstream,
+        _ => Position::Unknown,
+    };
+    Finding {
+        time: silent.now.saturating_add(settings.epoch),
+        protocol: Protocol::Tcp,
+        verdict: decision.verdict,
+        confidence: decision.confidence,
+        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
+        client: socket(record.key.end(initiator)),
+        server: socket(record.key.end(initiator.other())),
+        name: name.map(str::to_owned),
+        service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
+        position,
+        injector_hops: None,
+        server_hops: (server.has_baseline() && server.hops_min == server.hops_max)
+            .then(|| hops::from_ttl(server.hops_max))
+            .flatten(),
+        frames: Vec::new(),
+        stage: Some(silence::stage(Stage::of(record))),
+    }
+}
+
+/// What the interference is with: the content that it put in the server's place, or the connection.
+fn protocol(case: &Case, decision: &Decision) -> Protocol {
+    let strongest = decision.hits.first().map(|hit| (hit.signature.class, hit.signature.id));
+    let with_content =
+        matches!(strongest, Some((EvidenceClass::D, _) | (_, "FIN_STEAL" | "HTTP_BLOCKPAGE")));
+    let head = case.content().first().map(|seen| &seen.payload[..]);
+    match head {
+        Some(head) if with_content && head.starts_with(b"HTTP/") => Protocol::Http,
+        Some(&[0x14..=0x17, 3, ..]) if with_content => Protocol::Tls,
+        _ => Protocol::Tcp,
+    }
+}
+
+pub(super) fn socket((address, port): (Address, u16)) -> SocketAddr {
+    SocketAddr::new(address.ip(), port)
+}

@@ -1,0 +1,142 @@
+//! One TCP connection as the judge sees it: what it asked for, what it was answered, what is held
+//! against it.
+
+use probe_common::{
+    event::TcpEvent,
+    flow::{FlowKey, Side},
+    seq,
+    wire::tcp_flag,
+};
+
+use super::{
+    Knowledge, Settings,
+    case::{Case, Seen, Subject},
+    compose,
+    decision::Decision,
+    turns::Turn,
+};
+use crate::{
+    detect::{fin_steal, payload_conflict},
+    names::{http, stream::Prefix, tls},
+    report::Finding,
+};
+
+/// Segments kept of what a responder said first: those of the 4 KiB that are captured, and as many
+/// again for what contradicts them.
+pub(super) const PIECES_MAX: usize = 8;
+
+/// What is kept of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// When the record was opened: tells apart connections on the same ports.
+    pub(super) opened: u64,
+    pub(super) name: Option<String>,
+    /// Beginning of what the initiator sent, until it has said a name.
+    prefix: Option<Box<Prefix>>,
+    /// What the responder said first, until it is known to be uncontested.
+    pub(super) response: Vec<Seen>,
+    /// Whether it is known by now that the responder answered this name, or that it was cut off.
+    pub(super) counted: bool,
+    pub(super) case: Option<Box<Case>>,
+    /// Where the case stands in the order of closing.
+    pub(super) turn: Turn,
+    pub(super) told: Option<Decision>,
+}
+
+impl Flow {
+    /// A connection whose record was opened at `opened`.
+    pub(super) fn new(opened: u64) -> Self {
+        Self { opened, ..Self::default() }
+    }
+
+    /// Reads the name that the initiator asks for out of what it sends first.
+    pub(super) fn read(&mut self, event: &TcpEvent, payload: &[u8]) {
+        if self.name.is_some() {
+            return;
+        }
+        let record = &event.flow;
+        let side = Side::from_index(event.header.side);
+        let half = record.half(side);
+        let start = if half.syn.is_unseen() {
+            // Taken up in the middle: what comes first is the beginning.
+            if half.data_segments == 0 { event.packet.seq } else { half.end }
+        } else {
+            half.syn.isn.wrapping_add(1)
+        };
+        let Ok(offset) = u32::try_from(seq::distance(event.packet.seq, start)) else { return };
+        let prefix = self.prefix.get_or_insert_default();
+        prefix.push(offset, payload);
+        let hello = tls::client_hello(prefix.bytes());
+        self.name =
+            hello.sni.or_else(|| http::request(prefix.bytes()).and_then(|request| request.host));
+        if self.name.is_some() || prefix.is_full() {
+            self.prefix = None;
+        }
+    }
+
+    /// Keeps a segment of what the responder says first. Says whether it makes the connection
+    /// suspicious: it contradicts an earlier one, or lies beyond the end that one has set.
+    pub(super) fn hear(&mut self, seen: Seen) -> bool {
+        let earlier = match &self.case {
+            Some(case) => case.content(),
+            None => &self.response,
+        };
+        let suspicious = payload_conflict::conflict(earlier, &seen).is_some()
+            || earlier.iter().any(|fin| fin_steal::goes_on(fin, &seen));
+        match &mut self.case {
+            Some(case) => case.add_content([seen]),
+            None if self.response.len() < PIECES_MAX => self.response.push(seen),
+            // Beyond what is kept: nothing is lost but the sight of a contradiction there.
+            None => {}
+        }
+        suspicious
+    }
+
+    /// The case against this connection, opened if there was none.
+    pub(super) fn open_case(&mut self, key: FlowKey) -> &mut Case {
+        let response = &mut self.response;
+        self.case.get_or_insert_with(|| {
+            let mut case = Case::new(key);
+            case.add_content(response.drain(..));
+            Box::new(case)
+        })
+    }
+
+    /// What the connection is about, for the client and server that it is between.
+    pub(super) fn subject(
+        &self,
+        record: &probe_common::flow::FlowRecord,
+        knowledge: &Knowledge,
+        settings: &Settings,
+    ) -> Subject {
+        let service = compose::service(record, self.name.as_deref(), knowledge, settings);
+        let watched = service.is_some_and(|service| !service.is_control());
+        Subject { name: self.name.clone(), watched }
+    }
+
+    /// Tells of a decision, unless as much has been told already; returns whether it was told.
+    pub(super) fn tell(
+        &mut self,
+        decision: Decision,
+        side: Side,
+        knowledge: &Knowledge,
+        settings: &Settings,
+        tell: &mut impl FnMut(Finding),
+    ) -> bool {
+        let Some(case) = &self.case else { return false };
+        let more = self.told.as_ref().is_none_or(|told| {
+            (decision.accuses(), decision.confidence) > (told.accuses(), told.confidence)
+        });
+        if more {
+            tell(compose::finding(case, side, &decision, knowledge, settings));
+            self.told = Some(decision);
+        }
+        more
+    }
+}
+
+/// Whether a segment carries payload and claims to come from the responder.
+pub(super) fn is_answer(event: &TcpEvent) -> bool {
+    let side = Side::from_index(event.header.side);
+    event.packet.payload != 0 && side != event.flow.initiator() && !event.packet.has(tcp_flag::RST)
+}
