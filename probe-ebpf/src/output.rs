@@ -81,9 +81,12 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
     fn watch(&mut self, address: Address) {
         let bit = watch_bit(address);
         // Two CPUs may write one word at once and one mark be lost: the next packet that
-        // deserves it sets it again.
-        if let Some(word) = self.watched.get_mut((bit / 64) as usize) {
-            *word |= 1 << (bit % 64);
+        // deserves it sets it again. What is set already is not written, so that is rare.
+        let mark = 1 << (bit % 64);
+        if let Some(word) = self.watched.get_mut((bit / 64) as usize)
+            && *word & mark == 0
+        {
+            *word |= mark;
         }
     }
 }

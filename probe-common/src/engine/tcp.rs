@@ -36,7 +36,7 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     }
     let (source, destination) = wire::ip::addresses(octets, found).ok_or(Counter::Truncated)?;
     let (from, to) = wire::dns::ports(octets, found).ok_or(Counter::Truncated)?;
-    // Servers listen on the lower port; what is watched are servers.
+    // Servers listen on the lower port; what is watched are servers. See `Teller::is_watched`.
     if output.watched(if from < to { source } else { destination }) {
         return Ok(true);
     }
@@ -144,20 +144,33 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             self.output.count(Counter::ResetsUnknown, 1);
             return false;
         }
-        self.config.watch_all() || self.packet().has(tcp_flag::SYN) || self.concerns_watched()
+        self.config.watch_all() || self.packet().has(tcp_flag::SYN) || self.is_watched()
     }
 
+    /// Whether all segments of the connection are looked at from now on: [`interesting`] asks for
+    /// the end on the lower port, so the other end's being watched is not enough.
     #[inline(always)]
-    fn concerns_watched(&self) -> bool {
-        self.output.watched(self.packet().source) || self.output.watched(self.packet().destination)
+    fn is_watched(&self) -> bool {
+        let packet = self.packet();
+        let (from, to) = (packet.source_port, packet.destination_port);
+        self.config.watch_all()
+            || (from > to || self.output.watched(packet.source))
+                && (from < to || self.output.watched(packet.destination))
     }
 
-    /// Watches both ends: cheaper than asking which of them is the server, and it only costs time.
+    /// Looks at all segments of the connection from now on, and of others with the same server.
     #[inline(always)]
     fn watch(&mut self) {
-        if !self.config.watch_all() {
-            self.output.watch(self.message.event.packet.source);
-            self.output.watch(self.message.event.packet.destination);
+        if self.config.watch_all() {
+            return;
+        }
+        let packet = &self.message.event.packet;
+        let (from, to) = (packet.source_port, packet.destination_port);
+        if from <= to {
+            self.output.watch(packet.source);
+        }
+        if from >= to {
+            self.output.watch(packet.destination);
         }
     }
 
@@ -169,8 +182,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return;
         }
         self.output.count(Counter::TcpFlows, 1);
-        let followed = self.config.watch_all() || self.concerns_watched();
-        if followed && !self.packet().has(tcp_flag::ACK) {
+        if self.is_watched() && !self.packet().has(tcp_flag::ACK) {
             record.state |= state::FOLLOWED;
         }
     }
@@ -179,6 +191,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     #[inline(always)]
     fn tell(&mut self, record: &mut FlowRecord, side: Side) {
         let reset = self.packet().has(tcp_flag::RST);
+        let watched = self.is_watched();
         if reset {
             if record.half(side).reset_count() == 0 {
                 let from_initiator = side as u8 == record.initiator() as u8;
@@ -193,9 +206,8 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             if !reset && record.tell_after(side) >= AFTER_MAX {
                 return;
             }
-            let told = self.config.watch_all()
-                || record.is(state::FOLLOWED)
-                || event.tells.bits & tell::STRONG != 0;
+            let told =
+                watched || record.is(state::FOLLOWED) || event.tells.bits & tell::STRONG != 0;
             if told {
                 let kind = if reset { kind::RESET } else { kind::AFTER_RESET };
                 self.emit(record, kind, RESET_CAPTURE, Class::Reset);
@@ -205,6 +217,10 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             // A hello that goes on in a second segment is recognised only by its flow.
             if self.packet().payload > OPENING_CAPTURE / 2 {
                 self.watch();
+            }
+            // The agent often learns only during the handshake that the server is watched.
+            if self.is_watched() && is_complete(self.packet(), record, side) {
+                record.state |= state::FOLLOWED;
             }
             self.emit(record, kind::OPENING, OPENING_CAPTURE, Class::Opening);
         }
@@ -256,6 +272,20 @@ fn in_opening(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
     }
     let offset = seq::distance(packet.seq, half.syn.isn.wrapping_add(1));
     offset >= 0 && offset < OPENING_WINDOW as i32
+}
+
+/// Whether nothing but the handshake can have passed before this segment, whether or not it was
+/// looked at: the segment is the initiator's first, and it acknowledges nothing but the SYN+ACK.
+#[inline(always)]
+fn is_complete(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
+    let (sender, peer) = (record.half(side), record.half(side.other()));
+    let peer_begin = peer.syn.isn.wrapping_add(1);
+    record.is(state::SYN | state::SYN_ACK)
+        && side as u8 == record.initiator() as u8
+        && packet.seq == sender.syn.isn.wrapping_add(1)
+        && packet.seq == sender.end
+        && packet.ack == peer_begin
+        && peer.end == peer_begin
 }
 
 #[inline(always)]

@@ -21,7 +21,8 @@ pub mod state {
     pub const SYN_ACK: u32 = 1 << 3;
     /// The ACK that completes the handshake was seen.
     pub const ESTABLISHED: u32 = 1 << 4;
-    /// Every packet since the SYN was followed, so the highest sequence numbers are exact.
+    /// Everything since the SYN that moves them was followed, so the highest sequence numbers are
+    /// exact.
     pub const FOLLOWED: u32 = 1 << 5;
     /// A FIN was seen from either side.
     pub const FIN: u32 = 1 << 6;

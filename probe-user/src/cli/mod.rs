@@ -61,13 +61,14 @@ Examples:
 #[derive(Args)]
 struct TargetOptions {
     /// File of services to watch, in place of LinkedIn; may be given several times
+    // Not `files`: `replay` has an argument of that name, and both would be taken for one.
     #[arg(long = "targets", value_name = "FILE")]
-    files: Vec<PathBuf>,
+    targets: Vec<PathBuf>,
 }
 
 impl TargetOptions {
     fn load(&self) -> Result<TargetSet, Failure> {
-        TargetSet::load(&self.files).map_err(|error| Failure::Usage(error.to_string()))
+        TargetSet::load(&self.targets).map_err(|error| Failure::Usage(error.to_string()))
     }
 }
 
@@ -99,4 +100,14 @@ fn log() {
         .with_writer(std::io::stderr)
         .with_target(false)
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_two_arguments_are_taken_for_one() {
+        super::Command::command().debug_assert();
+    }
 }

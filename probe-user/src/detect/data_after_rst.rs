@@ -71,7 +71,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "resets": belied.len(),
         },
         words,
-        frames: belied.iter().map(|(reset, _)| reset.frame()).collect(),
+        packets: belied.iter().map(|(reset, _)| reset.number()).collect(),
     })
 }
 
@@ -102,6 +102,10 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side) -> Option<String
     let from = seq::distance(packet.seq, reset.packet().seq);
     if packet.payload != 0 && beyond > 0 && from >= 0 {
         return Some(format!("{} new octets", packet.payload));
+    }
+    // If some of the peer's data passed without being looked at, it cannot be said which is younger.
+    if reset.flow().is(state::SYN) && !reset.flow().is(state::FOLLOWED) {
+        return None;
     }
     let peer = reset.flow().half(side.other());
     let acknowledged = seq::distance(packet.ack, peer.end);

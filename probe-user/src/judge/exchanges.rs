@@ -177,6 +177,7 @@ fn finding(
         injector_hops: hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops),
         server_hops,
         frames: decision.frames(),
+        fingerprints: Vec::new(),
         stage: None,
     }
 }

@@ -17,6 +17,7 @@ mod compose;
 mod decision;
 mod exchange;
 mod exchanges;
+mod fingerprints;
 mod flow;
 mod flows;
 pub(crate) mod hops;
@@ -26,7 +27,6 @@ mod population;
 mod residual;
 mod signatures;
 mod silence;
-mod turns;
 
 use std::sync::Arc;
 
@@ -165,14 +165,18 @@ impl Judge {
     /// Closes what has been quiet since `due`, in the order in which it became so: how many of them
     /// become due between two calls must not show.
     fn close_before(&mut self, due: u64, tell: &mut impl FnMut(Finding)) {
-        while let Some(next) =
-            [self.flows.next_due(), self.exchanges.next_due()].into_iter().flatten().min()
+        let next = |flows: &flows::Flows, exchanges: &exchanges::Exchanges| {
+            [flows.next_due(), exchanges.next_due()].into_iter().flatten().min()
+        };
+        while let Some(next) = next(&self.flows, &self.exchanges)
             && next <= due
         {
             let (flows, mut scope) = self.flows();
             flows.close_before(next, &mut scope, tell);
             self.exchanges.close_before(next, &mut self.knowledge, &self.settings, tell);
         }
+        let (flows, _) = self.flows();
+        flows.forget_responses(due);
     }
 
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one
@@ -204,6 +208,16 @@ impl Judge {
     /// The connections that fell silent.
     pub const fn silence(&self) -> &Silence {
         &self.silence
+    }
+
+    /// Devices that are known.
+    pub const fn catalogue(&self) -> &crate::fingerprint::Catalogue {
+        self.knowledge.catalogue()
+    }
+
+    /// Devices that accused packets look like, known or not, over the run.
+    pub const fn clusters(&self) -> &crate::fingerprint::Clusters {
+        self.knowledge.clusters()
     }
 
     /// How often each of Radar's signatures was seen.

@@ -1,0 +1,267 @@
+//! Shows a censor being found, in a network of namespaces that it makes and removes.
+//!
+//! Ends with 0 only if every censored connection and answer was found and nothing else was accused.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+    time::Instant,
+};
+
+use clap::Parser;
+use probe_tests::lab::{
+    Lab,
+    agent::{Agent, Form},
+    clients::{Kind, Outcome},
+    injector::{Injector, Settings, Shot, craft, model::Model},
+    network::{self, RESOLVER, WAN},
+    servers::{self, NAMES},
+    wait,
+};
+
+/// Show a censor being found, in a network of namespaces on this machine.
+///
+/// It makes a client, a router, an upstream box and a server, all with real stacks; has a censor in
+/// the upstream box cut off LinkedIn; and runs Forgewatch on the router. It takes root, touches no
+/// network of this machine, and leaves nothing behind.
+#[derive(Debug, Parser)]
+#[command(name = "demo")]
+struct Options {
+    /// The same network without the censor: nothing must be found
+    #[arg(long)]
+    no_censor: bool,
+    /// How often to do it all
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    runs: u32,
+}
+
+/// How often each name is fetched from each of its addresses.
+const ROUNDS: usize = 2;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let mut good = 0;
+    for run in 1..=options.runs {
+        if options.runs > 1 {
+            println!("== run {run} of {} ==", options.runs);
+        }
+        match show(!options.no_censor) {
+            Ok(true) => good += 1,
+            Ok(false) => {}
+            Err(error) => eprintln!("demo: {error:#}"),
+        }
+    }
+    if options.runs > 1 {
+        println!("{good} of {} runs right", options.runs);
+    }
+    if good == options.runs { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Something that a client did, and what it met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Visit {
+    /// `dns` or `tcp`.
+    protocol: &'static str,
+    name: &'static str,
+    server: SocketAddr,
+    met: String,
+}
+
+/// One run. Returns whether all was as it should be.
+fn show(censor: bool) -> anyhow::Result<bool> {
+    let start = Instant::now();
+    println!("Making a network of four boxes, each a namespace with a stack of its own:\n");
+    println!("  client ---- router ---- upstream ====(20 ms)==== server");
+    println!("              Forgewatch  {}", if censor { "censor" } else { "(no censor)" });
+    println!();
+    let lab = Lab::new()?;
+    println!("The server runs nginx for {} names and unbound to look them up.", NAMES.len());
+    let injector = if censor {
+        println!(
+            "The censor reads what passes. When it sees a name of LinkedIn's it lets it pass,"
+        );
+        println!("but answers first: with a false address, or with three resets to either end.");
+        let settings = Settings::linkedin(Model::TypeTwo);
+        Some(Injector::start(&lab.network.upstream, settings)?)
+    } else {
+        None
+    };
+    println!("\nForgewatch on the router, as `forgewatch run --iface {WAN}`, prints:\n");
+    let agent = Agent::start_as(&lab, Form::Lines, &[WAN], &[], |line| println!("  {line}"))?;
+    let visits = visit(&lab)?;
+    let shots = injector.as_ref().map(Injector::shots).unwrap_or_default();
+    // The last genuine answers are still on their way, and with them the proof.
+    settle(&agent, shots.len());
+    let (lines, _) = agent.stop_lines()?;
+    drop(injector);
+    let told = lines.iter().filter_map(|line| Told::read(line)).collect::<Vec<_>>();
+    let right = print_table(&visits, &shots, &told);
+    let seconds = start.elapsed().as_secs_f64();
+    println!("\n{} In {seconds:.1} s.", verdict(right, censor));
+    Ok(right)
+}
+
+const fn verdict(right: bool, censor: bool) -> &'static str {
+    match (right, censor) {
+        (true, true) => "Everything censored was found, and nothing else was accused.",
+        (true, false) => "Nothing was censored, and nothing was accused.",
+        (false, _) => "NOT as it should be: see the lines marked with !.",
+    }
+}
+
+/// Looks up and fetches every name, in turn, over IPv4 and IPv6.
+fn visit(lab: &Lab) -> anyhow::Result<Vec<Visit>> {
+    let mut visits = Vec::new();
+    for (name, pair) in NAMES {
+        for kind in [Kind::A, Kind::Aaaa] {
+            let answers = lab.lookup(name, kind)?;
+            let lied =
+                answers.contains(&craft::LIE_V4.into()) || answers.contains(&craft::LIE_V6.into());
+            visits.push(Visit {
+                protocol: "dns",
+                name,
+                server: (RESOLVER.v4, 53).into(),
+                met: if lied { "false address".into() } else { "right address".into() },
+            });
+        }
+        for _ in 0..ROUNDS {
+            for address in pair.both() {
+                let met = lab.https(name, address)?;
+                visits.push(https(name, address, &met));
+            }
+        }
+    }
+    Ok(visits)
+}
+
+fn https(name: &'static str, address: IpAddr, met: &Outcome) -> Visit {
+    Visit { protocol: "tcp", name, server: (address, 443).into(), met: met.to_string() }
+}
+
+/// Waits until as much has been told as was done, or no more is to be expected.
+fn settle(agent: &Agent, shots: usize) {
+    let told = || agent.lines().iter().filter_map(|line| Told::read(line)).count() >= shots;
+    // The verdict on what is missing is the table's.
+    let _ = wait::until("all findings", 20 * network::DELAY, || told().then_some(()));
+}
+
+/// An accusation, as read from a line for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Told {
+    time: String,
+    protocol: String,
+    name: String,
+    server: String,
+    confidence: String,
+}
+
+impl Told {
+    /// Reads `TIME  INJECTED C3  tcp  NAME (SERVICE)  CLIENT -> SERVER  WORDS`.
+    fn read(line: &str) -> Option<Self> {
+        let mut parts = line.split("  ").map(str::trim).filter(|part| !part.is_empty());
+        let time = parts.next()?.to_owned();
+        let confidence = parts.next()?.strip_prefix("INJECTED ")?.to_owned();
+        let protocol = parts.next()?.to_owned();
+        let name = parts.next()?.split(' ').next()?.to_owned();
+        let server = parts.next()?.split_once(" -> ")?.1.to_owned();
+        Some(Self { time, protocol, name, server, confidence })
+    }
+}
+
+/// Prints who met what, and returns whether what was done and what was told agree.
+fn print_table(visits: &[Visit], shots: &[Shot], told: &[Told]) -> bool {
+    let mut rows: Vec<(&str, &str, SocketAddr)> = Vec::new();
+    for visit in visits {
+        let row = (visit.protocol, visit.name, visit.server);
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    println!(
+        "\n   {:<24} {:<4} {:<17} {:>5}  {:<36} Forgewatch",
+        "name", "", "server", "made", "the client met"
+    );
+    let mut right = true;
+    for (protocol, name, server) in rows {
+        let of_row =
+            |visit: &&Visit| (visit.protocol, visit.name, visit.server) == (protocol, name, server);
+        let made: Vec<&Visit> = visits.iter().filter(of_row).collect();
+        let cut = shots.iter().filter(|shot| shot.server == server && shot.name == name).count();
+        let found = found(told, protocol, name, server);
+        let as_it_should = found.len() == cut;
+        right &= as_it_should;
+        println!(
+            " {} {name:<24} {protocol:<4} {:<17} {:>5}  {:<36} {}",
+            if as_it_should { ' ' } else { '!' },
+            server.ip().to_string(),
+            made.len(),
+            summed_up(&made),
+            said(&found, cut),
+        );
+    }
+    let listed = |one: &&Told| servers::address_of(&one.name).is_none();
+    if let Some(stray) = told.iter().find(listed) {
+        println!(" ! accused, but never visited: {stray:?}");
+        right = false;
+    }
+    right
+}
+
+/// The accusations of one row, each connection or question once, with the last word on it.
+fn found<'a>(told: &'a [Told], protocol: &str, name: &str, server: SocketAddr) -> Vec<&'a Told> {
+    let server = server.to_string();
+    let mut found: Vec<&Told> = Vec::new();
+    for one in told {
+        if one.protocol == protocol && one.name == name && one.server == server {
+            found.retain(|other| other.time != one.time);
+            found.push(one);
+        }
+    }
+    found
+}
+
+/// "connection reset 2x".
+fn summed_up(made: &[&Visit]) -> String {
+    let mut outcomes: Vec<(&str, usize)> = Vec::new();
+    for visit in made {
+        match outcomes.iter_mut().find(|(met, _)| *met == visit.met) {
+            Some((_, count)) => *count += 1,
+            None => outcomes.push((&visit.met, 1)),
+        }
+    }
+    let words: Vec<String> =
+        outcomes.iter().map(|(met, count)| format!("{met} {count}x")).collect();
+    words.join(", ")
+}
+
+fn said(found: &[&Told], cut: usize) -> String {
+    match (found, cut) {
+        ([], 0) => "clean".into(),
+        ([], cut) => format!("MISSED {cut}"),
+        (found, cut) => {
+            let weakest = found.iter().map(|one| one.confidence.as_str()).min().unwrap_or_default();
+            let count = found.len();
+            if count == cut {
+                format!("injected {count}x ({weakest})")
+            } else {
+                format!("injected {count}x ({weakest}), where it was done {cut}x")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Told;
+
+    #[test]
+    fn a_line_for_people_is_read_back() {
+        let line = "2026-11-24 10:00:01.123Z  INJECTED C3   tcp   www.linkedin.com (linkedin)  \
+                    client-4f1d20c3a9b87e65 -> [fd71:4::a]:443  words; more";
+        let told = Told::read(line).expect("an accusation");
+        assert_eq!(told.server, "[fd71:4::a]:443");
+        assert_eq!((told.protocol.as_str(), told.name.as_str()), ("tcp", "www.linkedin.com"));
+        assert_eq!(told.confidence, "C3");
+        assert_eq!(Told::read(&line.replace("INJECTED", "SUSPECT")), None);
+    }
+}

@@ -1,0 +1,309 @@
+//! Forgewatch in the lab: started on the router, read line by line, stopped or killed.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{ChildStdout, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use aya::programs::tc::{SchedClassifier, TcAttachType};
+use nix::sys::signal::Signal;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Lab, namespace::Namespace, process::Process, wait};
+
+/// The agent that is tested. `cargo xtask` sets it.
+pub const VARIABLE: &str = "FORGEWATCH_BIN";
+
+/// How long the agent may take from a signal to its end.
+const END: Duration = Duration::from_secs(10);
+
+/// One line of type `finding`, as far as tests look at it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Finding {
+    /// When the first forged packet passed.
+    pub time: String,
+    /// `tcp` or `dns`.
+    pub protocol: String,
+    /// `injected`, `suspect` and so on.
+    pub verdict: String,
+    /// `C1` to `C3`.
+    pub confidence: String,
+    /// The evidence.
+    pub signatures: Vec<Signature>,
+    /// Address and port.
+    pub server: String,
+    /// The name asked for.
+    pub name: Option<String>,
+    /// The watched service.
+    pub service: Option<String>,
+}
+
+/// A piece of evidence.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Signature {
+    /// The detector.
+    pub id: String,
+}
+
+impl Finding {
+    /// Whether it is an accusation.
+    pub fn is_injected(&self) -> bool {
+        self.verdict == "injected"
+    }
+
+    /// Whether it rests on detector `id`, among others.
+    pub fn has(&self, id: &str) -> bool {
+        self.signatures.iter().any(|signature| signature.id == id)
+    }
+}
+
+/// The path of the agent.
+///
+/// # Errors
+///
+/// If nothing says which it is.
+pub fn path() -> anyhow::Result<PathBuf> {
+    env::var_os(VARIABLE).map(PathBuf::from).with_context(|| {
+        format!("{VARIABLE} is not set to the path of the agent; `cargo xtask` sets it")
+    })
+}
+
+/// How the agent writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For programs.
+    Json,
+    /// For people.
+    Lines,
+}
+
+/// What it has written to standard output so far.
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// A running agent. Dropping it kills it.
+#[derive(Debug)]
+pub struct Agent {
+    /// The process itself.
+    pub process: Process,
+    lines: Lines,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// What a run ended with.
+#[derive(Debug)]
+pub struct Report {
+    /// All findings, in the order they were told.
+    pub findings: Vec<Finding>,
+    /// The summary.
+    pub summary: Value,
+    /// How the process ended.
+    pub status: ExitStatus,
+}
+
+impl Report {
+    /// The accusations, each connection or question once, however often more was told of it.
+    pub fn injected(&self) -> Vec<&Finding> {
+        let mut once: Vec<&Finding> = Vec::new();
+        for finding in self.findings.iter().filter(|finding| finding.is_injected()) {
+            let same = |other: &&Finding| {
+                (&other.time, &other.server, &other.name)
+                    == (&finding.time, &finding.server, &finding.name)
+            };
+            if !once.iter().any(same) {
+                once.push(finding);
+            }
+        }
+        once
+    }
+
+    /// A figure of the summary: of `lost` or `counters`, or a field of its own.
+    ///
+    /// # Panics
+    ///
+    /// If there is none of that name.
+    pub fn figure(&self, name: &str) -> u64 {
+        let summary = &self.summary;
+        [&summary["lost"][name], &summary["counters"][name], &summary[name]]
+            .into_iter()
+            .find_map(Value::as_u64)
+            .unwrap_or_else(|| panic!("no `{name}` in the summary: {summary}"))
+    }
+}
+
+impl Agent {
+    /// Starts the agent on `ifaces` of the router, with JSON output, and waits until it watches.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come so far.
+    pub fn start(lab: &Lab, ifaces: &[&str], more: &[&str]) -> anyhow::Result<Self> {
+        Self::start_as(lab, Form::Json, ifaces, more, |_| {})
+    }
+
+    /// The same with output of either form, each line of which is shown to `see` as it comes.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come so far.
+    pub fn start_as(
+        lab: &Lab,
+        form: Form,
+        ifaces: &[&str],
+        more: &[&str],
+        see: impl Fn(&str) + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let router = &lab.network.router;
+        let mut command = router.command(path()?);
+        command.arg("run").args(more);
+        if form == Form::Json {
+            command.arg("--json");
+        }
+        for iface in ifaces {
+            command.args(["--iface", iface]);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut process = Process::start("forgewatch", &mut command)?;
+        let stdout = process.child().stdout.take().context("the agent's output is not a pipe")?;
+        let lines = Lines::default();
+        let reader = read(stdout, Arc::clone(&lines), see)?;
+        let mut agent = Self { process, lines, reader: Some(reader) };
+        let watching =
+            || ifaces.iter().all(|iface| attached(router, iface).is_ok_and(Attachments::both));
+        agent.process.ready(|| watching().then_some(()))?;
+        Ok(agent)
+    }
+
+    /// What it has printed so far.
+    pub fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The findings so far.
+    pub fn findings(&self) -> Vec<Finding> {
+        parse(&self.lines()).0
+    }
+
+    /// Waits until `enough` says that it has found enough.
+    ///
+    /// # Errors
+    ///
+    /// If it does not within `limit`; with what it did find.
+    pub fn wait_for(
+        &self,
+        what: &str,
+        limit: Duration,
+        enough: impl Fn(&[Finding]) -> bool,
+    ) -> anyhow::Result<()> {
+        wait::until(what, limit, || enough(&self.findings()).then_some(()))
+            .with_context(|| format!("found by then: {:#?}", self.findings()))
+    }
+
+    /// Ends it by SIGTERM and returns all it said. With [`Form::Lines`] that is only the status.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end, or ends without a summary.
+    pub fn stop(mut self) -> anyhow::Result<Report> {
+        self.process.signal(Signal::SIGTERM)?;
+        let status = self.process.wait(END)?;
+        if let Some(reader) = self.reader.take()
+            && reader.join().is_err()
+        {
+            bail!("the thread that reads the agent's output has panicked");
+        }
+        let (findings, summary) = parse(&self.lines());
+        let Some(summary) = summary else {
+            bail!("the agent ended ({status}) without a summary: {:#?}", self.lines());
+        };
+        Ok(Report { findings, summary, status })
+    }
+
+    /// Ends it by SIGTERM and returns all lines that it printed.
+    ///
+    /// # Errors
+    ///
+    /// If it does not end.
+    pub fn stop_lines(mut self) -> anyhow::Result<(Vec<String>, ExitStatus)> {
+        self.process.signal(Signal::SIGTERM)?;
+        let status = self.process.wait(END)?;
+        if let Some(reader) = self.reader.take() {
+            // Had it panicked, lines would be missing, which the caller counts.
+            let _ = reader.join();
+        }
+        Ok((self.lines(), status))
+    }
+}
+
+fn read(
+    stdout: ChildStdout,
+    lines: Lines,
+    see: impl Fn(&str) + Send + 'static,
+) -> anyhow::Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name("agent's output".into());
+    Ok(thread.spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            let Ok(line) = line else { return };
+            see(&line);
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    })?)
+}
+
+/// Findings and summary among JSON lines; others are left out.
+fn parse(lines: &[String]) -> (Vec<Finding>, Option<Value>) {
+    let (mut findings, mut summary) = (Vec::new(), None);
+    for line in lines {
+        let Ok(record) = serde_json::from_str::<Value>(line) else { continue };
+        match record["record"].as_str() {
+            Some("finding") => match serde_json::from_value(record) {
+                Ok(finding) => findings.push(finding),
+                Err(error) => panic!("not a finding as documented ({error}): {line}"),
+            },
+            Some("summary") => summary = Some(record),
+            _ => panic!("not a record as documented: {line}"),
+        }
+    }
+    (findings, summary)
+}
+
+/// What is attached to an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachments {
+    /// An XDP program.
+    pub xdp: bool,
+    /// Programs at egress.
+    pub tcx: usize,
+}
+
+impl Attachments {
+    /// Whether there is something at either end.
+    pub const fn any(self) -> bool {
+        self.xdp || self.tcx > 0
+    }
+
+    const fn both(self) -> bool {
+        self.xdp && self.tcx > 0
+    }
+}
+
+/// What is attached to `iface` in `namespace`, whoever did it.
+///
+/// # Errors
+///
+/// If that cannot be found out.
+pub fn attached(namespace: &Namespace, iface: &str) -> anyhow::Result<Attachments> {
+    let mut command = namespace.command("ip");
+    command.args(["-j", "-d", "link", "show", "dev", iface]);
+    let links: Value = serde_json::from_str(&super::process::succeed("ip", &mut command)?)?;
+    let xdp = links[0].get("xdp").is_some();
+    let query = || SchedClassifier::query_tcx(iface, TcAttachType::Egress);
+    let tcx = namespace.enter(query)?.context("cannot ask for programs at egress")?.1.len();
+    Ok(Attachments { xdp, tcx })
+}

@@ -1,0 +1,144 @@
+//! Censors that we did not write.
+
+use std::{fs, net::IpAddr, time::Duration};
+
+use anyhow::Context as _;
+
+use super::{
+    Lab,
+    network::{DOWN, FRONT},
+    process::{self, Process},
+    wait,
+};
+
+/// The system's Python: one of the user's own may come first on the `PATH`, without scapy.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Answers each question for a name with `linkedin` in it before the resolver does.
+const FORGER: &str = r#"
+import sys
+from scapy.all import DNS, DNSRR, Ether, IP, IPv6, UDP, sniff, sendp
+device = sys.argv[1]
+def forge(packet):
+    dns = packet[DNS]
+    if dns.qr or b"linkedin" not in dns.qd.qname:
+        return
+    kind = dns.qd.qtype
+    if kind not in (1, 28):
+        return
+    ip = packet[IP] if IP in packet else packet[IPv6]
+    lie = "203.0.113.99" if kind == 1 else "2001:db8::99"
+    answer = DNSRR(rrname=dns.qd.qname, type=kind, ttl=300, rdata=lie)
+    sendp(Ether(src=packet[Ether].dst, dst=packet[Ether].src)
+          / type(ip)(src=ip.dst, dst=ip.src)
+          / UDP(sport=53, dport=packet[UDP].sport)
+          / DNS(id=dns.id, qr=1, rd=1, ra=1, qd=dns.qd, an=answer), iface=device, verbose=False)
+sniff(iface=device, filter="udp dst port 53", prn=forge, store=False,
+      started_callback=lambda: print("ready", flush=True))
+"#;
+
+/// Starts scapy as a forger of DNS answers in the upstream box.
+///
+/// # Errors
+///
+/// If it does not come up.
+pub fn scapy_forger(lab: &Lab) -> anyhow::Result<Process> {
+    let script = lab.directory().join("forger.py");
+    fs::write(&script, FORGER)?;
+    let mut command = lab.network.upstream.command(PYTHON);
+    command.arg("-u").arg(&script).arg(DOWN).env("HOME", lab.directory());
+    let mut process = Process::start_logged("forger", &mut command, lab.directory())?;
+    let log = lab.directory().join("forger.log");
+    process.ready(|| fs::read_to_string(&log).ok()?.contains("ready").then_some(()))?;
+    Ok(process)
+}
+
+/// Starts dsniff's tcpkill in the upstream box, against every connection with `server`.
+///
+/// # Errors
+///
+/// If it does not come up.
+pub fn tcpkill(lab: &Lab, server: IpAddr) -> anyhow::Result<Process> {
+    let mut command = lab.network.upstream.command("tcpkill");
+    command.args(["-i", DOWN, "host"]).arg(server.to_string());
+    let mut process = Process::start_logged("tcpkill", &mut command, lab.directory())?;
+    let log = lab.directory().join("tcpkill.log");
+    process.ready(|| fs::read_to_string(&log).ok()?.contains("listening").then_some(()))?;
+    Ok(process)
+}
+
+/// Has the upstream box refuse what `matches` (a condition of nftables) by resetting it, which the
+/// kernel does towards the sender and drops the packet.
+///
+/// # Errors
+///
+/// If nft does not take it.
+pub fn nft_reject(lab: &Lab, matches: &str) -> anyhow::Result<()> {
+    let rules = format!(
+        "table inet censor {{\n  chain forward {{\n    type filter hook forward priority 0;\n    \
+         {matches} counter reject with tcp reset\n  }}\n}}\n"
+    );
+    let path = lab.directory().join("censor.nft");
+    fs::write(&path, rules)?;
+    process::succeed("nft", lab.network.upstream.command("nft").arg("-f").arg(&path))?;
+    Ok(())
+}
+
+/// Has the upstream box forward everything again.
+///
+/// # Errors
+///
+/// If nft fails.
+pub fn nft_flush(lab: &Lab) -> anyhow::Result<()> {
+    process::succeed("nft", lab.network.upstream.command("nft").args(["flush", "ruleset"]))?;
+    Ok(())
+}
+
+/// How many packets the rule of [`nft_reject`] has refused.
+///
+/// # Errors
+///
+/// If nft fails, or there is no such rule.
+pub fn nft_rejected(lab: &Lab) -> anyhow::Result<u64> {
+    let mut command = lab.network.upstream.command("nft");
+    let text = process::succeed("nft", command.args(["list", "table", "inet", "censor"]))?;
+    let mut words = text.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+    words.next().and_then(|word| word.parse().ok()).context("no counter in the rule")
+}
+
+/// Where in a client's first segment the name stands when curl asks for `name` by TLS: the same in
+/// each of its hellos. Found out by listening to one.
+///
+/// # Errors
+///
+/// If curl sends none.
+pub fn sni_offset(lab: &Lab, name: &str) -> anyhow::Result<usize> {
+    use std::{io::Read as _, net::TcpListener};
+
+    let client = &lab.network.client;
+    let listener = client.enter(|| TcpListener::bind("127.0.0.1:0"))??;
+    listener.set_nonblocking(true)?;
+    let port = listener.local_addr()?.port();
+    let mut command = client.command("curl");
+    command
+        .args(["-q", "-sk", "--noproxy", "*", "--max-time", "3"])
+        .args(["--resolve", &format!("{name}:{port}:127.0.0.1")])
+        .arg(format!("https://{name}:{port}/"));
+    let _curl = Process::start("curl", &mut command)?;
+    let (mut stream, _) = wait::until("curl to connect", wait::READY, || listener.accept().ok())?;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(Duration::from_secs(3)))?;
+    let mut hello = [0; 4_096];
+    let len = stream.read(&mut hello)?;
+    hello[..len]
+        .windows(name.len())
+        .position(|window| window == name.as_bytes())
+        .context("the hello does not have the name")
+}
+
+/// The condition under which a segment to the front has `text` (eight octets of it) at `offset` of
+/// its payload.
+pub fn payload_match(offset: usize, text: &str) -> String {
+    let octets: String = text.bytes().take(8).map(|octet| format!("{octet:02x}")).collect();
+    format!("ip daddr {} tcp dport {{ 80, 443 }} @ih,{},64 0x{octets}", FRONT.v4, offset * 8)
+}

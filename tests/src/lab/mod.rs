@@ -1,0 +1,139 @@
+//! A closed network on one machine: client, router, upstream box and server, each a network
+//! namespace with a real stack, real servers and real clients. Nothing in it reaches the outside:
+//! no namespace has a way out.
+
+pub mod agent;
+mod cleanup;
+pub mod clients;
+pub mod foreign;
+pub mod injector;
+pub mod namespace;
+pub mod network;
+pub mod process;
+pub mod servers;
+pub mod wait;
+pub mod wire;
+
+use std::{
+    net::IpAddr,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use tempfile::TempDir;
+
+use self::{
+    clients::{Kind, Outcome, Scheme},
+    network::Network,
+    servers::Servers,
+};
+
+/// The network with its servers running. Everything is removed when it is dropped, in the order of
+/// the fields.
+#[derive(Debug)]
+pub struct Lab {
+    /// nginx and unbound.
+    pub servers: Servers,
+    /// Boxes and wires.
+    pub network: Network,
+    directory: Directory,
+}
+
+/// Where configurations and logs are.
+#[derive(Debug)]
+struct Directory(TempDir);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        cleanup::forget_directory(self.0.path());
+    }
+}
+
+/// A number that no other lab of this process has.
+fn number() -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Lab {
+    /// Makes the network and starts the servers. To be called on a thread that outlives it.
+    ///
+    /// # Errors
+    ///
+    /// If something is missing or fails, root or a tool for instance; nothing is left then.
+    pub fn new() -> anyhow::Result<Self> {
+        cleanup::prepare()?;
+        let number = number();
+        let prefix = cleanup::directory_prefix();
+        let directory = Directory(tempfile::Builder::new().prefix(&prefix).tempdir()?);
+        cleanup::remember_directory(directory.0.path());
+        let network = Network::new(number)?;
+        let servers = Servers::start(&network.server, directory.0.path())?;
+        let lab = Self { servers, network, directory };
+        lab.warm_up()?;
+        Ok(lab)
+    }
+
+    /// Where files may be put that go away with the lab.
+    pub fn directory(&self) -> &Path {
+        self.directory.0.path()
+    }
+
+    /// Sends a packet each way before anything is measured, so that the first connection does not
+    /// wait for the neighbours' hardware addresses. A router in use knows them.
+    fn warm_up(&self) -> anyhow::Result<()> {
+        for address in network::RESOLVER.both() {
+            let mut command = self.network.client.command("ping");
+            command.args(["-n", "-q", "-c", "1", "-W", "5"]).arg(address.to_string());
+            process::succeed("ping", &mut command)?;
+        }
+        Ok(())
+    }
+
+    /// Fetches `name` by TLS from `address`.
+    ///
+    /// # Errors
+    ///
+    /// If curl cannot be run.
+    pub fn https(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
+        self.fetch(Scheme::Https, name, address, "/")
+    }
+
+    /// Fetches the large file of `name` by TLS from `address`, which takes seconds.
+    ///
+    /// # Errors
+    ///
+    /// If curl cannot be run.
+    pub fn https_big(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
+        self.fetch(Scheme::Https, name, address, "/big")
+    }
+
+    /// Fetches `name` in the clear from `address`.
+    ///
+    /// # Errors
+    ///
+    /// If curl cannot be run.
+    pub fn http(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
+        self.fetch(Scheme::Http, name, address, "/")
+    }
+
+    fn fetch(
+        &self,
+        scheme: Scheme,
+        name: &str,
+        address: impl Into<IpAddr>,
+        path: &str,
+    ) -> anyhow::Result<Outcome> {
+        let authority = &self.servers.authority;
+        clients::fetch(&self.network.client, authority, scheme, (name, address.into()), path)
+    }
+
+    /// Asks the resolver, over IPv4, for the addresses of `name`; returns what came first.
+    ///
+    /// # Errors
+    ///
+    /// If dig cannot be run or nothing was answered.
+    pub fn lookup(&self, name: &str, kind: Kind) -> anyhow::Result<Vec<IpAddr>> {
+        clients::lookup(&self.network.client, network::RESOLVER.v4.into(), name, kind)
+    }
+}

@@ -1,0 +1,158 @@
+//! The demo as a user runs it: what it ends with, and that it leaves nothing behind, however it
+//! ends.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use probe_tests::lab::{Lab, agent, namespace::Namespace, process, process::Process, wait};
+
+/// What the demo is given: a minute is what it promises.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Runs in a namespace of its own, as a child that ends with this process.
+fn demo(namespace: &Namespace) -> Command {
+    namespace.command(env!("CARGO_BIN_EXE_demo"))
+}
+
+fn namespace() -> Namespace {
+    Namespace::alone("demo").expect("a namespace; this takes root")
+}
+
+/// Namespaces that the process `pid` has made.
+fn namespaces_of(pid: Pid) -> Vec<String> {
+    let prefix = format!("fw{pid}-");
+    let entries = fs::read_dir("/run/netns").into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with(&prefix)).collect()
+}
+
+/// Directories of labs.
+fn directories() -> Vec<String> {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("forgewatch-lab")).collect()
+}
+
+/// Processes whose command line names `directory`: nginx and unbound of one lab.
+fn processes_in(directory: &str) -> usize {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = entries.filter_map(|entry| fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(directory)).count()
+}
+
+#[test]
+fn a_censor_is_found() {
+    let output = process::output("demo", &mut demo(&namespace()), LIMIT).expect("it ends in time");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("Everything censored was found"), "{said}");
+    assert!(said.contains("INJECTED C3   tcp   www.linkedin.com (linkedin)"), "{said}");
+    let rows = said.lines().filter(|line| line.contains("example.org") && line.ends_with("clean"));
+    assert_eq!(rows.count(), 3, "{said}");
+}
+
+#[test]
+fn without_a_censor_nothing_is_found() {
+    let namespace = namespace();
+    let mut command = demo(&namespace);
+    command.arg("--no-censor");
+    let output = process::output("demo", &mut command, LIMIT).expect("it ends in time");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("found     nothing") && !said.contains("INJECTED"), "{said}");
+}
+
+/// An agent that says nothing: the demo must notice.
+#[test]
+fn a_censor_that_is_not_found_is_a_failure() {
+    let namespace = namespace();
+    let directory = tempfile::tempdir().expect("a directory");
+    let agent = agent::path().expect("which agent to test");
+    let script = directory.path().join("agent");
+    let text = format!("#!/bin/sh\nexec '{}' \"$@\" >/dev/null\n", agent.display());
+    fs::write(&script, text).expect("room for a script");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("it is ours");
+    let mut command = demo(&namespace);
+    command.env(agent::VARIABLE, &script);
+    let output = process::output("demo", &mut command, LIMIT).expect("it ends in time");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("MISSED 2"), "{said}");
+}
+
+/// Starts the demo and waits until its network is up and its agent watches.
+fn running(namespace: &Namespace) -> (Process, String) {
+    let before = directories();
+    let mut command = demo(namespace);
+    command.args(["--runs", "5"]).stdout(Stdio::null());
+    let mut demo = Process::start("demo", &mut command).expect("it starts");
+    let pid = demo.pid();
+    let directory = demo
+        .ready(|| {
+            let here = directories().into_iter().find(|name| !before.contains(name))?;
+            let up = namespaces_of(pid).len() == 4 && processes_in(&here) == 2;
+            up.then_some(here)
+        })
+        .expect("its network comes up");
+    (demo, directory)
+}
+
+fn assert_nothing_left(pid: Pid, directory: &str) {
+    wait::until("everything to be removed", SOON, || {
+        let gone = namespaces_of(pid).is_empty() && processes_in(directory) == 0;
+        gone.then_some(())
+    })
+    .unwrap_or_else(|error| panic!("{error}: {:?}", namespaces_of(pid)));
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    let namespace = namespace();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (mut demo, directory) = running(&namespace);
+        demo.signal(signal).expect("it was running");
+        let status = demo.wait(SOON).expect("it ends");
+        assert_eq!(status.code(), Some(128 + signal as i32), "{status}");
+        assert_nothing_left(demo.pid(), &directory);
+        assert!(!directories().contains(&directory), "{directory} is left");
+    }
+}
+
+#[test]
+fn what_a_kill_leaves_behind_is_removed_by_the_next() {
+    let namespace = namespace();
+    let (mut demo, directory) = running(&namespace);
+    let pid = demo.pid();
+    // Itself alone, not its group, as the kernel does when memory is short.
+    kill(pid, Signal::SIGKILL).expect("it was running");
+    demo.wait(SOON).expect("it ends");
+    assert_eq!(namespaces_of(pid).len(), 4, "a kill cannot be cleaned up after at once");
+    let mut command = namespace.command(env!("CARGO_BIN_EXE_demo"));
+    command.args(["--no-censor"]);
+    let output = process::output("demo", &mut command, LIMIT).expect("it ends in time");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_nothing_left(pid, &directory);
+    assert!(!directories().contains(&directory), "{directory} is left");
+}
+
+#[test]
+fn a_lab_that_fails_on_the_way_leaves_nothing_behind() {
+    let before = namespaces_of(Pid::this());
+    let panicked = std::thread::spawn(|| {
+        let lab = Lab::new().expect("a lab");
+        assert!(lab.directory().exists());
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    assert_eq!(namespaces_of(Pid::this()), before);
+}
