@@ -7,7 +7,7 @@ use crate::{
     corpus::{
         host,
         path::node,
-        scene::{Scene, Talk, then},
+        scene::{Scene, Talk, Trait, then},
         script::{MS, SECOND, Step},
         segment::{End, Segment, flag},
     },
@@ -65,7 +65,8 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "fast-open",
         what: "the request travels in the SYN (RFC 7413)",
         act: |scene| {
-            (scene.guest.os, scene.site.os) = (&host::LINUX, &host::LINUX);
+            scene.guest.os = &host::LINUX;
+            scene.go_to(Trait::FastOpen);
             let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
@@ -80,6 +81,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "syn-cookies",
         what: "the server answers with a cookie: no options but the segment size",
         act: |scene| {
+            scene.go_to(Trait::Cookies);
             let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
@@ -134,6 +136,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "scanner-refused",
         what: "the same against a closed port",
         act: |scene| {
+            scene.go_to(Trait::Refusing);
             let mut world = scene.world(script![], script![]);
             world.ends[0].close_port();
             world.ends[1].close_port();
@@ -167,7 +170,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "mirroring-server",
         what: "an endpoint or SYN proxy that copies IP-ID and window of what it answers",
         act: |scene| {
-            scene.site.os = &host::LINUX_PLAIN;
+            scene.go_to(Trait::Mirroring);
             let talk = Talk::http("www.example.org", 1_200, &mut scene.rng);
             let last = if scene.rng.chance(0.5) { Step::Abort } else { Step::Close };
             let server = then(talk.server(MS), [last]);

@@ -3,7 +3,7 @@
 use super::Behaviour;
 use crate::corpus::{
     apps, host,
-    scene::{Scene, Talk, then},
+    scene::{Scene, Talk, Trait, then},
     script::{MS, SECOND, Step},
 };
 use crate::script;
@@ -127,7 +127,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "neither side has timestamps",
         act: |scene| {
             scene.guest.os = &host::WINDOWS;
-            scene.site.os = &host::LINUX_PLAIN;
+            scene.go_to(Trait::Plain);
             https(scene);
         },
     },

@@ -6,7 +6,7 @@ use crate::{
         apps, host,
         host::Os,
         path::node,
-        scene::{Scene, Talk, then},
+        scene::{Scene, Talk, Trait, then},
         script::{MS, SECOND, Step},
         segment::{End, Segment, flag},
     },
@@ -55,6 +55,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "refused",
         what: "the port is closed",
         act: |scene| {
+            scene.go_to(Trait::Refusing);
             let mut world = scene.world(script![], script![]);
             world.ends[1].close_port();
             scene.run(&mut world);
@@ -64,6 +65,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "refused-repeated",
         what: "the port is closed, and Windows asks three times",
         act: |scene| {
+            scene.go_to(Trait::Refusing);
             scene.guest.os = &host::WINDOWS;
             let mut world = scene.world(script![], script![]);
             world.ends[1].close_port();
@@ -140,7 +142,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balancer-reaps",
         what: "a load balancer resets an idle connection: TTL 255, no DF, IP-ID of its own",
         act: |scene| {
-            scene.site.os = &host::BALANCER;
+            scene.go_to(Trait::Balancer);
             idle_then(scene, 62 * SECOND, Step::Abort);
         },
     },
@@ -148,7 +150,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balancer-resets",
         what: "a load balancer resets in the server's name in the middle of a response",
         act: |scene| {
-            scene.site.os = &host::BALANCER;
+            scene.go_to(Trait::Balancer);
             server_aborts(scene, 9_000, 0);
         },
     },
@@ -156,7 +158,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balancer-no-ack",
         what: "the same without an acknowledgment, with IP-ID 0 and TTL 128 for 64",
         act: |scene| {
-            scene.site.os = &host::FRONT;
+            scene.go_to(Trait::Front);
             server_aborts(scene, 9_000, 0);
         },
     },
@@ -164,7 +166,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "embedded-bare",
         what: "a small stack that resets without an acknowledgment",
         act: |scene| {
-            scene.site.os = &host::EMBEDDED;
+            scene.go_to(Trait::Embedded);
             server_aborts(scene, 2_000, 0);
         },
     },
@@ -239,6 +241,44 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
             let patience = scene.rng.range(1, scene.rtt() / MS + 4) * MS;
             let client = script![Step::Send(talk.asks.clone()), Step::Pause(patience), Step::Abort];
             let mut world = scene.world(client, talk.server(MS));
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "client-killed",
+        what: "the client's program is killed after its ClientHello: the ServerHello is answered \
+               by bare resets and never acknowledged",
+        act: |scene| {
+            let talk = Talk::tls("www.example.org", false, 1_000, &mut scene.rng);
+            let mut world = scene.world(talk.client(), talk.server(MS));
+            let rtt = scene.rtt();
+            world.ends[0].knobs.leaves_at = rtt * 11 / 10 + scene.rng.below(rtt * 9 / 10) + MS;
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "certificate-refused",
+        what: "the client does not like the certificate: alert, then reset",
+        act: |scene| {
+            let talk = Talk::tls("www.example.org", false, 1_000, &mut scene.rng);
+            let client = script![
+                Step::Send(talk.asks.clone()),
+                Step::Await(talk.greeting()),
+                Step::Send(apps::alert()),
+                Step::Abort
+            ];
+            let mut world = scene.world(client, talk.server(MS));
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "client-vanishes",
+        what: "the client's machine sleeps; the server sends again, waits, and resets",
+        act: |scene| {
+            let talk = Talk::http("www.example.org", 9_000, &mut scene.rng);
+            let client = script![Step::Send(talk.asks.clone()), Step::Await(1_000), Step::Vanish];
+            let server = then(talk.server(MS), [Step::Pause(20 * SECOND), Step::Abort]);
+            let mut world = scene.world(client, server);
             scene.run(&mut world);
         },
     },
