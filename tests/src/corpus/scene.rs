@@ -185,6 +185,12 @@ impl Scene<'_> {
         self.site = self.site.with(which);
     }
 
+    /// An HTTP exchange with `length` octets of response, on its port.
+    pub fn http(&mut self, length: usize) -> Talk {
+        self.port = 80;
+        Talk::http("www.example.org", length, &mut self.rng)
+    }
+
     /// Addresses and ports; `shift` is added to the client's port.
     pub fn pair(&self, shift: u16) -> Pair {
         let family = usize::from(self.v6);

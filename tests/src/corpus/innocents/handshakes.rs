@@ -67,7 +67,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         act: |scene| {
             scene.guest.os = &host::LINUX;
             scene.go_to(Trait::FastOpen);
-            let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+            let talk = scene.http(3_000);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
             let accepted = scene.rng.chance(0.7);
@@ -82,7 +82,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "the server answers with a cookie: no options but the segment size",
         act: |scene| {
             scene.go_to(Trait::Cookies);
-            let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+            let talk = scene.http(3_000);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
             world.ends[1].knobs.cookies = true;
@@ -171,7 +171,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "an endpoint or SYN proxy that copies IP-ID and window of what it answers",
         act: |scene| {
             scene.go_to(Trait::Mirroring);
-            let talk = Talk::http("www.example.org", 1_200, &mut scene.rng);
+            let talk = scene.http(1_200);
             let last = if scene.rng.chance(0.5) { Step::Abort } else { Step::Close };
             let server = then(talk.server(MS), [last]);
             let client = then(talk.client(), [Step::AwaitFin, Step::Close]);
@@ -184,7 +184,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "old-syn",
         what: "a copy of the SYN that took a detour comes in when the connection stands",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 1_200, &mut scene.rng);
+            let talk = scene.http(1_200);
             let client = then(talk.client(), [Step::Pause(SECOND), Step::Close]);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(client, server);
@@ -217,7 +217,7 @@ fn loses_first(scene: &mut Scene<'_>, place: usize, from: End) {
 
 /// Two connections on the same ports, one after the other.
 fn reuse(scene: &mut Scene<'_>, reset: bool) {
-    let talk = Talk::http("www.example.org", 1_500, &mut scene.rng);
+    let talk = scene.http(1_500);
     let last = if reset { Step::Abort } else { Step::Close };
     let mut world = scene
         .world(then(talk.client(), [Step::AwaitFin, Step::Close]), then(talk.server(MS), [last]));

@@ -199,7 +199,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "a NAT before the router forgets the connection; its next packet has another port \
                and is answered by a reset",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 1_500, &mut scene.rng);
+            let talk = scene.http(1_500);
             let more = talk.asks.clone();
             let client = then(
                 talk.client(),
@@ -223,7 +223,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "the client's last acknowledgment is lost, and the server aborts: the reset follows \
                a retransmission",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 6_000, &mut scene.rng);
+            let talk = scene.http(6_000);
             let server = then(talk.server(MS), [Step::Pause(900 * MS), Step::Abort]);
             let mut world = scene.world(talk.client(), server);
             let mut count = 0;
