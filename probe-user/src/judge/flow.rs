@@ -24,6 +24,10 @@ use crate::{
 /// again for what contradicts them.
 pub(super) const PIECES_MAX: usize = 8;
 
+/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
+/// the number of that piece.
+pub(super) type Turn = (u64, u64);
+
 /// What is kept of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -37,8 +41,8 @@ pub(super) struct Flow {
     /// Whether it is known by now that the responder answered this name, or that it was cut off.
     pub(super) counted: bool,
     pub(super) case: Option<Box<Case>>,
-    /// Time of the last piece of evidence.
-    pub(super) last: u64,
+    /// Where the case stands among those to be closed.
+    pub(super) turn: Turn,
     pub(super) told: Option<Decision>,
 }
 
@@ -86,9 +90,14 @@ impl Flow {
             || http_blockpage::is_page(&seen, self.name.as_deref(), knowledge);
         match &mut self.case {
             Some(case) => case.add_content([seen]),
-            None if self.response.len() < PIECES_MAX => self.response.push(seen),
-            // Beyond what is kept: nothing is lost but the sight of a contradiction there.
-            None => {}
+            None => {
+                // What it said first makes way for what it says now: each response of a connection
+                // that is kept open may be somebody else's.
+                if self.response.len() == PIECES_MAX {
+                    self.response.remove(0);
+                }
+                self.response.push(seen);
+            }
         }
         suspicious
     }

@@ -1,6 +1,6 @@
 //! All TCP connections under observation.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hdrhistogram::Histogram;
 use probe_common::{
@@ -15,7 +15,7 @@ use super::{
     bounded::Bounded,
     case::{LIVE, Seen, Subject},
     compose,
-    flow::{Flow, is_answer},
+    flow::{Flow, Turn, is_answer},
     knowledge::ResetTraits,
     signatures::Signatures,
     silence::Silent,
@@ -29,18 +29,18 @@ const FLOWS_MAX: usize = 65_536;
 /// few segments each, 64 MiB at worst. The oldest goes first.
 const RESPONSES_MAX: usize = 8_192;
 
-/// How often cases are looked at for being closed, in nanoseconds.
-const CHECK_EVERY: u64 = 100_000_000;
-
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
-    /// Connections with an open case.
-    cases: Vec<FlowKey>,
+    /// Connections with an open case. In order, so that each is closed at its moment and not at
+    /// the next look: what comes after that moment belongs to another case, however often the time
+    /// is told.
+    cases: BTreeMap<Turn, FlowKey>,
     /// Connections whose first answer is kept, by the time of that answer.
     responses: VecDeque<(u64, FlowKey, u64)>,
-    checked: u64,
+    /// Pieces of evidence so far.
+    pieces: u64,
     dropped: u64,
     responses_evicted: u64,
     signatures: Signatures,
@@ -52,9 +52,9 @@ impl Default for Flows {
     fn default() -> Self {
         Self {
             flows: Bounded::new(FLOWS_MAX),
-            cases: Vec::new(),
+            cases: BTreeMap::new(),
             responses: VecDeque::new(),
-            checked: 0,
+            pieces: 0,
             dropped: 0,
             responses_evicted: 0,
             signatures: Signatures::default(),
@@ -85,6 +85,10 @@ impl Flows {
                     learn_handshake(&event.flow, scope);
                 }
                 self.opening(event, payload, scope, tell);
+            }
+            kind::ODD => {
+                self.flow(event, scope, tell);
+                self.odd(event, payload, scope, tell);
             }
             kind::RESET | kind::AFTER_RESET => {
                 self.flow(event, scope, tell);
@@ -119,8 +123,8 @@ impl Flows {
             None => {}
         }
         let (_, out) = self.flows.entry(key, || Flow::new(opened));
-        if let Some((key, mut flow)) = out {
-            self.cases.retain(|case| *case != key);
+        if let Some((_, mut flow)) = out {
+            self.cases.remove(&flow.turn);
             self.settle(&mut flow, scope, tell);
         }
         true
@@ -152,15 +156,46 @@ impl Flows {
         }
         let number = number(event, &mut self.numbered);
         if flow.hear(Seen::new(event, payload, number), scope.knowledge) {
-            if flow.case.is_none() {
-                self.cases.push(key);
-            }
             flow.open_case(key);
-            flow.last = time;
+            self.take_turn(key, time);
             self.accuse(&key, &event.flow, scope, tell);
         }
         if self.responses.len() > RESPONSES_MAX {
             self.responses_evicted += 1;
+            self.forget_response();
+        }
+    }
+
+    /// Takes a segment that is unlike its sender's others.
+    fn odd(
+        &mut self,
+        event: &TcpEvent,
+        payload: &[u8],
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        if Side::from_index(event.header.side) == event.flow.initiator() {
+            // The client's own affair, as far as can be told; but its name may begin here.
+            self.opening(event, payload, scope, tell);
+            return;
+        }
+        if event.packet.payload != 0 {
+            self.opening(event, payload, scope, tell);
+        }
+        let (key, time) = (event.flow.key, event.packet.time);
+        let number = number(event, &mut self.numbered);
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        let case = flow.open_case(key);
+        if event.packet.payload == 0 {
+            case.add_content([Seen::new(event, payload, number)]);
+        }
+        self.take_turn(key, time);
+        self.accuse(&key, &event.flow, scope, tell);
+    }
+
+    /// Forgets the answers that nobody has contradicted since `due`.
+    pub(super) fn forget_responses(&mut self, due: u64) {
+        while self.responses.front().is_some_and(|&(time, ..)| time <= due) {
             self.forget_response();
         }
     }
@@ -193,10 +228,6 @@ impl Flows {
         if reset {
             learn_reset(event, &seen, flow, scope.knowledge);
         }
-        flow.last = event.packet.time;
-        if flow.case.is_none() {
-            self.cases.push(key);
-        }
         let case = flow.open_case(key);
         if reset {
             case.add_reset(seen);
@@ -206,7 +237,22 @@ impl Flows {
             }
             case.add_after(seen);
         }
+        self.take_turn(key, event.packet.time);
         self.accuse(&key, &event.flow, scope, tell);
+    }
+
+    /// Puts a connection with a new piece of evidence behind all others.
+    fn take_turn(&mut self, key: FlowKey, time: u64) {
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        self.cases.remove(&flow.turn);
+        self.pieces += 1;
+        flow.turn = (time, self.pieces);
+        self.cases.insert(flow.turn, key);
+    }
+
+    /// When the last evidence came of the case that is closed next.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.cases.first_key_value().map(|(&(last, _), _)| last)
     }
 
     /// Tells of an accusation as soon as the evidence suffices, where that is wanted.
@@ -274,22 +320,10 @@ impl Flows {
         scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
-        if due != u64::MAX && due < self.checked.saturating_add(CHECK_EVERY) {
-            return;
-        }
-        self.checked = due;
-        while self.responses.front().is_some_and(|&(time, ..)| time <= due) {
-            self.forget_response();
-        }
-        let mut closed = Vec::new();
-        self.cases.retain(|key| {
-            let ripe = self.flows.get(key).is_none_or(|flow| flow.last <= due);
-            if ripe {
-                closed.push(*key);
-            }
-            !ripe
-        });
-        for key in closed {
+        while let Some(first) = self.cases.first_entry()
+            && first.key().0 <= due
+        {
+            let key = first.remove();
             if let Some(mut flow) = self.flows.get_mut(&key).map(std::mem::take) {
                 self.settle(&mut flow, scope, tell);
                 if let Some(place) = self.flows.get_mut(&key) {
@@ -300,8 +334,8 @@ impl Flows {
     }
 
     fn close(&mut self, key: &FlowKey, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
-        self.cases.retain(|case| case != key);
         if let Some(mut flow) = self.flows.get_mut(key).map(std::mem::take) {
+            self.cases.remove(&flow.turn);
             self.settle(&mut flow, scope, tell);
         }
     }
