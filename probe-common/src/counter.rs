@@ -125,6 +125,24 @@ counters! {
     Internal = "internal_errors", Lost;
 }
 
+impl Counter {
+    /// The ways in which a packet can end: of each packet seen, exactly one is counted, so that
+    /// they add up to [`Counter::Packets`].
+    pub const OUTCOMES: &[Self] = &[
+        Self::TcpSegments,
+        Self::DnsQueries,
+        Self::DnsReplies,
+        Self::IcmpErrors,
+        Self::SeenAtIngress,
+        Self::NotIp,
+        Self::OtherProtocol,
+        Self::FragmentTail,
+        Self::Truncated,
+        Self::TooDeep,
+        Self::Malformed,
+    ];
+}
+
 /// How many counters there are: the size of the per-CPU array.
 pub const COUNTERS: u32 = Counter::ALL.len() as u32;
 

@@ -223,7 +223,7 @@ fn timing(packet: &Packet, record: &FlowRecord, peer: &Half, side: Side, tells: 
     } else {
         record.responder_rtt
     };
-    if peer.data != 0 && rtt != 0 && tells.since_trigger + SOON_MARGIN < u64::from(rtt) {
+    if peer.data != 0 && tells.since_trigger < u64::from(rtt).saturating_sub(SOON_MARGIN) {
         tells.bits |= tell::TOO_SOON;
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn egress(ctx: &TcContext) {
         None => {
             if let Some(counts) = maps::counts(0) {
                 counts[Counter::Packets as usize] += 1;
+                counts[Counter::Octets as usize] += u64::from(skb.len);
                 counts[Counter::Truncated as usize] += 1;
             }
         }

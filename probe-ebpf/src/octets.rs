@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
-    helpers::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    helpers::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
     programs::{TcContext, XdpContext},
 };
 use probe_common::wire::{LOOK_MAX, Octets};
@@ -52,12 +52,6 @@ impl Window {
         Self { start: opaque(start as usize), end: opaque(end as usize) }
     }
 
-    #[inline(always)]
-    fn len(&self) -> usize {
-        // Hidden, too: "the start plus the length" is the end, with which nothing may be reckoned.
-        opaque(self.end - self.start)
-    }
-
     /// Reads a `T` at `at`, in memory order.
     ///
     /// The verifier wants three things: an offset it knows to be small, a comparison of the end of
@@ -83,6 +77,7 @@ impl Window {
 pub(crate) struct XdpOctets<'a> {
     md: &'a xdp_md,
     window: Window,
+    len: usize,
     wire_len: Option<usize>,
 }
 
@@ -92,14 +87,17 @@ impl<'a> XdpOctets<'a> {
     pub(crate) fn new(ctx: &'a XdpContext, wire_len: Option<usize>) -> Self {
         // SAFETY: the kernel gives a valid context.
         let md = unsafe { &*ctx.ctx };
-        Self { md, window: Window::new(md.data, md.data_end), wire_len }
+        // Of a packet in several buffers the window shows only the first.
+        // SAFETY: as above.
+        let len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
+        Self { md, window: Window::new(md.data, md.data_end), len, wire_len }
     }
 }
 
 impl Octets for XdpOctets<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
-        self.window.len()
+        self.len
     }
 
     #[inline(always)]
@@ -117,6 +115,9 @@ impl Octets for XdpOctets<'_> {
         // left to the helper.
         if let Some(two) = self.u16(at) {
             return Some((two >> 8) as u8);
+        }
+        if at > LOOK_MAX {
+            return None;
         }
         let mut octet = 0_u8;
         // SAFETY: there is room for one octet.

@@ -1,4 +1,20 @@
-//! The lab: a network of namespaces with real clients, real servers and a censor in between, and
-//! what the suites in `tests/` and the demo need to run Forgewatch in it.
+//! What the suites and tools of this package share.
+//!
+//! * [`lab`]: a network of namespaces with real clients, real servers and a censor in between, and
+//!   what the suites in `tests/` and the demo need to run Forgewatch in it.
+//! * [`craft`]: single packets and small captures made to measure.
+//! * [`duel`]: one capture through both engines, and the first thing in which they differ.
+//! * [`egress`]: packets through the program at the tc hook.
+//! * [`corpus`]: labelled captures of interference and of what only looks like it, made from a seed.
+//! * [`score`]: how well the detectors do on captures whose truth is known.
+//! * [`soak`]: millions of innocent connections through engine and judge.
+//! * [`golden`]: a few small captures with what is said of them, written down.
 
+pub mod corpus;
+pub mod craft;
+pub mod duel;
+pub mod egress;
+pub mod golden;
 pub mod lab;
+pub mod score;
+pub mod soak;

@@ -306,8 +306,8 @@ mod tests {
     fn the_flags_name_machine_and_linker() {
         let flags = bpf_flags(Path::new("/t/bpf-linker")).into_string().expect("ASCII");
         let flags: Vec<&str> = flags.split('\x1f').collect();
-        assert_eq!(flags.len(), 4);
+        assert_eq!(flags.len(), 5);
         assert_eq!(flags[0], format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH));
-        assert_eq!(flags[3], "-Clinker=/t/bpf-linker");
+        assert_eq!(flags[4], "-Clinker=/t/bpf-linker");
     }
 }

@@ -7,6 +7,7 @@
 
 mod build;
 mod ci;
+mod corpus;
 mod packages;
 mod run;
 mod steps;
@@ -79,6 +80,30 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
+    /// Write labelled captures of interference, and of what only looks like it.
+    Corpus {
+        /// Directory to write to, and further arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+    /// Score the detectors on labelled captures.
+    Score {
+        /// Directories with captures, and further arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+    /// Send millions of innocent connections through engine and judge: nobody may be accused.
+    Soak {
+        /// `tcp`, and further arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+    /// Compare what is said of the golden captures with what is written down.
+    Goldens {
+        /// Write down what is said now instead.
+        #[arg(long)]
+        bless: bool,
+    },
     /// Build everything and run all test suites, those that need networks as root.
     Test {
         /// Only what needs neither root nor test tools: leaves out the suites of `tests/`.
@@ -127,6 +152,10 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         }
         Command::Run { ifaces, args } => run::agent(&ifaces, &args),
         Command::Demo { no_censor, args } => run::demo(no_censor, &args),
+        Command::Corpus { args } => corpus::run("corpus", &args),
+        Command::Score { args } => corpus::run("score", &args),
+        Command::Soak { args } => corpus::run("soak", &args),
+        Command::Goldens { bless } => corpus::goldens(bless),
         Command::Test { quick, filter } => test::all(quick, filter.as_deref()),
         Command::Ci => ci::all(),
     }

@@ -58,7 +58,7 @@ pub(crate) fn demo(no_censor: bool, args: &[OsString]) -> anyhow::Result<()> {
 }
 
 /// Replaces this process: signals then reach the program itself, and its exit code is ours.
-fn become_command(mut command: Command) -> anyhow::Result<()> {
+pub(crate) fn become_command(mut command: Command) -> anyhow::Result<()> {
     steps::say(&format!("starting {}", steps::shown(&command)));
     let error = command.exec();
     Err(error).with_context(|| format!("cannot start {}", steps::shown(&command)))

@@ -27,14 +27,16 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         if !icmp::is_error(found.version, message) {
             return Err(Counter::OtherProtocol);
         }
-        self.output.count(Counter::IcmpErrors, 1);
         let quoted = icmp::quoted(octets, found).ok_or(Counter::Truncated)?;
+        self.output.count(Counter::IcmpErrors, 1);
         if quoted.protocol != protocol::TCP {
             return Ok(());
         }
         let Self { config, flows, output, scratch, .. } = self;
         let stamp = stamp();
         let event = &mut scratch.tcp.event;
+        // It holds the segment before, of whomever, and an error fills but a few of its fields.
+        words::clear(&mut event.packet);
         icmp::describe(octets, found, &mut event.packet).ok_or(Counter::Truncated)?;
         stamp.mark(&mut event.packet);
         event.packet.seq = quoted.seq;

@@ -101,8 +101,8 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         let found = wire::locate(octets, &mut self.scratch.cell)?;
         match found.protocol {
             protocol::TCP => {
-                self.output.count(Counter::TcpSegments, 1);
                 if !self.config.watch_all() && !tcp::interesting(octets, &found, self.output)? {
+                    self.output.count(Counter::TcpSegments, 1);
                     self.output.count(Counter::TcpUnwatched, 1);
                     return Ok(());
                 }

@@ -68,6 +68,7 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         let message = &mut scratch.tcp;
         let packet = &mut message.event.packet;
         tcp::describe(octets, found, packet).ok_or(Counter::Truncated)?;
+        output.count(Counter::TcpSegments, 1);
         stamp.mark(packet);
         if packet.has(tcp_flag::RST) {
             output.count(Counter::Resets, 1);

@@ -141,29 +141,34 @@ fn measure<O: Octets>(octets: &O, mut found: Located, total: usize, header: usiz
 }
 
 /// Where the inner IP header lies and its version, if `outer` is IP in IP, 6in4 or plain GRE.
+///
+/// # Errors
+///
+/// [`Counter::Truncated`] if the packet ends before that can be told.
 #[inline(always)]
-pub fn tunnelled<O: Octets>(octets: &O, outer: &Located) -> Option<(usize, u8)> {
-    match outer.protocol {
+pub fn tunnelled<O: Octets>(octets: &O, outer: &Located) -> Result<Option<(usize, u8)>, Counter> {
+    let found = match outer.protocol {
         protocol::IPV4 => Some((outer.at, 4)),
         protocol::IPV6 => Some((outer.at, 6)),
         protocol::GRE => {
-            let header = octets.u32(outer.at)?;
+            let header = octets.u32(outer.at).ok_or(Counter::Truncated)?;
             let options = (header >> 28) as usize;
             // Checksum, key and sequence number take four octets each (RFC 2784, RFC 2890);
             // routing (0x4) is long dead, and version 1 is PPTP.
             if options & 0x4 != 0 || header >> 16 & 0x7 != 0 {
-                return None;
+                return Ok(None);
             }
             let extra = (options >> 3 & 1) + (options >> 1 & 1) + (options & 1);
             let version = match header & 0xffff {
                 0x0800 => 4,
                 0x86dd => 6,
-                _ => return None,
+                _ => return Ok(None),
             };
             Some((outer.at + GRE_LEN + 4 * extra, version))
         }
         _ => None,
-    }
+    };
+    Ok(found)
 }
 
 /// Reads the addresses.

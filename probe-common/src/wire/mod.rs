@@ -81,7 +81,7 @@ pub fn locate<O: Octets>(octets: &O, cell: &mut u64) -> Result<Located, Counter>
         link.at = forget(cell, link.at);
     }
     let outer = ip::locate(octets, link.at, link.version, link.vlan, link.quirks)?;
-    let found = match ip::tunnelled(octets, &outer) {
+    let found = match ip::tunnelled(octets, &outer)? {
         Some((at, version)) => {
             let at = forget(cell, at);
             ip::locate(octets, at, version, link.vlan, outer.quirks | quirk::TUNNEL)?

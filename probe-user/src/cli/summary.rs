@@ -3,10 +3,11 @@
 use probe_common::counter::{COUNTERS, Counter, Kind};
 
 use crate::{
+    fingerprint::Label,
     judge::Judge,
     report::{
         Summary,
-        summary::{Clock, Quantiles, StageCounts, TargetsUsed, VERSION},
+        summary::{Clock, Device, Quantiles, StageCounts, TargetsUsed, VERSION},
     },
     targets::TargetSet,
 };
@@ -34,6 +35,7 @@ pub(super) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judg
     for (name, count) in judge.losses() {
         *summary.lost.entry(name).or_default() += count;
     }
+    devices(summary, judge);
     let stages = &mut summary.stages;
     plus(&mut stages.from_server, &resets(counts, Counter::ResetFromResponderPostSyn));
     plus(&mut stages.from_client, &resets(counts, Counter::ResetFromInitiatorPostSyn));
@@ -69,6 +71,30 @@ pub(super) fn begin(targets: &TargetSet, clock: Clock, kernel: Option<String>) -
         version: VERSION.into(),
         ..Summary::default()
     }
+}
+
+/// Adds the devices that one judge met.
+fn devices(summary: &mut Summary, judge: &Judge) {
+    for cluster in judge.clusters().iter() {
+        let known = summary.fingerprints.iter_mut().find(|device| device.id == cluster.id);
+        if let Some(device) = known {
+            device.count += cluster.count;
+            device.servers = device.servers.max(cluster.servers.len());
+            device.first = device.first.min(cluster.first);
+            device.last = device.last.max(cluster.last);
+            continue;
+        }
+        let labels = judge.catalogue().labels(&cluster.sample, cluster.last);
+        summary.fingerprints.push(Device {
+            id: cluster.id,
+            count: cluster.count,
+            servers: cluster.servers.len(),
+            first: cluster.first,
+            last: cluster.last,
+            names: labels.iter().map(Label::describe).collect(),
+        });
+    }
+    summary.fingerprints.sort_by_key(|device| std::cmp::Reverse(device.count));
 }
 
 /// The distributions that the judge keeps.

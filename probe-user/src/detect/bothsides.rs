@@ -65,7 +65,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             millis(apart),
             millis(rtt)
         ),
-        frames: case.resets_of(side).map(Seen::frame).collect(),
+        packets: case.resets_of(side).map(Seen::number).collect(),
     })
 }
 

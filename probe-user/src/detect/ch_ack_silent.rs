@@ -38,6 +38,6 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         confidence: Confidence::C1,
         measured: measured! { "silent_s": silent.seconds() },
         words: "the server acknowledged the request and never answered".into(),
-        frames: Vec::new(),
+        packets: Vec::new(),
     })
 }

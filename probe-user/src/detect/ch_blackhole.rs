@@ -50,7 +50,7 @@ fn judge(silent: &Silent, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
             "the client's first {sent} octets were sent {} times and never acknowledged",
             u32::from(client.repeated) + 1
         ),
-        frames: Vec::new(),
+        packets: Vec::new(),
     })
 }
 

@@ -71,7 +71,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "resets": belied.len(),
         },
         words,
-        frames: belied.iter().map(|(reset, _)| reset.frame()).collect(),
+        packets: belied.iter().map(|(reset, _)| reset.number()).collect(),
     })
 }
 

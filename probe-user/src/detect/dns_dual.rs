@@ -63,6 +63,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
             second.answer(),
             if late { "the later one looks forged" } else { "the first one looks forged" },
         ),
-        frames: forged.iter().map(|reply| reply.frame()).collect(),
+        packets: forged.iter().map(|reply| reply.frame()).collect(),
     })
 }

@@ -50,6 +50,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
             millis(delay),
             millis(floor)
         ),
-        frames: fast.iter().map(|reply| reply.frame()).collect(),
+        packets: fast.iter().map(|reply| reply.frame()).collect(),
     })
 }

@@ -48,7 +48,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "{beyond} octets of the server beyond the end that it had set {} ms before",
             millis(apart)
         ),
-        frames: vec![fin.frame()],
+        packets: vec![fin.number()],
     })
 }
 

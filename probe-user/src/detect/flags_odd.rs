@@ -48,7 +48,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
             "resets": odd.len(),
         },
         words: format!("a reset with flags {}", names(first.packet())),
-        frames: odd.iter().map(|reset| reset.frame()).collect(),
+        packets: odd.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -50,6 +50,6 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "repeated": server.repeated,
         },
         words: format!("the server's data stopped getting through after {octets} octets"),
-        frames: Vec::new(),
+        packets: Vec::new(),
     })
 }

@@ -66,7 +66,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
             case.role(side),
             millis(floor)
         ),
-        frames: too_soon.iter().map(|(reset, ..)| reset.frame()).collect(),
+        packets: too_soon.iter().map(|(reset, ..)| reset.number()).collect(),
     })
 }
 

@@ -43,7 +43,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
             "connections_with_foreign_resets": all,
         },
         words: format!("the reset's IP-ID is {value:#06x}, a known device's constant"),
-        frames: constant.iter().map(|reset| reset.frame()).collect(),
+        packets: constant.iter().map(|reset| reset.number()).collect(),
     })
 }
 

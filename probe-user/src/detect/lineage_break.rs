@@ -53,7 +53,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
             "resets": foreign.len(),
         },
         words: format!("{} of the reset not as {} sends", traits.join(" and "), case.role(side)),
-        frames: foreign.iter().map(|(reset, _)| reset.frame()).collect(),
+        packets: foreign.iter().map(|(reset, _)| reset.number()).collect(),
     })
 }
 

@@ -59,7 +59,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
         confidence,
         measured: measured! { "field": field, "value": value, "resets": copies.len() },
         words: format!("the reset copies the {field} of the packet that it answers"),
-        frames: copies.iter().map(|(reset, _)| reset.frame()).collect(),
+        packets: copies.iter().map(|(reset, _)| reset.number()).collect(),
     })
 }
 

@@ -42,6 +42,7 @@ detectors! {
         bothsides,
         payload_conflict,
         fin_steal,
+        http_blockpage,
         ttlwin_ramp,
         mirror,
         nearer_answer,
@@ -144,8 +145,8 @@ pub struct Fired {
     pub measured: Map<String, Value>,
     /// The same in half a sentence.
     pub words: String,
-    /// Which of the case's packets it holds to be forged: their numbers in the capture, or 0s.
-    pub frames: Vec<u64>,
+    /// Which of the case's packets it holds to be forged: see [`Seen::number`](crate::judge::Seen).
+    pub packets: Vec<u64>,
 }
 
 /// A detector that fired.
@@ -156,15 +157,15 @@ pub struct Hit {
     /// What it accuses somebody of, if it decides.
     pub accuses: Verdict,
     /// The packets it holds to be forged.
-    pub frames: Vec<u64>,
+    pub packets: Vec<u64>,
 }
 
 impl Hit {
     /// The hit of detector `id`.
     pub fn new(id: &'static str, class: EvidenceClass, accuses: Verdict, fired: Fired) -> Self {
-        let Fired { confidence, measured, words, frames } = fired;
+        let Fired { confidence, measured, words, packets } = fired;
         let signature = Signature { id, class, confidence, measured, words };
-        Self { signature, accuses, frames }
+        Self { signature, accuses, packets }
     }
 }
 

@@ -66,10 +66,10 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         words: format!(
             "the first answer is a reset made {near} hops away in the name of a server {far} away"
         ),
-        frames: case
+        packets: case
             .resets_of(side)
             .filter(|reset| reset.packet().hops == first.packet().hops)
-            .map(Seen::frame)
+            .map(Seen::number)
             .collect(),
     })
 }

@@ -51,6 +51,6 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         confidence: Confidence::C1,
         measured: measured! { "packets": packets, "silent_s": silent.seconds() },
         words: format!("both ends fell silent {packets} packets after the handshake"),
-        frames: Vec::new(),
+        packets: Vec::new(),
     })
 }

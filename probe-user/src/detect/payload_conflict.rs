@@ -54,13 +54,13 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let apart = second.packet().time.saturating_sub(first.packet().time);
     let points = [against(first, side), against(second, side)];
     let undecided = points[0] == points[1];
-    let mut frames: Vec<u64> = conflicts
+    let mut packets: Vec<u64> = conflicts
         .iter()
         .flat_map(|&(first, second, _)| suspects(first, second, side))
-        .map(Seen::frame)
+        .map(Seen::number)
         .collect();
-    frames.sort_unstable();
-    frames.dedup();
+    packets.sort_unstable();
+    packets.dedup();
     Some(Fired {
         confidence: Confidence::C3,
         measured: measured! {
@@ -80,7 +80,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
                 "the second is not of the server's making"
             }
         ),
-        frames,
+        packets,
     })
 }
 

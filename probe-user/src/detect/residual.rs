@@ -41,7 +41,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     let since = since(&case.subject, flow, time, knowledge)?;
     let backed = supported(others, &[H, S, T], Confidence::C2);
     let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
-    Some(fired(since, Stage::of(flow), confidence, case.resets_of(side).map(Seen::frame).collect()))
+    Some(fired(since, Stage::of(flow), confidence, case.resets_of(side).map(Seen::number).collect()))
 }
 
 fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
@@ -56,7 +56,8 @@ fn since(subject: &Subject, flow: &FlowRecord, time: u64, knowledge: &Knowledge)
     let stage = Stage::of(flow);
     let early = matches!(stage, Stage::PostSyn | Stage::PostAck);
     let harmless = subject.name.is_some() && !subject.watched;
-    if !early && !(harmless && stage == Stage::PostPsh) {
+    let gives_cause = !(early || harmless && stage == Stage::PostPsh);
+    if gives_cause {
         return None;
     }
     let initiator = flow.initiator();
@@ -66,7 +67,7 @@ fn since(subject: &Subject, flow: &FlowRecord, time: u64, knowledge: &Knowledge)
     if again { None } else { Some(time.saturating_sub(trigger.time)) }
 }
 
-fn fired(since: u64, stage: Stage, confidence: Confidence, frames: Vec<u64>) -> Fired {
+fn fired(since: u64, stage: Stage, confidence: Confidence, packets: Vec<u64>) -> Fired {
     Fired {
         confidence,
         measured: measured! { "after_s": (since / 1_000_000) as f64 / 1e3, "stage": stage.name() },
@@ -74,6 +75,6 @@ fn fired(since: u64, stage: Stage, confidence: Confidence, frames: Vec<u64>) -> 
             "cut {} s after a connection to the same server was",
             (since / 100_000_000) as f64 / 10.0
         ),
-        frames,
+        packets,
     }
 }

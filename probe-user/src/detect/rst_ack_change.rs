@@ -54,6 +54,6 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "resets that acknowledge different data, up to {} octets more than was ever sent",
             guess.tells().ack_from_end
         ),
-        frames: resets.iter().map(|reset| reset.frame()).collect(),
+        packets: resets.iter().map(|reset| reset.number()).collect(),
     })
 }

@@ -58,7 +58,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             burst.len(),
             case.role(side)
         ),
-        frames: burst.iter().map(|reset| reset.frame()).collect(),
+        packets: burst.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -36,7 +36,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         confidence: Confidence::C3,
         measured: measured! { "payload": hex, "resets": known.len() },
         words: format!("the reset carries {hex}, the mark of a known device"),
-        frames: known.iter().map(|reset| reset.frame()).collect(),
+        packets: known.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -62,7 +62,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "two resets step {step} octets, to {ahead} beyond anything {} had sent",
             case.role(side)
         ),
-        frames: resets.iter().map(|reset| reset.frame()).collect(),
+        packets: resets.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -49,7 +49,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "the reset is numbered {below} octets below what {} had already sent",
             case.role(side)
         ),
-        frames: forged.iter().map(|reset| reset.frame()).collect(),
+        packets: forged.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -56,7 +56,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             alike.len(),
             millis(last.time.saturating_sub(first.time))
         ),
-        frames: alike.iter().map(|reset| reset.frame()).collect(),
+        packets: alike.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -58,7 +58,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         words: "the client's stack disowns a connection that neither end has closed: something \
                 reset it on its side of here"
             .into(),
-        frames: Vec::new(),
+        packets: Vec::new(),
     })
 }
 

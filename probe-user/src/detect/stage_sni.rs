@@ -48,7 +48,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     let contrast = knowledge.population().contrast(case.key.end(side).0, name)?;
     let backed = supported(others, &[H, S, T], Confidence::C1);
     let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
-    fired(contrast, confidence, case.resets_of(side).map(Seen::frame).collect())
+    fired(contrast, confidence, case.resets_of(side).map(Seen::number).collect())
 }
 
 fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
@@ -60,7 +60,7 @@ fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fir
     fired(knowledge.population().contrast(server, name)?, Confidence::C2, Vec::new())
 }
 
-fn fired(contrast: Contrast, confidence: Confidence, frames: Vec<u64>) -> Option<Fired> {
+fn fired(contrast: Contrast, confidence: Confidence, packets: Vec<u64>) -> Option<Fired> {
     (contrast.chance() <= CHANCE).then(|| Fired {
         confidence,
         measured: measured! {
@@ -72,6 +72,6 @@ fn fired(contrast: Contrast, confidence: Confidence, frames: Vec<u64>) -> Option
             "at this address all {} connections for this name were cut and all {} for others served",
             contrast.cut, contrast.others_served
         ),
-        frames,
+        packets,
     })
 }

@@ -36,6 +36,6 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         confidence: Confidence::C1,
         measured: measured! { "syns": syns, "silent_s": silent.seconds() },
         words: format!("{syns} SYNs and no answer"),
-        frames: Vec::new(),
+        packets: Vec::new(),
     })
 }

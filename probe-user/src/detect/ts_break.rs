@@ -37,7 +37,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
             confidence: Confidence::C2,
             measured: measured! { "ticks_off": skew(first, side), "resets": skewed.len() },
             words: "the reset's timestamp is hours away from its sender's clock".into(),
-            frames: skewed.iter().map(|reset| reset.frame()).collect(),
+            packets: skewed.iter().map(|reset| reset.number()).collect(),
         });
     }
     let bare: Vec<&Seen> = case
@@ -50,7 +50,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
         confidence: if backed { Confidence::C2 } else { Confidence::C1 },
         measured: measured! { "resets": bare.len() },
         words: format!("the reset lacks the timestamps that {} sends", case.role(side)),
-        frames: bare.iter().map(|reset| reset.frame()).collect(),
+        packets: bare.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -61,7 +61,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             train.len(),
             millis(gaps[0])
         ),
-        frames: train.iter().map(|reset| reset.frame()).collect(),
+        packets: train.iter().map(|reset| reset.number()).collect(),
     })
 }
 

@@ -45,6 +45,6 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
         confidence: Confidence::C2,
         measured: measured! { "ttls": ttls },
         words: format!("resets in this server's name have {} different TTLs so far", ttls.len()),
-        frames: foreign.iter().map(|reset| reset.frame()).collect(),
+        packets: foreign.iter().map(|reset| reset.number()).collect(),
     })
 }

@@ -57,7 +57,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "window_first": first.packet().window,
         },
         words: format!("{count} resets in a row raise TTL by {hops} and window by {window}"),
-        frames: resets.iter().map(|reset| reset.frame()).collect(),
+        packets: resets.iter().map(|reset| reset.number()).collect(),
     })
 }
 

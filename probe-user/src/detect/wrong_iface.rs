@@ -39,7 +39,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "the reset in the name of {} came from where the other end is",
             case.role(side)
         ),
-        frames: astray.iter().map(|reset| reset.frame()).collect(),
+        packets: astray.iter().map(|reset| reset.number()).collect(),
     })
 }
 

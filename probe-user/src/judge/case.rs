@@ -13,17 +13,28 @@ use probe_common::{
 /// each end, and after those nothing new is learnt.
 pub const EVIDENCE_MAX: usize = 64;
 
+/// First number of a packet that is in no capture.
+pub(super) const LIVE: u64 = 1 << 63;
+
 /// One event of a case.
 #[derive(Clone, Debug)]
 pub struct Seen {
     event: Box<TcpEvent>,
+    number: u64,
     /// Payload of the packet, as far as it was captured.
     pub payload: Bytes,
 }
 
 impl Seen {
-    pub(super) fn new(event: &TcpEvent, payload: &[u8]) -> Self {
-        Self { event: Box::new(*event), payload: Bytes::copy_from_slice(payload) }
+    /// `number` tells it apart from all other packets of the run.
+    pub(super) fn new(event: &TcpEvent, payload: &[u8], number: u64) -> Self {
+        Self { event: Box::new(*event), number, payload: Bytes::copy_from_slice(payload) }
+    }
+
+    /// What tells it apart from all other packets of the run: its number in the capture, or, live, a
+    /// number far beyond those of captures.
+    pub const fn number(&self) -> u64 {
+        self.number
     }
 
     /// The packet.
@@ -39,11 +50,6 @@ impl Seen {
     /// The connection as it stood before it.
     pub const fn flow(&self) -> &FlowRecord {
         &self.event.flow
-    }
-
-    /// Its number in the capture; 0 live.
-    pub const fn frame(&self) -> u64 {
-        self.event.header.frame
     }
 
     /// Which end it claims to come from.

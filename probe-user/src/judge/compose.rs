@@ -11,7 +11,7 @@ use super::{
     Knowledge, Settings,
     case::{Case, Seen},
     decision::Decision,
-    hops,
+    fingerprints, hops,
     silence::{self, Silent},
 };
 use crate::{
@@ -79,6 +79,7 @@ pub(super) fn finding(
         ),
         server_hops: responder_hops,
         frames: decision.frames(),
+        fingerprints: fingerprints::of(case, side, decision, knowledge, settings.epoch),
         stage: before.map(|flow| silence::stage(Stage::of(flow))),
     }
 }
@@ -118,6 +119,7 @@ pub(super) fn silent(
             .then(|| hops::from_ttl(server.hops_max))
             .flatten(),
         frames: Vec::new(),
+        fingerprints: Vec::new(),
         stage: Some(silence::stage(Stage::of(record))),
     }
 }

@@ -1,5 +1,6 @@
 //! From signatures to a verdict.
 
+use super::case::LIVE;
 use crate::{
     detect::Hit,
     report::finding::{Confidence, Verdict},
@@ -29,19 +30,23 @@ pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
 }
 
 impl Decision {
-    /// The packets held to be forged, in order, each once. Those that only a weak signature points
-    /// at are left out where there are stronger ones.
-    pub(super) fn frames(&self) -> Vec<u64> {
-        let mut frames: Vec<u64> = self
+    /// The packets held to be forged, in order, each once: see [`Seen::number`](super::Seen::number). Those that only a weak
+    /// signature points at are left out where there are stronger ones.
+    pub(super) fn packets(&self) -> Vec<u64> {
+        let mut packets: Vec<u64> = self
             .hits
             .iter()
             .filter(|hit| hit.signature.confidence == self.confidence || self.is_strong(hit))
-            .flat_map(|hit| hit.frames.iter().copied())
-            .filter(|&frame| frame != 0)
+            .flat_map(|hit| hit.packets.iter().copied())
             .collect();
-        frames.sort_unstable();
-        frames.dedup();
-        frames
+        packets.sort_unstable();
+        packets.dedup();
+        packets
+    }
+
+    /// Of these, the numbers of those that are in a capture.
+    pub(super) fn frames(&self) -> Vec<u64> {
+        self.packets().into_iter().filter(|&packet| packet != 0 && packet < LIVE).collect()
     }
 
     fn is_strong(&self, hit: &Hit) -> bool {
@@ -79,7 +84,7 @@ mod tests {
                 confidence,
                 measured: serde_json::Map::new(),
                 words: String::new(),
-                frames: vec![],
+                packets: vec![],
             };
             Hit::new("TEST", class, Verdict::Injected, fired)
         };

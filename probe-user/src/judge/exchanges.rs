@@ -80,6 +80,11 @@ impl Exchanges {
         self.open.get(&key).and_then(|open| open.exchange.replies.last()).map(|reply| &reply.dns)
     }
 
+    /// When the first reply came of the exchange that is closed next.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.queue.front().map(|&(time, _)| time)
+    }
+
     /// Closes the exchanges whose first reply is not younger than `due`.
     pub(super) fn close_before(
         &mut self,
@@ -172,6 +177,7 @@ fn finding(
         injector_hops: hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops),
         server_hops,
         frames: decision.frames(),
+        fingerprints: Vec::new(),
         stage: None,
     }
 }

@@ -15,7 +15,7 @@ use super::{
     decision::Decision,
 };
 use crate::{
-    detect::{fin_steal, payload_conflict},
+    detect::{fin_steal, http_blockpage, payload_conflict},
     names::{http, stream::Prefix, tls},
     report::Finding,
 };
@@ -23,6 +23,10 @@ use crate::{
 /// Segments kept of what a responder said first: those of the 4 KiB that are captured, and as many
 /// again for what contradicts them.
 pub(super) const PIECES_MAX: usize = 8;
+
+/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
+/// the number of that piece.
+pub(super) type Turn = (u64, u64);
 
 /// What is kept of one connection.
 #[derive(Debug, Default)]
@@ -37,8 +41,8 @@ pub(super) struct Flow {
     /// Whether it is known by now that the responder answered this name, or that it was cut off.
     pub(super) counted: bool,
     pub(super) case: Option<Box<Case>>,
-    /// Time of the last piece of evidence.
-    pub(super) last: u64,
+    /// Where the case stands among those to be closed.
+    pub(super) turn: Turn,
     pub(super) told: Option<Decision>,
 }
 
@@ -74,14 +78,16 @@ impl Flow {
     }
 
     /// Keeps a segment of what the responder says first. Says whether it makes the connection
-    /// suspicious: it contradicts an earlier one, or lies beyond the end that one has set.
-    pub(super) fn hear(&mut self, seen: Seen) -> bool {
+    /// suspicious: it contradicts an earlier one, lies beyond the end that one has set, or begins a
+    /// known block page.
+    pub(super) fn hear(&mut self, seen: Seen, knowledge: &Knowledge) -> bool {
         let earlier = match &self.case {
             Some(case) => case.content(),
             None => &self.response,
         };
         let suspicious = payload_conflict::conflict(earlier, &seen).is_some()
-            || earlier.iter().any(|fin| fin_steal::goes_on(fin, &seen));
+            || earlier.iter().any(|fin| fin_steal::goes_on(fin, &seen))
+            || http_blockpage::is_page(&seen, self.name.as_deref(), knowledge);
         match &mut self.case {
             Some(case) => case.add_content([seen]),
             None if self.response.len() < PIECES_MAX => self.response.push(seen),

@@ -1,6 +1,6 @@
 //! All TCP connections under observation.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hdrhistogram::Histogram;
 use probe_common::{
@@ -13,9 +13,9 @@ use super::{
     Knowledge, Settings, Silence, Telling,
     assess::{assess, count},
     bounded::Bounded,
-    case::{Seen, Subject},
+    case::{LIVE, Seen, Subject},
     compose,
-    flow::{Flow, is_answer},
+    flow::{Flow, Turn, is_answer},
     knowledge::ResetTraits,
     signatures::Signatures,
     silence::Silent,
@@ -29,33 +29,36 @@ const FLOWS_MAX: usize = 65_536;
 /// few segments each, 64 MiB at worst. The oldest goes first.
 const RESPONSES_MAX: usize = 8_192;
 
-/// How often cases are looked at for being closed, in nanoseconds.
-const CHECK_EVERY: u64 = 100_000_000;
-
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
-    /// Connections with an open case.
-    cases: Vec<FlowKey>,
+    /// Connections with an open case. In order, so that each is closed at its moment and not at
+    /// the next look: what comes after that moment belongs to another case, however often the time
+    /// is told.
+    cases: BTreeMap<Turn, FlowKey>,
     /// Connections whose first answer is kept, by the time of that answer.
     responses: VecDeque<(u64, FlowKey, u64)>,
-    checked: u64,
+    /// Pieces of evidence so far.
+    pieces: u64,
     dropped: u64,
     responses_evicted: u64,
     signatures: Signatures,
+    /// Packets numbered so far that are in no capture.
+    numbered: u64,
 }
 
 impl Default for Flows {
     fn default() -> Self {
         Self {
             flows: Bounded::new(FLOWS_MAX),
-            cases: Vec::new(),
+            cases: BTreeMap::new(),
             responses: VecDeque::new(),
-            checked: 0,
+            pieces: 0,
             dropped: 0,
             responses_evicted: 0,
             signatures: Signatures::default(),
+            numbered: 0,
         }
     }
 }
@@ -116,8 +119,8 @@ impl Flows {
             None => {}
         }
         let (_, out) = self.flows.entry(key, || Flow::new(opened));
-        if let Some((key, mut flow)) = out {
-            self.cases.retain(|case| *case != key);
+        if let Some((_, mut flow)) = out {
+            self.cases.remove(&flow.turn);
             self.settle(&mut flow, scope, tell);
         }
         true
@@ -147,16 +150,21 @@ impl Flows {
         if flow.case.is_none() && flow.response.is_empty() {
             self.responses.push_back((time, key, event.flow.opened));
         }
-        if flow.hear(Seen::new(event, payload)) {
-            if flow.case.is_none() {
-                self.cases.push(key);
-            }
+        let number = number(event, &mut self.numbered);
+        if flow.hear(Seen::new(event, payload, number), scope.knowledge) {
             flow.open_case(key);
-            flow.last = time;
+            self.take_turn(key, time);
             self.accuse(&key, &event.flow, scope, tell);
         }
         if self.responses.len() > RESPONSES_MAX {
             self.responses_evicted += 1;
+            self.forget_response();
+        }
+    }
+
+    /// Forgets the answers that nobody has contradicted since `due`.
+    pub(super) fn forget_responses(&mut self, due: u64) {
+        while self.responses.front().is_some_and(|&(time, ..)| time <= due) {
             self.forget_response();
         }
     }
@@ -184,14 +192,11 @@ impl Flows {
         if !reset && flow.case.is_none() {
             return;
         }
+        let number = number(event, &mut self.numbered);
+        let seen = Seen::new(event, payload, number);
         if reset {
-            learn_reset(event, payload, flow, scope.knowledge);
+            learn_reset(event, &seen, flow, scope.knowledge);
         }
-        flow.last = event.packet.time;
-        if flow.case.is_none() {
-            self.cases.push(key);
-        }
-        let seen = Seen::new(event, payload);
         let case = flow.open_case(key);
         if reset {
             case.add_reset(seen);
@@ -201,7 +206,22 @@ impl Flows {
             }
             case.add_after(seen);
         }
+        self.take_turn(key, event.packet.time);
         self.accuse(&key, &event.flow, scope, tell);
+    }
+
+    /// Puts a connection with a new piece of evidence behind all others.
+    fn take_turn(&mut self, key: FlowKey, time: u64) {
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        self.cases.remove(&flow.turn);
+        self.pieces += 1;
+        flow.turn = (time, self.pieces);
+        self.cases.insert(flow.turn, key);
+    }
+
+    /// When the last evidence came of the case that is closed next.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.cases.first_key_value().map(|(&(last, _), _)| last)
     }
 
     /// Tells of an accusation as soon as the evidence suffices, where that is wanted.
@@ -269,22 +289,10 @@ impl Flows {
         scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
-        if due != u64::MAX && due < self.checked.saturating_add(CHECK_EVERY) {
-            return;
-        }
-        self.checked = due;
-        while self.responses.front().is_some_and(|&(time, ..)| time <= due) {
-            self.forget_response();
-        }
-        let mut closed = Vec::new();
-        self.cases.retain(|key| {
-            let ripe = self.flows.get(key).is_none_or(|flow| flow.last <= due);
-            if ripe {
-                closed.push(*key);
-            }
-            !ripe
-        });
-        for key in closed {
+        while let Some(first) = self.cases.first_entry()
+            && first.key().0 <= due
+        {
+            let key = first.remove();
             if let Some(mut flow) = self.flows.get_mut(&key).map(std::mem::take) {
                 self.settle(&mut flow, scope, tell);
                 if let Some(place) = self.flows.get_mut(&key) {
@@ -295,8 +303,8 @@ impl Flows {
     }
 
     fn close(&mut self, key: &FlowKey, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
-        self.cases.retain(|case| case != key);
         if let Some(mut flow) = self.flows.get_mut(key).map(std::mem::take) {
+            self.cases.remove(&flow.turn);
             self.settle(&mut flow, scope, tell);
         }
     }
@@ -342,6 +350,15 @@ impl Flows {
     }
 }
 
+/// The packet's number in its capture, or the next of those that are in none.
+const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
+    if event.header.frame != 0 {
+        return event.header.frame;
+    }
+    *numbered += 1;
+    LIVE + *numbered
+}
+
 /// Tells of a decision, and remembers an accused connection for what it may leave behind.
 fn conclude(
     flow: &mut Flow,
@@ -351,7 +368,11 @@ fn conclude(
     tell: &mut impl FnMut(Finding),
 ) {
     let accuses = decision.accuses();
-    let told = flow.tell(decision, side, scope.knowledge, scope.settings, tell);
+    let mut devices = Vec::new();
+    let told = flow.tell(decision, side, scope.knowledge, scope.settings, &mut |finding| {
+        devices.extend(finding.fingerprints.iter().map(|found| found.vector.clone()));
+        tell(finding);
+    });
     let Some(case) = &flow.case else { return };
     if told
         && accuses
@@ -361,6 +382,10 @@ fn conclude(
         let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
         let name = case.subject.name.as_deref();
         scope.knowledge.residual_mut().note(client, server, record.opened, name);
+        let time = record.last().saturating_add(scope.settings.epoch);
+        for device in &devices {
+            scope.knowledge.clusters_mut().add(device, time, server.0.ip());
+        }
     }
 }
 
@@ -375,13 +400,12 @@ fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
 }
 
 /// Learns from the first reset that claims to come from a connection's server.
-fn learn_reset(event: &TcpEvent, payload: &[u8], flow: &mut Flow, knowledge: &mut Knowledge) {
+fn learn_reset(event: &TcpEvent, seen: &Seen, flow: &mut Flow, knowledge: &mut Knowledge) {
     let (record, side) = (&event.flow, Side::from_index(event.header.side));
     if side == record.initiator() || record.half(side).reset_count() != 0 {
         return;
     }
     let server = record.key.end(side).0;
-    let seen = Seen::new(event, payload);
     let bits = event.tells.bits;
     let foreign = bits & (tell::HOPS | tell::DF) != 0;
     knowledge.reset(
@@ -389,7 +413,7 @@ fn learn_reset(event: &TcpEvent, payload: &[u8], flow: &mut Flow, knowledge: &mu
         &ResetTraits {
             foreign_hops: (bits & tell::HOPS != 0).then_some(event.packet.hops),
             foreign_ip_id: foreign.then_some(event.packet.ip_id),
-            mirrored: mirror::mirrors_ip_id(&seen),
+            mirrored: mirror::mirrors_ip_id(seen),
         },
     );
     let cut = Stage::of(record) == Stage::PostPsh && record.half(side).data == 0;

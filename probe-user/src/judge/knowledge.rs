@@ -5,7 +5,12 @@ use std::{net::IpAddr, sync::Arc};
 use probe_common::wire::Address;
 
 use super::{bounded::Bounded, leads::Leads, population::Population, residual::Residual};
-use crate::{detect::ipid_const, targets::TargetSet};
+use crate::{
+    detect::ipid_const,
+    fingerprint::{Catalogue, Clusters},
+    names::blockpage::BlockPages,
+    targets::TargetSet,
+};
 
 /// Servers whose round trip is remembered: a busy router's day.
 const SERVERS_MAX: usize = 65_536;
@@ -23,6 +28,9 @@ pub struct Knowledge {
     population: Population,
     residual: Residual,
     leads: Leads,
+    catalogue: Catalogue,
+    clusters: Clusters,
+    pages: BlockPages,
     targets: Arc<TargetSet>,
 }
 
@@ -55,6 +63,9 @@ impl Knowledge {
             population: Population::default(),
             residual: Residual::default(),
             leads: Leads::default(),
+            catalogue: Catalogue::builtin(),
+            clusters: Clusters::new(),
+            pages: BlockPages::builtin(),
             targets,
         }
     }
@@ -104,6 +115,25 @@ impl Knowledge {
         &mut self.residual
     }
 
+    /// Devices that are known.
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Devices met in this run, known or not.
+    pub const fn clusters(&self) -> &Clusters {
+        &self.clusters
+    }
+
+    pub(super) const fn clusters_mut(&mut self) -> &mut Clusters {
+        &mut self.clusters
+    }
+
+    /// Block pages that are known.
+    pub const fn pages(&self) -> &BlockPages {
+        &self.pages
+    }
+
     /// Where clients were led by DNS.
     pub const fn leads(&self) -> &Leads {
         &self.leads
@@ -140,6 +170,7 @@ impl Knowledge {
             + self.population.evicted()
             + self.residual.evicted()
             + self.leads.evicted()
+            + self.clusters.evicted()
     }
 }
 

@@ -17,6 +17,7 @@ mod compose;
 mod decision;
 mod exchange;
 mod exchanges;
+mod fingerprints;
 mod flow;
 mod flows;
 pub(crate) mod hops;
@@ -153,17 +154,29 @@ impl Judge {
             return;
         }
         self.now = now;
-        let due = now.saturating_sub(QUIET);
-        let (flows, mut scope) = self.flows();
-        flows.close_before(due, &mut scope, &mut tell);
-        self.exchanges.close_before(due, &mut self.knowledge, &self.settings, &mut tell);
+        self.close_before(now.saturating_sub(QUIET), &mut tell);
     }
 
     /// Closes everything: the end of a capture or of a run.
     pub fn finish(&mut self, mut tell: impl FnMut(Finding)) {
-        self.exchanges.close_before(u64::MAX, &mut self.knowledge, &self.settings, &mut tell);
-        let (flows, mut scope) = self.flows();
-        flows.close_before(u64::MAX, &mut scope, &mut tell);
+        self.close_before(u64::MAX, &mut tell);
+    }
+
+    /// Closes what has been quiet since `due`, in the order in which it became so: how many of them
+    /// become due between two calls must not show.
+    fn close_before(&mut self, due: u64, tell: &mut impl FnMut(Finding)) {
+        let next = |flows: &flows::Flows, exchanges: &exchanges::Exchanges| {
+            [flows.next_due(), exchanges.next_due()].into_iter().flatten().min()
+        };
+        while let Some(next) = next(&self.flows, &self.exchanges)
+            && next <= due
+        {
+            let (flows, mut scope) = self.flows();
+            flows.close_before(next, &mut scope, tell);
+            self.exchanges.close_before(next, &mut self.knowledge, &self.settings, tell);
+        }
+        let (flows, _) = self.flows();
+        flows.forget_responses(due);
     }
 
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one
@@ -195,6 +208,16 @@ impl Judge {
     /// The connections that fell silent.
     pub const fn silence(&self) -> &Silence {
         &self.silence
+    }
+
+    /// Devices that are known.
+    pub const fn catalogue(&self) -> &crate::fingerprint::Catalogue {
+        self.knowledge.catalogue()
+    }
+
+    /// Devices that accused packets look like, known or not, over the run.
+    pub const fn clusters(&self) -> &crate::fingerprint::Clusters {
+        self.knowledge.clusters()
     }
 
     /// How often each of Radar's signatures was seen.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::time::rfc3339;
+use crate::fingerprint::{FingerprintId, Vector};
 
 /// What the flow spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -148,6 +149,22 @@ pub struct Finding {
     pub frames: Vec<u64>,
     /// How far the connection had come. TCP only.
     pub stage: Option<Stage>,
+    /// What the forged packets have in common, and whose they look like: a label, never a reason.
+    pub fingerprints: Vec<Fingerprint>,
+}
+
+/// The handwriting of a device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Fingerprint {
+    /// The same wherever the device is met.
+    pub id: FingerprintId,
+    /// Known devices that write so, the most special first.
+    pub labels: Vec<serde_json::Value>,
+    /// The header fields that it is made of.
+    pub vector: Vector,
+    /// The labels for people, a line each.
+    #[serde(skip)]
+    pub names: Vec<String>,
 }
 
 /// A finding as one JSON object: the order of the fields is the contract's, additions last.
@@ -168,6 +185,7 @@ pub(super) struct Record<'a> {
     frames: &'a [u64],
     server_hops: Option<u8>,
     stage: Option<Stage>,
+    fingerprints: &'a [Fingerprint],
 }
 
 impl<'a> Record<'a> {
@@ -189,6 +207,7 @@ impl<'a> Record<'a> {
             frames: &finding.frames,
             server_hops: finding.server_hops,
             stage: finding.stage,
+            fingerprints: &finding.fingerprints,
         }
     }
 }

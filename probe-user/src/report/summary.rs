@@ -52,6 +52,27 @@ pub struct Summary {
     pub kernel: Option<String>,
     /// Version of Forgewatch; set it from [`VERSION`].
     pub version: String,
+    /// Devices whose packets were accused, by their fingerprint: those met most often first.
+    pub fingerprints: Vec<Device>,
+}
+
+/// A device, by its fingerprint.
+#[derive(Debug, Clone, Serialize)]
+pub struct Device {
+    /// The fingerprint.
+    pub id: crate::fingerprint::FingerprintId,
+    /// Connections it was met on.
+    pub count: u64,
+    /// Servers in whose names it sent, as far as they are told apart.
+    pub servers: usize,
+    /// First met, nanoseconds since 1970-01-01 UTC.
+    #[serde(serialize_with = "time::serialize")]
+    pub first: u64,
+    /// Last met.
+    #[serde(serialize_with = "time::serialize")]
+    pub last: u64,
+    /// Known devices that write so, a line each.
+    pub names: Vec<String>,
 }
 
 /// Version of this program, for [`Summary::version`].

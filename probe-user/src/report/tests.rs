@@ -45,6 +45,7 @@ fn finding() -> Finding {
         server_hops: Some(7),
         frames: vec![12, 13],
         stage: Some(Stage::PostPsh),
+        fingerprints: vec![],
     }
 }
 
@@ -65,7 +66,7 @@ fn a_finding_in_json_is_the_contract() {
         r#""words":"TTL and window rise together"}],"client":"10.71.1.1:40123","#,
         r#""server":"10.71.4.2:443","name":"www.linkedin.com","service":"linkedin","#,
         r#""position":"upstream","injector_hops":2,"frames":[12,13],"server_hops":7,"#,
-        r#""stage":"post_psh"}"#,
+        r#""stage":"post_psh","fingerprints":[]}"#,
         "\n"
     );
     assert_eq!(written(Form::Json, Clients::Clear, &finding()), expected);
@@ -85,7 +86,7 @@ fn what_is_unknown_is_null() {
         ..finding()
     };
     let json = written(Form::Json, Clients::Clear, &bare);
-    let end = r#""name":null,"service":null,"position":"unknown","injector_hops":null,"frames":[],"server_hops":null,"stage":null}"#;
+    let end = r#""name":null,"service":null,"position":"unknown","injector_hops":null,"frames":[],"server_hops":null,"stage":null,"fingerprints":[]}"#;
     assert!(json.trim_end().ends_with(end), "{json}");
 }
 

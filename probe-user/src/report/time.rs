@@ -22,6 +22,11 @@ fn print(nanoseconds: u64, digits: u8) -> String {
     DateTimePrinter::new().precision(Some(digits)).timestamp_to_string(&time)
 }
 
+/// For serde: a time.
+pub(super) fn serialize<S: Serializer>(time: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*time))
+}
+
 /// For serde: a time or null.
 pub(super) fn serialize_option<S: Serializer>(
     time: &Option<u64>,

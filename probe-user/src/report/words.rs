@@ -10,6 +10,9 @@ use super::time::short;
 /// Most frame numbers listed in a line; JSON has all.
 const FRAMES_SHOWN: usize = 8;
 
+/// Most devices listed in a summary; JSON has all.
+const DEVICES_SHOWN: usize = 5;
+
 /// Digits shown of the targets' hash; JSON has all 64.
 const HASH_SHOWN: usize = 12;
 
@@ -45,6 +48,10 @@ pub fn line(finding: &Finding, client: &str, colour: bool) -> String {
     if let Some(place) = place(finding) {
         let _ = write!(line, "; {place}");
     }
+    for fingerprint in &finding.fingerprints {
+        let known = fingerprint.names.first().map_or("unknown device", String::as_str);
+        let _ = write!(line, "; {}: {}", fingerprint.id, escape(known));
+    }
     if !finding.frames.is_empty() {
         let shown: Vec<String> =
             finding.frames.iter().take(FRAMES_SHOWN).map(ToString::to_string).collect();
@@ -65,9 +72,16 @@ pub fn summary(summary: &Summary, colour: bool) -> String {
     lines.extend(stages("resets from the server", &summary.stages.from_server));
     lines.extend(stages("resets from the client", &summary.stages.from_client));
     lines.extend(stages("fell silent", &summary.stages.silent));
+    lines.extend(summary.fingerprints.iter().take(DEVICES_SHOWN).map(device));
     lines.push(lost(&summary.lost, colour));
     lines.push(origin(summary));
     lines.join("\n")
+}
+
+fn device(device: &super::summary::Device) -> String {
+    let name = device.names.first().map_or("unknown device", String::as_str);
+    let on = plural(device.count, "connection");
+    format!("device    {} on {on}: {}", device.id, escape(name))
 }
 
 fn place(finding: &Finding) -> Option<String> {

@@ -51,7 +51,14 @@ pub struct KernelReplay {
     table: FlowTable,
     buffer: Vec<u8>,
     out: Vec<u8>,
-    refused: u64,
+    refused: Refused,
+}
+
+/// Frames too short for the kernel.
+#[derive(Default)]
+struct Refused {
+    packets: u64,
+    octets: u64,
 }
 
 /// What became of one packet.
@@ -79,7 +86,7 @@ impl KernelReplay {
             bpf,
             buffer: Vec::new(),
             out: Vec::new(),
-            refused: 0,
+            refused: Refused::default(),
         })
     }
 
@@ -94,7 +101,8 @@ impl KernelReplay {
         mut sink: impl FnMut(Event<'_>),
     ) -> Result<Passage, ObjectError> {
         if frame.data.len() < FRAME_MIN {
-            self.refused += 1;
+            self.refused.packets += 1;
+            self.refused.octets += u64::from(frame.wire_len);
             return Ok(Passage { verdict: XDP_PASS, unchanged: true });
         }
         let passage = self.run(frame)?;
@@ -153,8 +161,9 @@ impl KernelReplay {
     /// If the kernel refuses to read the map.
     pub fn counts(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
         let mut counts = self.counters.read()?;
-        counts[Counter::Packets as usize] += self.refused;
-        counts[Counter::Truncated as usize] += self.refused;
+        counts[Counter::Packets as usize] += self.refused.packets;
+        counts[Counter::Octets as usize] += self.refused.octets;
+        counts[Counter::Truncated as usize] += self.refused.packets;
         Ok(counts)
     }
 

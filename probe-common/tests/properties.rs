@@ -1,0 +1,201 @@
+//! What holds for whatever numbers and octets.
+
+use probe_common::{
+    dns::{self, DnsSet},
+    flow::{self, FlowSet, WAYS},
+    seq,
+    wire::{self, Located, Packet, Slice, option},
+};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn distances_survive_the_wrap(a in any::<u32>(), d in 0_u32..1 << 31) {
+        let b = a.wrapping_add(d);
+        prop_assert_eq!(seq::distance(b, a), d.cast_signed());
+        prop_assert_eq!(seq::after(b, a), d != 0);
+        prop_assert!(!seq::after(a, b));
+        prop_assert_eq!(seq::distance(a, b), -d.cast_signed());
+    }
+
+    #[test]
+    fn order_is_transitive_within_half_the_space(
+        a in any::<u32>(), one in 1_u32..1 << 30, two in 1_u32..1 << 30,
+    ) {
+        let (b, c) = (a.wrapping_add(one), a.wrapping_add(one).wrapping_add(two));
+        prop_assert!(seq::after(b, a) && seq::after(c, b) && seq::after(c, a));
+    }
+
+    /// The set against a list that does the same: tags with the time of their last packet.
+    #[test]
+    fn a_flow_once_claimed_is_found_until_it_is_the_oldest(
+        steps in prop::collection::vec((1_u64..12, 0_u64..3), 1..200),
+    ) {
+        let mut set = Box::new(FlowSet::default());
+        let mut model: Vec<(u64, u64)> = Vec::new();
+        let mut now = 1;
+        for (tag, passed) in steps {
+            now += passed;
+            if let Some(record) = flow::find(&mut set, tag) {
+                prop_assert_eq!(u64::from(record.state), tag, "another flow's record");
+                record.halves[0].last = now;
+                let known = model.iter_mut().find(|(known, _)| *known == tag);
+                known.expect("found, but never claimed").1 = now;
+                continue;
+            }
+            prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
+            let claim = flow::claim(&mut set, tag).expect("a set has places");
+            prop_assert_eq!(claim.evicted, model.len() == WAYS);
+            if claim.evicted {
+                let gone = u64::from(claim.record.state);
+                let oldest = model.iter().map(|(_, last)| *last).min();
+                let at = model.iter().position(|(known, _)| *known == gone).expect("it was there");
+                prop_assert_eq!(Some(model.remove(at).1), oldest, "not the oldest made way");
+            }
+            *claim.record = flow::FlowRecord::default();
+            claim.record.state = tag as u32;
+            claim.record.halves[0].last = now;
+            model.push((tag, now));
+            let found = flow::find(&mut set, tag).map(|record| record.state);
+            prop_assert_eq!(found, Some(tag as u32));
+            prop_assert!(set.tags.iter().filter(|&&known| known == tag).count() == 1);
+        }
+    }
+
+    #[test]
+    fn a_question_once_claimed_is_found_until_it_is_the_oldest(
+        steps in prop::collection::vec((1_u64..12, 0_u64..2_000_000_000), 1..200),
+    ) {
+        let mut set = Box::new(DnsSet::default());
+        let mut model: Vec<(u64, u64)> = Vec::new();
+        let mut now = 1;
+        for (tag, passed) in steps {
+            now += passed;
+            if let Some(record) = dns::find(&mut set, tag) {
+                prop_assert_eq!(u64::from(record.question), tag, "another question's record");
+                continue;
+            }
+            prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
+            let claim = dns::claim(&mut set, tag, now).expect("a set has places");
+            if model.len() == dns::WAYS {
+                let oldest = model.iter().map(|(_, asked)| *asked).min().expect("four");
+                let gone = u64::from(claim.record.question);
+                let at = model.iter().position(|(known, _)| *known == gone).expect("it was there");
+                prop_assert_eq!(model.remove(at).1, oldest, "not the oldest made way");
+                prop_assert_eq!(claim.evicted, now - oldest < dns::WINDOW);
+            } else {
+                prop_assert!(!claim.evicted);
+            }
+            claim.record.question = tag as u32;
+            claim.record.asked_again = now;
+            model.push((tag, now));
+            prop_assert!(dns::find(&mut set, tag).is_some());
+        }
+    }
+
+    #[test]
+    fn options_are_read_as_the_standards_say(
+        options in prop::collection::vec(octet_of_options(), 0..=40),
+    ) {
+        let mut options = options;
+        options.truncate(options.len() / 4 * 4);
+        let packet = segment(&options);
+        let expected = Options::read(&options);
+        prop_assert_eq!(usize::from(packet.options_len), options.len());
+        prop_assert_eq!(packet.options, expected.present);
+        prop_assert_eq!(packet.mss, expected.mss);
+        prop_assert_eq!(packet.window_scale, expected.scale);
+        prop_assert_eq!((packet.ts_value, packet.ts_echo), expected.timestamps);
+    }
+
+    #[test]
+    fn a_segment_of_any_octets_is_read_without_panic(
+        octets in prop::collection::vec(any::<u8>(), 0..120),
+        length in 0_usize..200,
+        ip_at in 0_usize..60,
+        at in 0_usize..120,
+        version in prop::sample::select(vec![4_u8, 6]),
+    ) {
+        let found = Located { version, ip_at, at, length, ..Located::default() };
+        let mut packet = Packet::default();
+        let _ = wire::tcp::describe(&Slice::whole(&octets), &found, &mut packet);
+    }
+}
+
+/// Numbers and lengths of options, likelier than others.
+fn octet_of_options() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        3 => prop::sample::select(vec![0_u8, 1, 2, 3, 4, 5, 8, 10, 18, 34]),
+        1 => any::<u8>(),
+    ]
+}
+
+/// A bare TCP header behind an IPv4 header of nothing.
+fn segment(options: &[u8]) -> Packet {
+    let mut octets = vec![0_u8; 40];
+    octets[32] = ((5 + options.len() / 4) << 4) as u8;
+    octets.extend(options);
+    let found = Located { version: 4, at: 20, length: 20 + options.len(), ..Located::default() };
+    let mut packet = Packet::default();
+    wire::tcp::describe(&Slice::whole(&octets), &found, &mut packet).expect("a whole header");
+    packet
+}
+
+/// RFC 9293, section 3.1, once more, and as plainly as can be.
+#[derive(Default)]
+struct Options {
+    present: u8,
+    mss: u16,
+    scale: u8,
+    timestamps: (u32, u32),
+}
+
+impl Options {
+    fn read(mut rest: &[u8]) -> Self {
+        let mut read = Self::default();
+        // The engine interprets so many and no more.
+        for _ in 0..wire::tcp::OPTIONS_MAX {
+            match *rest {
+                [] | [0, ..] => return read,
+                [1, ref more @ ..] => {
+                    rest = more;
+                    continue;
+                }
+                [kind, len, ..] if len >= 2 && usize::from(len) <= rest.len() => {
+                    let (this, more) = rest.split_at(usize::from(len));
+                    read.note(kind, &this[2..]);
+                    rest = more;
+                }
+                _ => {
+                    read.present |= option::BROKEN;
+                    return read;
+                }
+            }
+        }
+        read
+    }
+
+    fn note(&mut self, kind: u8, value: &[u8]) {
+        self.present |= match (kind, value) {
+            (2, &[high, low]) => {
+                self.mss = u16::from_be_bytes([high, low]);
+                option::MSS
+            }
+            (3, &[scale]) => {
+                self.scale = scale;
+                option::WINDOW_SCALE
+            }
+            (4, &[]) => option::SACK_PERMITTED,
+            (5, _) => option::SACK,
+            (8, &[a, b, c, d, e, f, g, h]) => {
+                self.timestamps =
+                    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+                option::TIMESTAMPS
+            }
+            (34, _) => option::FAST_OPEN,
+            _ => option::OTHER,
+        };
+    }
+}

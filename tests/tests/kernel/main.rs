@@ -1,0 +1,9 @@
+//! The BPF object in the real kernel: it loads in every variant, and it always passes.
+//!
+//! The packets are those of `probe_tests::craft`, some hundred thousand. Captures below the directory
+//! that `FORGEWATCH_CORPUS` names are tried besides; without the variable nothing is left out of
+//! what this suite promises.
+
+mod hooks;
+mod pass;
+mod verifier;

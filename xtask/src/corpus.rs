@@ -1,0 +1,46 @@
+//! The programs about captures whose truth is known: make them, score them, soak, goldens.
+
+use std::{ffi::OsString, process::Command};
+
+use crate::{build, run, steps};
+
+/// Tells the suite of goldens to write down what it sees.
+const BLESS_VARIABLE: &str = "FORGEWATCH_BLESS";
+
+/// Builds program `name` of the test package and becomes it. It needs neither root nor test tools.
+///
+/// # Errors
+///
+/// If something cannot be built or started.
+pub(crate) fn run(name: &str, args: &[OsString]) -> anyhow::Result<()> {
+    let object = build::object()?;
+    let mut cargo = steps::cargo();
+    cargo
+        .args(["build", "--release", "--locked", "--package", "probe-tests", "--bin", name])
+        .env(build::OBJECT_VARIABLE, &object);
+    let program = build::executable(&format!("building {name}"), &mut cargo, name)?;
+    let mut command = Command::new(program);
+    command.args(args.iter().filter(|word| *word != "--"));
+    run::become_command(command)
+}
+
+/// Runs the suite of goldens, or has it write them anew.
+///
+/// # Errors
+///
+/// If something cannot be built, or what is said differs from what is written down.
+pub(crate) fn goldens(bless: bool) -> anyhow::Result<()> {
+    let object = build::object()?;
+    let mut cargo = steps::cargo();
+    cargo
+        .args(["test", "--locked", "--package", "probe-tests", "--test", "goldens"])
+        .env(build::OBJECT_VARIABLE, &object);
+    if bless {
+        cargo.env(BLESS_VARIABLE, "1");
+    }
+    steps::show(
+        if bless { "writing the goldens" } else { "comparing the goldens" },
+        &mut cargo,
+        "if the change is meant, `cargo xtask goldens --bless` and look at the difference",
+    )
+}
