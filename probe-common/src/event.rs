@@ -29,6 +29,9 @@ pub mod kind {
     pub const DNS_REPLY: u16 = 5;
     /// An ICMP error about a watched flow: [`TcpEvent`](super::TcpEvent) whose packet is the error.
     pub const ICMP_ERROR: u16 = 6;
+    /// A segment with a TTL unlike its sender's others, or a push of nothing:
+    /// [`TcpEvent`](super::TcpEvent), with payload.
+    pub const ODD: u16 = 7;
 }
 
 /// Where a packet was seen.

@@ -200,7 +200,22 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             // What follows a reset is the surest proof: from now on it is looked at.
             self.watch();
         }
-        if reset || record.is(state::RESET) {
+        if !reset && watched && is_odd(self.packet(), record.half(side)) {
+            // Once in a connection: a path that changes for good makes every segment odd.
+            if !record.is(state::ODD) {
+                record.state |= state::ODD;
+                let event = &mut self.message.event;
+                tells::measure(&event.packet, record, side, &mut event.tells);
+                self.emit(record, kind::ODD, OPENING_CAPTURE, Class::Reset);
+                return;
+            }
+        }
+        let opening = self.packet().payload != 0
+            && !reset
+            && !record.is(state::RESET)
+            && (in_opening(self.packet(), record, side)
+                || watched && self.begins_response(record, side));
+        if !opening && (reset || record.state & (state::RESET | state::ODD) != 0) {
             let event = &mut self.message.event;
             tells::measure(&event.packet, record, side, &mut event.tells);
             if !reset && record.tell_after(side) >= AFTER_MAX {
@@ -212,7 +227,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
                 let kind = if reset { kind::RESET } else { kind::AFTER_RESET };
                 self.emit(record, kind, RESET_CAPTURE, Class::Reset);
             }
-        } else if self.packet().payload != 0 && in_opening(self.packet(), record, side) {
+        } else if opening {
             words::clear(&mut self.message.event.tells);
             // A hello that goes on in a second segment is recognised only by its flow.
             if self.packet().payload > OPENING_CAPTURE / 2 {
@@ -224,6 +239,15 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             }
             self.emit(record, kind::OPENING, OPENING_CAPTURE, Class::Opening);
         }
+    }
+
+    /// Whether the responder begins an HTTP response here, which a connection that is kept open has
+    /// many of: each may be somebody else's.
+    #[inline(always)]
+    fn begins_response(&self, record: &FlowRecord, side: Side) -> bool {
+        const HTTP: u32 = u32::from_be_bytes(*b"HTTP");
+        side as u8 != record.initiator() as u8
+            && self.octets.u32(usize::from(self.packet().payload_at)) == Some(HTTP)
     }
 
     /// Tells that `record` is given up; only what is followed has a judge waiting for its end.
@@ -260,6 +284,16 @@ fn is_reuse(record: &FlowRecord, packet: &Packet, side: Side) -> bool {
         && record.is(state::SYN_ACK)
         && record.half(side.other()).acked == packet.seq.wrapping_add(1);
     !answered_before && (syn.is_unseen() || syn.isn != packet.seq)
+}
+
+/// Whether a segment is unlike those of its sender before it: its TTL is two or more outside their
+/// range, or it pushes nothing.
+#[inline(always)]
+fn is_odd(packet: &Packet, sender: &flow::Half) -> bool {
+    let flags = packet.flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::PSH);
+    let elsewhere = u16::from(packet.hops) + 1 < u16::from(sender.hops_min)
+        || u16::from(packet.hops) > u16::from(sender.hops_max) + 1;
+    sender.has_baseline() && (elsewhere || flags == tcp_flag::PSH && packet.payload == 0)
 }
 
 /// Whether a segment's payload lies within the part of the stream that is captured.

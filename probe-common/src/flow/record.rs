@@ -30,6 +30,8 @@ pub mod state {
     pub const RESET: u32 = 1 << 7;
     /// The SYN was sent more than once: round-trip times from it are ambiguous (Karn).
     pub const SYN_REPEATED: u32 = 1 << 8;
+    /// A segment was unlike those of its sender before it, and was told of.
+    pub const ODD: u32 = 1 << 9;
 }
 
 /// How the IP-ID of a sender moved from one packet to the next, as a set.

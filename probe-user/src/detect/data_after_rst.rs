@@ -13,9 +13,11 @@
 //! * Reordering: data that left before the reset lies below the reset's sequence number.
 //! * Retransmissions, captured twice or late: not beyond what was sent before the reset.
 //! * Acknowledgments that were under way: they cover no data younger than the reset.
-//! * A late reset of an earlier connection on the same ports: its number lies nowhere near
-//!   ([`PLAUSIBLE`]).
+//! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
+//!   number lies nowhere near ([`AHEAD`], [`BEHIND`]).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
+//! * Data that straggles behind a bare reset after the other end has reset the connection itself.
+//! * A client that fakes a reset for a censor to see: it does not live to reach the server.
 //! * A bare reset during the handshake: a stack in SYN-SENT or LISTEN answers an acknowledgment of
 //!   what it never sent with one, and goes on (RFC 9293, sections 3.5.2 and 3.10.7.2).
 
@@ -27,7 +29,7 @@ use probe_common::{
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
-    judge::{Case, Knowledge, Seen},
+    judge::{Case, Knowledge, Seen, hops},
     report::finding::{Confidence, EvidenceClass},
 };
 
@@ -35,9 +37,20 @@ use crate::{
 /// have been taken by something else whose beginning was not seen.
 const WITHIN: u64 = 2_000_000_000;
 
-/// How far a reset's sequence number may lie from what its side has sent, in octets: the default
-/// maximum of Linux's receive buffer is 6 MiB, more than any window in common use.
-const PLAUSIBLE: i32 = 6 << 20;
+/// How far beyond what its side has sent a reset may be numbered, in octets. Devices that guess ahead
+/// go by a few segments (4,380; 12,503); whoever has to guess blindly goes farther.
+const AHEAD: i32 = 16 << 10;
+
+/// How far below what the other side has acknowledged: a device that saw an older packet.
+const BEHIND: i32 = 64 << 10;
+
+/// How long data may be late behind a bare reset, in nanoseconds, where the other side has reset the
+/// connection before: the stack answers stragglers without a socket, and its own data may straggle.
+const STRAGGLING: u64 = 100_000_000;
+
+/// Lowest TTL with which a reset in the client's name means to reach its server, if it is not known
+/// how far that is: tools that deceive censors send fakes that die on the way.
+const REACHES: u8 = 16;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
@@ -47,7 +60,9 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let proof = |reset: &Seen| {
         case.after_of(side).find_map(|after| {
             let since = after.packet().time.checked_sub(reset.packet().time)?;
-            let how = if since <= WITHIN { went_on(case, reset, after, side) } else { None }?;
+            let straggles = straggles(reset, side) && since < STRAGGLING;
+            let counts = since <= WITHIN && !straggles;
+            let how = if counts { went_on(case, reset, after, side) } else { None }?;
             Some((after.packet().payload, since, how))
         })
     };
@@ -78,15 +93,33 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
 /// Whether the reset belongs to this connection, and is not one that a stack sends without giving up.
 fn plausible(reset: &Seen, side: Side) -> bool {
     let (flow, half) = (reset.flow(), reset.flow().half(side));
-    let bare = !reset.packet().has(tcp_flag::ACK);
+    let (packet, tells) = (reset.packet(), reset.tells());
+    let bare = !packet.has(tcp_flag::ACK);
     if bare && !flow.is(state::ESTABLISHED) {
+        // Only a server that has just offered the number that it resets at cannot mean another.
+        return side != flow.initiator() && half.has_baseline() && packet.seq == half.end;
+    }
+    if side == flow.initiator() && dies_on_the_way(reset, side) {
         return false;
     }
     if !half.has_baseline() {
         // The side had sent nothing yet; only the SYN+ACK rule can apply.
         return true;
     }
-    seq::distance(reset.packet().seq, half.end).abs() <= PLAUSIBLE
+    tells.seq_from_end <= AHEAD && tells.seq_from_acked >= -BEHIND
+}
+
+/// Whether a reset in the client's name has too low a TTL to reach the server.
+fn dies_on_the_way(reset: &Seen, side: Side) -> bool {
+    let server = reset.flow().half(side.other());
+    let far = if server.has_baseline() { hops::from_ttl(server.hops_min) } else { None };
+    reset.packet().hops < far.unwrap_or(REACHES).min(REACHES)
+}
+
+/// Whether the reset may be a stack's answer to a straggler of a connection that the other side has
+/// ended.
+fn straggles(reset: &Seen, side: Side) -> bool {
+    !reset.packet().has(tcp_flag::ACK) && reset.flow().half(side.other()).reset_count() != 0
 }
 
 /// How `after` goes on with the connection that `reset` ended.

@@ -1,7 +1,7 @@
 //! `FREEZE_16K`: a download stops for good after some 16 KB.
 //!
-//! **Rule.** The server has sent 14 to 22 KB, or 23 to 27 segments; it sent the last of it again twice or
-//! more, and nobody acknowledged that.
+//! **Rule.** The server has sent 14 KB or more, of which at most 22 KB got through, or 23 to 27 segments;
+//! it sent the last of it again twice or more, and nobody acknowledged that.
 //!
 //! **Source.** Russia since the middle of 2025: TLS to foreign data centres stalls after 15 to 20 KB or
 //! some 25 packets (net4people/bbs issue 490).
@@ -36,7 +36,10 @@ pub static DETECTOR: SilenceDetector =
 fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let (client, server) = (silent.client(), silent.server());
     let octets = server.end.wrapping_sub(server.syn.isn.wrapping_add(1));
-    let size = OCTETS.contains(&octets) || SEGMENTS.contains(&server.data_segments);
+    let through = client.acked.wrapping_sub(server.syn.isn.wrapping_add(1));
+    // Between what got through and what was sent lies the place where it stopped.
+    let size = (through <= *OCTETS.end() && octets >= *OCTETS.start())
+        || SEGMENTS.contains(&server.data_segments);
     let applies = silent.record.is(state::FOLLOWED | state::ESTABLISHED)
         && silent.subject.name.is_some()
         && server.repeated >= REPEATED
@@ -45,7 +48,8 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     applies.then(|| Fired {
         confidence: Confidence::C1,
         measured: measured! {
-            "octets": octets,
+            "octets_sent": octets,
+            "octets_through": through,
             "segments": server.data_segments,
             "repeated": server.repeated,
         },

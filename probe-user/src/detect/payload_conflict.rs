@@ -115,7 +115,7 @@ fn different(one: &Seen, two: &Seen) -> usize {
 }
 
 /// How much in a segment's headers is not as in its side's handshake, in points.
-fn against(seen: &Seen, side: Side) -> u32 {
+pub fn against(seen: &Seen, side: Side) -> u32 {
     let (packet, syn) = (seen.packet(), &seen.flow().half(side).syn);
     if syn.is_unseen() {
         return 0;

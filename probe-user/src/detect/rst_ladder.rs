@@ -38,11 +38,14 @@ const AHEAD: i32 = 4 << 20;
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_LADDER", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
-    if !case.followed() || !case.seen_both_ways() {
-        return None;
-    }
     let resets: Vec<&Seen> = case.resets_of(side).collect();
-    let (first, last, step) = ladder(&resets)?;
+    let (first, last, step) = if case.followed() && case.seen_both_ways() {
+        ladder(&resets)?
+    } else if case.before()?.half(side).has_baseline() {
+        return None;
+    } else {
+        before_any_answer(&resets)?
+    };
     let ahead = last.tells().seq_from_end;
     let burst: Vec<&Seen> = resets.iter().copied().filter(|reset| within(first, reset)).collect();
     Some(Fired {
@@ -72,6 +75,16 @@ fn ladder<'a>(resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i32)> {
         (within(first, last) && is_beyond(last)).then_some((first, last, step))
     };
     resets.windows(3).find_map(of).or_else(|| resets.windows(2).find_map(of))
+}
+
+/// A ladder in answer to a SYN: nothing was sent that it could lie beyond, but a refusal is one reset
+/// and acknowledges the SYN (RFC 9293, section 3.10.7.1). Only known steps count.
+fn before_any_answer<'a>(resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i32)> {
+    resets.windows(3).find_map(|rungs| {
+        let climbs = [rise(rungs[0], rungs[1]), rise(rungs[1], rungs[2])];
+        let known = climbs.iter().all(|climb| KNOWN.contains(climb));
+        (known && within(rungs[0], rungs[2])).then_some((rungs[0], rungs[2], climbs[0]))
+    })
 }
 
 fn rise(one: &Seen, two: &Seen) -> i32 {

@@ -13,6 +13,7 @@
 //! **Look-alikes that it stays silent on.**
 //! * A port of a mirror that shows each packet several times, or a path that doubles packets: then
 //!   handshake or data are repeated as well.
+//! * A connection of which only one direction is seen: what was there to answer is not known.
 //! * A closed socket answering several segments under way, all with one acknowledgment number.
 
 use probe_common::{flow::Side, wire::tcp_flag};
@@ -34,6 +35,9 @@ const BURST: usize = 3;
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_TRIPLE_SAME", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    if !case.seen_both_ways() && !is_first_answer(case, side) {
+        return None;
+    }
     let resets: Vec<&Seen> = case.resets_of(side).collect();
     let burst = resets.windows(BURST).find(|burst| is_burst(burst))?;
     let (first, last) = (burst[0].packet(), burst[BURST - 1].packet());
@@ -57,6 +61,13 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             millis(last.time.saturating_sub(first.time))
         ),
         packets: alike.iter().map(|reset| reset.number()).collect(),
+    })
+}
+
+/// Whether the resets are all that has come from `side`: then all that the other side sent was seen.
+fn is_first_answer(case: &Case, side: Side) -> bool {
+    case.before().is_some_and(|flow| {
+        !flow.half(side).has_baseline() && flow.half(side.other()).has_baseline()
     })
 }
 

@@ -1,8 +1,8 @@
 //! `TSPU_REWRITE`: the server's answers arrive, each turned into a reset.
 //!
-//! **Rule.** Resets with ACK in the place of the server's first data: at the number after its
-//! SYN+ACK, acknowledging what the client sent, with the TTL, DF, window and timestamps of the
-//! server; and again, at the pace of a retransmission (150 ms or more apart, each gap at least half
+//! **Rule.** Resets with ACK in the place of the server's SYN+ACK, with a window, or of its first data:
+//! at the number after its SYN+ACK, acknowledging what the client sent, with the TTL, DF, window and
+//! timestamps of the server; and again, at the pace of a retransmission (150 ms or more apart, each gap at least half
 //! as long again as the one before), while the client has sent nothing that they could answer.
 //!
 //! **Source.** Russia's TSPU replaces the content of the server's packet and keeps the carrier (Xue
@@ -71,14 +71,17 @@ fn is_carrier(reset: &Seen, side: Side) -> bool {
     let (packet, tells, flow) = (reset.packet(), reset.tells(), reset.flow());
     let foreign = tell::HOPS | tell::DF | tell::IP_ID | tell::NO_TIMESTAMP | tell::ACK_BEYOND;
     let server = flow.half(side);
-    flow.is(state::ESTABLISHED)
-        && packet.has(tcp_flag::RST | tcp_flag::ACK)
-        && packet.window != 0
+    let in_place_of_data = flow.is(state::ESTABLISHED)
         && server.data == 0
         && flow.half(side.other()).data_segments >= 1
         && tells.seq_from_end >= 0
         && tells.seq_from_end <= i32::from(u16::MAX)
-        && tells.bits & foreign == 0
+        && tells.bits & foreign == 0;
+    // A refusal has no window; the SYN+ACK that it was made of has.
+    let in_place_of_syn_ack = !server.has_baseline() && tells.ack_from_end == 0;
+    packet.has(tcp_flag::RST | tcp_flag::ACK)
+        && packet.window != 0
+        && (in_place_of_data || in_place_of_syn_ack)
 }
 
 /// The gaps between consecutive resets, as long as they look like those of retransmissions.

@@ -1,7 +1,7 @@
 //! `TTLWIN_RAMP`: TTL and window rise together from one reset to the next.
 //!
-//! **Rule.** Three consecutive resets of one side within 500 ms whose TTL rises by the same step
-//! and whose window rises by the same step each time; or two whose TTL and window rise by the very
+//! **Rule.** Three consecutive resets, or segments of content, of one side within 500 ms whose TTL rises
+//! by the same step and whose window rises by the same step each time; or two resets whose TTL and window rise by the very
 //! same small step.
 //!
 //! **Source.** Marczak et al., *An Analysis of China's "Great Cannon"* (FOCI 2015), section 3.1:
@@ -35,29 +35,37 @@ pub static DETECTOR: TcpDetector =
     TcpDetector::new("TTLWIN_RAMP", EvidenceClass::H, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    // Injected content ramps as well (the Great Cannon's does).
+    let content: Vec<&Seen> = case.content().iter().filter(|seen| seen.side() == side).collect();
     let resets: Vec<&Seen> = case.resets_of(side).collect();
-    let three = resets.windows(3).find_map(|burst| {
+    ramp(&resets, 2, "resets").or_else(|| ramp(&content, 3, "segments"))
+}
+
+/// A ramp of at least `least` packets.
+fn ramp(packets: &[&Seen], least: usize, what: &str) -> Option<Fired> {
+    let three = packets.windows(3).find_map(|burst| {
         let (first, second) = (step(burst[0], burst[1])?, step(burst[1], burst[2])?);
         (first == second).then_some((Confidence::C3, first, 3, burst[0]))
     });
-    let (confidence, (hops, window), count, first) = three.or_else(|| {
-        resets.windows(2).find_map(|pair| {
+    let two = || {
+        packets.windows(2).filter(|_| least <= 2).find_map(|pair| {
             let step = step(pair[0], pair[1])?;
             let in_lockstep = step.0 == step.1 && step.0 <= STEP_MAX;
             in_lockstep.then_some((Confidence::C2, step, 2, pair[0]))
         })
-    })?;
+    };
+    let (confidence, (hops, window), count, first) = three.or_else(two)?;
     Some(Fired {
         confidence,
         measured: measured! {
-            "resets": count,
+            "packets": count,
             "ttl_step": hops,
             "window_step": window,
             "ttl_first": first.packet().hops,
             "window_first": first.packet().window,
         },
-        words: format!("{count} resets in a row raise TTL by {hops} and window by {window}"),
-        packets: resets.iter().map(|reset| reset.number()).collect(),
+        words: format!("{count} {what} in a row raise TTL by {hops} and window by {window}"),
+        packets: packets.iter().map(|seen| seen.number()).collect(),
     })
 }
 

@@ -90,9 +90,14 @@ impl Flow {
             || http_blockpage::is_page(&seen, self.name.as_deref(), knowledge);
         match &mut self.case {
             Some(case) => case.add_content([seen]),
-            None if self.response.len() < PIECES_MAX => self.response.push(seen),
-            // Beyond what is kept: nothing is lost but the sight of a contradiction there.
-            None => {}
+            None => {
+                // What it said first makes way for what it says now: each response of a connection
+                // that is kept open may be somebody else's.
+                if self.response.len() == PIECES_MAX {
+                    self.response.remove(0);
+                }
+                self.response.push(seen);
+            }
         }
         suspicious
     }

@@ -86,6 +86,10 @@ impl Flows {
                 }
                 self.opening(event, payload, scope, tell);
             }
+            kind::ODD => {
+                self.flow(event, scope, tell);
+                self.odd(event, payload, scope, tell);
+            }
             kind::RESET | kind::AFTER_RESET => {
                 self.flow(event, scope, tell);
                 self.evidence(event, payload, scope, tell);
@@ -160,6 +164,33 @@ impl Flows {
             self.responses_evicted += 1;
             self.forget_response();
         }
+    }
+
+    /// Takes a segment that is unlike its sender's others.
+    fn odd(
+        &mut self,
+        event: &TcpEvent,
+        payload: &[u8],
+        scope: &mut Scope<'_>,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        if Side::from_index(event.header.side) == event.flow.initiator() {
+            // The client's own affair, as far as can be told; but its name may begin here.
+            self.opening(event, payload, scope, tell);
+            return;
+        }
+        if event.packet.payload != 0 {
+            self.opening(event, payload, scope, tell);
+        }
+        let (key, time) = (event.flow.key, event.packet.time);
+        let number = number(event, &mut self.numbered);
+        let Some(flow) = self.flows.get_mut(&key) else { return };
+        let case = flow.open_case(key);
+        if event.packet.payload == 0 {
+            case.add_content([Seen::new(event, payload, number)]);
+        }
+        self.take_turn(key, time);
+        self.accuse(&key, &event.flow, scope, tell);
     }
 
     /// Forgets the answers that nobody has contradicted since `due`.

@@ -48,7 +48,7 @@ impl<'a> Event<'a> {
                 let (event, rest) = DnsEvent::ref_from_prefix(octets).map_err(|_| short)?;
                 Ok(Self::Dns(event, rest.get(..captured).ok_or(short)?))
             }
-            kind::OPENING..=kind::FLOW_END | kind::ICMP_ERROR => {
+            kind::OPENING..=kind::FLOW_END | kind::ICMP_ERROR | kind::ODD => {
                 let (event, rest) = TcpEvent::ref_from_prefix(octets).map_err(|_| short)?;
                 Ok(Self::Tcp(event, rest.get(..captured).ok_or(short)?))
             }

@@ -7,8 +7,8 @@
 //!
 //! **Worth.** Bookkeeping: one connection in five ends in one of these shapes for innocent reasons.
 //! Each is counted by direction, so that figures compare. A finding of C1, class P, is made only of
-//! what claims to come from the server as the only answer to the client's first data, or, for a
-//! watched service, at an earlier stage.
+//! resets after the client's first data and before any answer, or, for a watched service, of what
+//! claims to come from the server at an earlier stage.
 
 pub use probe_common::flow::Stage;
 use probe_common::{flow::Side, wire::tcp_flag};
@@ -114,9 +114,10 @@ pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired>)>
     let stage = Stage::of(first.flow());
     let radar = classify(stage, &Shape::of(case, side))?;
     let from_server = side != case.initiator();
-    let unanswered = first.flow().half(side).data == 0;
+    let responder = case.initiator().other();
+    let unanswered = first.flow().half(responder).data == 0;
     let worth_telling = match stage {
-        Stage::PostPsh => from_server && unanswered,
+        Stage::PostPsh => unanswered,
         Stage::PostSyn | Stage::PostAck => from_server && case.subject.watched,
         Stage::Later | Stage::NoMatch => false,
     };
@@ -124,7 +125,10 @@ pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired>)>
         confidence: Confidence::C1,
         measured: measured! { "pattern": radar.pattern, "resets": case.reset_count(side) },
         words: match stage {
-            Stage::PostPsh => "a reset is all that the client's first data met".into(),
+            Stage::PostPsh if from_server => {
+                "a reset is all that the client's first data met".into()
+            }
+            Stage::PostPsh => "the client reset it right after its first data".into(),
             Stage::PostAck => "reset right after the handshake".into(),
             _ => "the connection was refused".into(),
         },

@@ -1,0 +1,65 @@
+//! `HANDSHAKE_AGAIN`: the server sends its SYN+ACK again, after its data was acknowledged.
+//!
+//! **Rule.** A SYN+ACK of the server with the number of its first one, though before that data came in
+//! its name which the client has acknowledged.
+//!
+//! **Source.** In-path injectors that answer in the server's place and keep the client's packets from
+//! it: the Great Cannon (Marczak et al., FOCI 2015). A server that has received an acknowledgment
+//! leaves SYN-RECEIVED (RFC 9293, section 3.10.7.4) and does not send its SYN+ACK again.
+//!
+//! **Worth.** C3, class S: what came in the server's name is not the server's.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A lost ACK, after which the SYN+ACK is sent again: the server has sent no data yet.
+//! * TCP Fast Open, where a server may send data before: the client has not acknowledged it.
+
+use probe_common::{flow::Side, seq, wire::tcp_flag};
+
+use super::{Fired, Hit, TcpDetector, measured};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// See the module.
+pub static DETECTOR: TcpDetector = TcpDetector::new("HANDSHAKE_AGAIN", EvidenceClass::S, judge);
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    if side == case.initiator() {
+        return None;
+    }
+    let again = case.after_of(side).find(|seen| is_again(seen, side))?;
+    let acknowledged = acknowledged(again, side);
+    Some(Fired {
+        confidence: Confidence::C3,
+        measured: measured! { "octets_acknowledged": acknowledged },
+        words: format!(
+            "the server offers the connection again, after {acknowledged} octets in its name"
+        ),
+        packets: case
+            .content()
+            .iter()
+            .filter(|seen| seen.packet().time < again.packet().time)
+            .map(Seen::number)
+            .collect(),
+    })
+}
+
+fn is_again(seen: &Seen, side: Side) -> bool {
+    let server = seen.flow().half(side);
+    seen.packet().has(tcp_flag::SYN | tcp_flag::ACK)
+        && !server.syn.is_unseen()
+        && seen.packet().seq == server.syn.isn
+        && server.data != 0
+        && acknowledged(seen, side) > 0
+}
+
+/// Octets of the server's that the client had acknowledged by then.
+fn acknowledged(seen: &Seen, side: Side) -> i32 {
+    let (server, client) = (seen.flow().half(side), seen.flow().half(side.other()));
+    if client.has_acked() {
+        seq::distance(client.acked, server.syn.isn.wrapping_add(1))
+    } else {
+        0
+    }
+}
