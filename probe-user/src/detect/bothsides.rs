@@ -8,7 +8,8 @@
 //!
 //! **Worth.** Class T. C3 if the two come closer together than the nearer end is away, and share what
 //! two hosts do not share: TTL and window, both unlike those of the end that each claims to come
-//! from. C2 if they only come closer together than half of the nearer round trip, of 5 ms or more.
+//! from. C2 if they only come closer together than half of the nearer round trip, of 5 ms or more, and
+//! neither is a bare reset that may answer something else.
 //! Otherwise nothing: two ends do abort at much the same time, when one of them has closed with data
 //! still under way.
 //!
@@ -16,7 +17,7 @@
 //! * A NAT or firewall that reaps idle connections and tells both ends: idle for a minute or more.
 //! * Both ends aborting, a round trip apart.
 
-use probe_common::{flow::Side, tells::tell};
+use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -48,10 +49,11 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     }
     let rtt = u64::from(flow.responder_rtt.min(flow.initiator_rtt));
     let together = rtt >= RTT_MIN && apart < rtt / 2;
-    let confidence = match (together, one_maker(here, there)) {
-        (true, true) => Confidence::C3,
-        (true, false) => Confidence::C2,
-        (false, _) => return None,
+    let aborts = !is_answer(here) && !is_answer(there);
+    let confidence = match (together, one_maker(here, there), aborts) {
+        (true, true, _) => Confidence::C3,
+        (true, false, true) => Confidence::C2,
+        _ => return None,
     };
     Some(Fired {
         confidence,
@@ -67,6 +69,11 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         ),
         packets: case.resets_of(side).map(Seen::number).collect(),
     })
+}
+
+/// Whether the reset may be a stack's answer to something that came for a socket that is gone.
+fn is_answer(reset: &Seen) -> bool {
+    !reset.packet().has(tcp_flag::ACK) && reset.tells().seq_from_acked <= 0
 }
 
 /// Whether one host made both: alike in what hosts differ in, and like neither end.

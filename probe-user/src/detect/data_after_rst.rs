@@ -16,8 +16,9 @@
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
 //!   number lies nowhere near ([`AHEAD`], [`BEHIND`]).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
-//! * Data that straggles behind a bare reset after the other end has reset the connection itself.
-//! * A client that fakes a reset for a censor to see: it does not live to reach the server.
+//! * Data that straggles behind a bare reset which answers something else ([`STRAGGLING`]).
+//! * A client that fakes a reset for a censor to see: the case leaves out what does not live to reach
+//!   the server.
 //! * A bare reset during the handshake: a stack in SYN-SENT or LISTEN answers an acknowledgment of
 //!   what it never sent with one, and goes on (RFC 9293, sections 3.5.2 and 3.10.7.2).
 
@@ -29,7 +30,7 @@ use probe_common::{
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
-    judge::{Case, Knowledge, Seen, hops},
+    judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
 };
 
@@ -44,13 +45,13 @@ const AHEAD: i32 = 16 << 10;
 /// How far below what the other side has acknowledged: a device that saw an older packet.
 const BEHIND: i32 = 64 << 10;
 
-/// How long data may be late behind a bare reset, in nanoseconds, where the other side has reset the
-/// connection before: the stack answers stragglers without a socket, and its own data may straggle.
-const STRAGGLING: u64 = 100_000_000;
+/// How long data may straggle behind a bare reset that a stack can have sent, in nanoseconds: 25 ms is
+/// far beyond the reordering of any path that is not broken.
+const STRAGGLING: u64 = 25_000_000;
 
-/// Lowest TTL with which a reset in the client's name means to reach its server, if it is not known
-/// how far that is: tools that deceive censors send fakes that die on the way.
-const REACHES: u8 = 16;
+/// The same where the other side has reset the connection before: then the stack has every reason to
+/// answer stragglers without a socket.
+const STRAGGLING_AFTER_RESET: u64 = 100_000_000;
 
 /// See the module.
 pub static DETECTOR: TcpDetector =
@@ -60,9 +61,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let proof = |reset: &Seen| {
         case.after_of(side).find_map(|after| {
             let since = after.packet().time.checked_sub(reset.packet().time)?;
-            let straggles = straggles(reset, side) && since < STRAGGLING;
-            let counts = since <= WITHIN && !straggles;
-            let how = if counts { went_on(case, reset, after, side) } else { None }?;
+            let how = if since <= WITHIN { went_on(case, reset, after, side, since) } else { None }?;
             Some((after.packet().payload, since, how))
         })
     };
@@ -99,9 +98,6 @@ fn plausible(reset: &Seen, side: Side) -> bool {
         // Only a server that has just offered the number that it resets at cannot mean another.
         return side != flow.initiator() && half.has_baseline() && packet.seq == half.end;
     }
-    if side == flow.initiator() && dies_on_the_way(reset, side) {
-        return false;
-    }
     if !half.has_baseline() {
         // The side had sent nothing yet; only the SYN+ACK rule can apply.
         return true;
@@ -109,21 +105,20 @@ fn plausible(reset: &Seen, side: Side) -> bool {
     tells.seq_from_end <= AHEAD && tells.seq_from_acked >= -BEHIND
 }
 
-/// Whether a reset in the client's name has too low a TTL to reach the server.
-pub fn dies_on_the_way(reset: &Seen, side: Side) -> bool {
-    let server = reset.flow().half(side.other());
-    let far = if server.has_baseline() { hops::from_ttl(server.hops_min) } else { None };
-    reset.packet().hops < far.unwrap_or(REACHES).min(REACHES)
-}
-
-/// Whether the reset may be a stack's answer to a straggler of a connection that the other side has
-/// ended.
-fn straggles(reset: &Seen, side: Side) -> bool {
-    !reset.packet().has(tcp_flag::ACK) && reset.flow().half(side.other()).reset_count() != 0
+/// For how long after it data says nothing. A bare reset, numbered at something that the other side has
+/// acknowledged, is what a stack without the socket answers a segment with; what it had sent before may
+/// overtake nothing, but come behind.
+fn straggling(reset: &Seen, side: Side) -> u64 {
+    let stacks = !reset.packet().has(tcp_flag::ACK) && reset.tells().seq_from_acked <= 0;
+    match (stacks, reset.flow().half(side.other()).reset_count()) {
+        (false, _) => 0,
+        (true, 0) => STRAGGLING,
+        (true, _) => STRAGGLING_AFTER_RESET,
+    }
 }
 
 /// How `after` goes on with the connection that `reset` ended.
-fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side) -> Option<String> {
+fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> Option<String> {
     let (packet, half) = (after.packet(), reset.flow().half(side));
     if !half.has_baseline() {
         let answers = packet.has(tcp_flag::SYN | tcp_flag::ACK)
@@ -133,7 +128,7 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side) -> Option<String
     }
     let beyond = seq::distance(packet.end(), half.end);
     let from = seq::distance(packet.seq, reset.packet().seq);
-    if packet.payload != 0 && beyond > 0 && from >= 0 {
+    if packet.payload != 0 && beyond > 0 && from >= 0 && since >= straggling(reset, side) {
         return Some(format!("{} new octets", packet.payload));
     }
     // If some of the peer's data passed without being looked at, it cannot be said which is younger.

@@ -7,7 +7,8 @@
 //! **Source.** Physics; the round trip is that of the same connection's SYN and SYN+ACK, and of
 //! other connections to the same server ([`Knowledge`]), whichever is least.
 //!
-//! **Worth.** Class T. C3 if the floor is the least of three or more handshakes with the server and
+//! **Worth.** Class T. C1 for a bare reset, which acknowledges nothing, and for a timer's may only have
+//! met the data by chance. With an acknowledgment of the data: C3 if the floor is the least of three or more handshakes with the server and
 //! the reset took less than half of it, C2 if it took more. C1 on a single handshake, which is no
 //! floor: the first packet to a host may wait for address resolution, for a radio to wake, or for
 //! its own retransmission, and the next is answered faster.
@@ -45,9 +46,15 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
             (gain > MARGIN.max(floor / 4)).then_some((reset, floor, handshakes))
         })
         .collect();
+    if side == case.initiator() {
+        // A handshake tells when the client's stack answered, not how soon it can.
+        return None;
+    }
     let &(first, floor, handshakes) = too_soon.first()?;
     let took = first.tells().since_trigger;
+    let proven = first.packet().has(tcp_flag::ACK);
     let confidence = match handshakes {
+        _ if !proven => Confidence::C1,
         HANDSHAKES.. if took < floor / 2 => Confidence::C3,
         HANDSHAKES.. => Confidence::C2,
         _ => Confidence::C1,

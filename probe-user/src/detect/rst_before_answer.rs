@@ -11,14 +11,14 @@
 //! **Look-alikes that it stays silent on.**
 //! * A scanner's kernel, which knows nothing of the SYN and resets what answers it: after the SYN+ACK.
 //! * A capture of one direction only: then no SYN+ACK comes at all.
-//! * A reset that dies on the way: a tool that deceives a censor sent it.
+//! * A reset that dies on the way, with which a tool deceives a censor: the case leaves it out.
 
 use probe_common::{
     flow::{Side, state},
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, data_after_rst::dies_on_the_way, measured, millis};
+use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -54,5 +54,4 @@ fn is_early(reset: &Seen, side: Side) -> bool {
         && !flow.half(side.other()).has_baseline()
         && flow.half(side.other()).reset_count() == 0
         && reset.packet().seq == flow.half(side).end
-        && !dies_on_the_way(reset, side)
 }

@@ -16,7 +16,10 @@
 //!   steps of a segment too, but never beyond what was acknowledged.
 //! * Blind resets with random numbers: steps beyond a full window are no ladder.
 
-use probe_common::{flow::Side, seq};
+use probe_common::{
+    flow::{Side, state},
+    seq,
+};
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -39,12 +42,13 @@ pub static DETECTOR: TcpDetector = TcpDetector::new("RST_LADDER", EvidenceClass:
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let resets: Vec<&Seen> = case.resets_of(side).collect();
-    let (first, last, step) = if case.followed() && case.seen_both_ways() {
-        ladder(&resets)?
-    } else if case.before()?.half(side).has_baseline() {
-        return None;
-    } else {
+    let before = case.before()?;
+    let (first, last, step) = if before.half(side).has_baseline() {
+        ladder(case, &resets)?
+    } else if before.is(state::SYN) {
         before_any_answer(&resets)?
+    } else {
+        return None;
     };
     let ahead = last.tells().seq_from_end;
     let burst: Vec<&Seen> = resets.iter().copied().filter(|reset| within(first, reset)).collect();
@@ -66,13 +70,15 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
 }
 
 /// The first and the last reset of a ladder, and its step: three in a row, or two with a known step.
-fn ladder<'a>(resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i32)> {
+fn ladder<'a>(case: &Case, resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i32)> {
     let of = |rungs: &[&'a Seen]| {
         let (first, last) = (*rungs.first()?, *rungs.last()?);
         let climbs: Vec<i32> =
             rungs.windows(2).map(|pair| rise(pair[0], pair[1])).collect();
         let step = step(&climbs)?;
-        (within(first, last) && is_beyond(last)).then_some((first, last, step))
+        let alike = first.packet().flags == last.packet().flags;
+        let exact = case.is_exact(last, last.side()) && !case.explained_by_abort(last);
+        (alike && exact && within(first, last) && is_beyond(last)).then_some((first, last, step))
     };
     resets.windows(3).find_map(of).or_else(|| resets.windows(2).find_map(of))
 }

@@ -14,14 +14,17 @@
 //! **Look-alikes that it stays silent on.**
 //! * A closed socket answering each late segment with a reset at that segment's acknowledgment
 //!   number: the numbers rise, but never beyond what was acknowledged.
-//! * Connections whose highest numbers are not known (taken up in the middle, seen in one
-//!   direction).
+//! * Connections whose highest numbers are not known (taken up in the middle, seen in one direction,
+//!   with losses of the capture).
+//! * An abort that overtakes the last data, after or before resets that answer what is under way: one
+//!   of the two acknowledges, the other does not.
 //! * Blind resets that hit the ports of a connection with random numbers: R2 must lie within a
 //!   window of what was sent.
 
 use probe_common::{
     flow::{Side, state},
     seq,
+    wire::tcp_flag,
 };
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
@@ -74,7 +77,10 @@ fn steps_ahead(case: &Case, first: &Seen, second: &Seen, side: Side) -> bool {
     let peer_reset_before = flow.half(side.other()).reset_count() != 0;
     let first_at = first.tells().seq_from_end;
     apart < WITHIN
-        && flow.is(state::FOLLOWED | state::SYN_ACK)
+        && flow.is(state::SYN_ACK)
+        && case.is_exact(second, side)
+        && one.has(tcp_flag::ACK) == two.has(tcp_flag::ACK)
+        && !case.explained_by_abort(second)
         && !flow.is(state::FIN)
         && !peer_reset_before
         && first_at.abs() <= AHEAD
@@ -82,5 +88,4 @@ fn steps_ahead(case: &Case, first: &Seen, second: &Seen, side: Side) -> bool {
         && tells.seq_from_end > 0
         && tells.seq_from_end <= AHEAD
         && tells.seq_from_acked > SLACK
-        && case.seen_both_ways()
 }

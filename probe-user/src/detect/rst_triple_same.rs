@@ -16,7 +16,10 @@
 //! * A connection of which only one direction is seen: what was there to answer is not known.
 //! * A closed socket answering several segments under way, all with one acknowledgment number.
 
-use probe_common::{flow::Side, wire::tcp_flag};
+use probe_common::{
+    flow::{Side, state},
+    wire::tcp_flag,
+};
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -93,10 +96,14 @@ fn answerable(case: &Case, alike: &[&Seen], side: Side) -> usize {
     let Some(last) = alike.last() else { return 0 };
     let peer = last.flow().half(side.other());
     let sent = usize::try_from(peer.packets).unwrap_or(usize::MAX);
-    let established = case.before().is_some_and(|flow| !flow.half(side).syn.is_unseen());
-    // Where this side has answered the SYN, neither the SYN nor the ACK that completes the
-    // handshake asked for a reset.
-    let handshake = if established { 2 } else { 0 };
+    // What was answered by the handshake asked for no reset: a SYN and the ACK behind it, or a SYN+ACK.
+    let established = case.before().is_some_and(|flow| flow.is(state::ESTABLISHED));
+    let accepted = case.before().is_some_and(|flow| !flow.half(side).syn.is_unseen());
+    let handshake = match (side == case.initiator(), accepted) {
+        (true, _) => usize::from(established),
+        (false, false) => 0,
+        (false, true) => 1 + usize::from(established),
+    };
     let bare = !last.packet().has(tcp_flag::ACK);
     // One more for what may have passed elsewhere; a reset with an acknowledgment answers none.
     sent.saturating_sub(handshake) + usize::from(bare)

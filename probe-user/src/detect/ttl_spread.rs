@@ -1,6 +1,6 @@
 //! `TTL_SPREAD`: a server's resets come from everywhere, its data from one place.
 //!
-//! **Rule.** In three or more connections to one server the resets in its name had TTLs that differ
+//! **Rule.** In five or more connections to one server the resets in its name had TTLs that differ
 //! from each other by two or more, spread over eight or more, and none of which is one of the TTLs of
 //! the server's other packets.
 //!
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Distinct TTLs that make it a spread.
-const DISTINCT: usize = 3;
+const DISTINCT: usize = 5;
 
 /// Least distance from the lowest to the highest.
 const SPREAD: u8 = 8;

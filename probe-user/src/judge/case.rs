@@ -5,8 +5,9 @@ use bytes::Bytes;
 use probe_common::{
     event::TcpEvent,
     flow::{FlowKey, FlowRecord, Half, Side, state},
+    seq,
     tells::Tells,
-    wire::Packet,
+    wire::{Packet, tcp_flag},
 };
 
 /// Pieces of evidence kept of each kind in one case: injectors of bursts send some ten resets to
@@ -146,6 +147,29 @@ impl Case {
     /// Whether packets of both directions were seen before the first reset.
     pub fn seen_both_ways(&self) -> bool {
         self.before().is_some_and(|flow| flow.halves.iter().all(Half::has_baseline))
+    }
+
+    /// Whether it is known what `side` had sent by the time of `reset`: the connection was followed from
+    /// its SYN on, in both directions, and the side's numbers have no gap, as the losses of a capture
+    /// leave.
+    pub fn is_exact(&self, reset: &Seen, side: Side) -> bool {
+        let half = reset.flow().half(side);
+        let sent = half.end.wrapping_sub(half.syn.isn.wrapping_add(1));
+        self.followed()
+            && self.seen_both_ways()
+            && !half.syn.is_unseen()
+            && half.octets.saturating_add(1) >= sent
+    }
+
+    /// Whether an abort of the same side before `reset` explains its number: a stack aborts at what it
+    /// has sent, which the capture may not show, and answers what then comes at no higher a number.
+    pub fn explained_by_abort(&self, reset: &Seen) -> bool {
+        let bare = !reset.packet().has(tcp_flag::ACK);
+        bare && self.resets_of(reset.side()).any(|abort| {
+            abort.packet().has(tcp_flag::ACK)
+                && abort.packet().time <= reset.packet().time
+                && seq::distance(reset.packet().seq, abort.packet().seq) <= 0
+        })
     }
 
     /// Whether the connection was followed from its SYN on.

@@ -16,6 +16,7 @@ use super::{
     case::{LIVE, Seen, Subject},
     compose,
     flow::{Flow, Turn, is_answer},
+    hops,
     knowledge::ResetTraits,
     signatures::Signatures,
     silence::Silent,
@@ -220,7 +221,7 @@ impl Flows {
         let key = event.flow.key;
         let Some(flow) = self.flows.get_mut(&key) else { return };
         let reset = event.header.kind == kind::RESET;
-        if !reset && flow.case.is_none() {
+        if !reset && flow.case.is_none() || reset && dies_on_the_way(event) {
             return;
         }
         let number = number(event, &mut self.numbered);
@@ -379,6 +380,19 @@ impl Flows {
     pub(super) const fn signatures(&self) -> &Signatures {
         &self.signatures
     }
+}
+
+/// Lowest TTL with which a reset in the client's name means to reach its server, if it is not known how
+/// far that is.
+const REACHES: u8 = 16;
+
+/// Whether a reset in the client's name has too low a TTL to reach the server: with such fakes the tools
+/// of clients deceive censors. Whoever wants to cut a connection lets them arrive.
+fn dies_on_the_way(event: &TcpEvent) -> bool {
+    let (record, side) = (&event.flow, Side::from_index(event.header.side));
+    let server = record.half(side.other());
+    let far = if server.has_baseline() { hops::from_ttl(server.hops_min) } else { None };
+    side == record.initiator() && event.packet.hops < far.unwrap_or(REACHES).min(REACHES)
 }
 
 /// The packet's number in its capture, or the next of those that are in none.
