@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use probe_tests::lab::{
     Lab,
-    agent::{Agent, Finding, Report},
+    agent::{self, Agent, Finding, Report},
     clients::{Kind, Outcome},
     foreign,
     injector::{Injector, Settings, Shot, What, model::Model},
-    network::{CLIENT, FRONT, LAN, OTHER, OWN, RESOLVER, WAN},
+    network::{CLIENT, FRONT, LAN, OTHER, OWN, RESOLVER, UNWATCHED, WAN},
     servers::NAMES,
 };
 
@@ -37,9 +37,7 @@ fn injector(lab: &Lab, model: Model) -> Injector {
 
 /// Waits until as many accusations are there as the injector gave cause for, then ends the run.
 fn report(agent: Agent, shots: usize) -> Report {
-    let enough = |findings: &[Finding]| {
-        findings.iter().filter(|finding| finding.is_injected()).count() >= shots
-    };
+    let enough = |findings: &[Finding]| agent::last_words(findings).len() >= shots;
     let waited = agent.wait_for("all findings", SOON, enough);
     let report = agent.stop().expect("a summary");
     assert!(report.status.success(), "{}", report.status);
@@ -76,7 +74,6 @@ fn assert_exact(report: &Report, shots: &[Shot]) {
 
 fn assert_nothing_lost(report: &Report) {
     let lost = report.summary["lost"].as_object().expect("losses are listed");
-    // What TLS certificates and large answers are cut into is none of the lab's doing.
     let lost: Vec<_> = lost.iter().filter(|(_, count)| count.as_u64() != Some(0)).collect();
     assert!(lost.is_empty(), "{lost:?}");
 }
@@ -151,6 +148,47 @@ fn the_very_first_connection_is_found() {
         assert_eq!(shots.len(), 2);
         assert_exact(&report(agent, shots.len()), &shots);
     }
+}
+
+/// A hello that does not fit into one segment, so that the name may stand in the second.
+#[test]
+fn a_hello_in_several_segments_is_found() {
+    let lab = lab();
+    let injector = injector(&lab, Model::TypeTwo);
+    let agent = agent(&lab, &[WAN]);
+    let small = format!("route add {}/32 via 10.71.1.1 mtu lock 140", OWN.v4);
+    lab.network.client.ip(&small).expect("a route");
+    lab.lookup("static.licdn.com", Kind::A).expect("an answer");
+    for _ in 0..2 {
+        let outcome = lab.https("static.licdn.com", OWN.v4).expect("curl runs");
+        assert_eq!(outcome, Outcome::Reset);
+    }
+    let shots = injector.shots();
+    assert_eq!(shots.len(), 3, "{shots:?}");
+    assert_exact(&report(agent, shots.len()), &shots);
+}
+
+/// What is not on the list is found if what gives it away is strong; it belongs to no service.
+#[test]
+fn a_service_that_is_not_watched_is_found() {
+    let lab = lab();
+    let settings =
+        Settings { suffixes: vec!["wikipedia.org".into()], ..Settings::linkedin(Model::Ladder) };
+    let injector = Injector::start(&lab.network.upstream, settings).expect("the censor works");
+    let agent = agent(&lab, &[WAN]);
+    lab.lookup("www.wikipedia.org", Kind::A).expect("an answer");
+    for _ in 0..2 {
+        let outcome = lab.https("www.wikipedia.org", UNWATCHED.v4).expect("curl runs");
+        assert_eq!(outcome, Outcome::Reset);
+        fetch(&lab, "www.linkedin.com");
+    }
+    assert_eq!(injector.shots().len(), 3);
+    let report = report(agent, 3);
+    for finding in report.injected() {
+        assert_eq!(finding.name.as_deref(), Some("www.wikipedia.org"), "{finding:?}");
+        assert_eq!(finding.service, None, "{finding:?}");
+    }
+    assert_eq!(report.injected().len(), 3, "{:#?}", report.findings);
 }
 
 #[test]

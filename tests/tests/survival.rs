@@ -120,7 +120,7 @@ fn the_end_of_a_given_time_ends_with_a_summary() {
     let mut command = lab.network.router.command(agent::path().expect("set"));
     command.args(["run", "--iface", WAN, "--json", "--duration", "1"]);
     let start = Instant::now();
-    let output = output("forgewatch", &mut command, SOON).expect("it ends by itself");
+    let output = output("forgewatch", &mut command, wait::READY).expect("it ends by itself");
     assert!(output.status.success() && start.elapsed() >= Duration::from_secs(1));
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.lines().last().is_some_and(|line| line.contains(r#""record":"summary""#)));

@@ -71,7 +71,8 @@ struct Visit {
 fn show(censor: bool) -> anyhow::Result<bool> {
     let start = Instant::now();
     println!("Making a network of four boxes, each a namespace with a stack of its own:\n");
-    println!("  client ---- router ---- upstream ====(20 ms)==== server");
+    let delay = network::DELAY.as_millis();
+    println!("  client ---- router ---- upstream ====({delay} ms)==== server");
     println!("              Forgewatch  {}", if censor { "censor" } else { "(no censor)" });
     println!();
     let lab = Lab::new()?;
@@ -140,9 +141,19 @@ fn https(name: &'static str, address: IpAddr, met: &Outcome) -> Visit {
 
 /// Waits until as much has been told as was done, or no more is to be expected.
 fn settle(agent: &Agent, shots: usize) {
-    let told = || agent.lines().iter().filter_map(|line| Told::read(line)).count() >= shots;
+    let enough = || {
+        let mut subjects: Vec<(String, String)> = agent
+            .lines()
+            .iter()
+            .filter_map(|line| Told::read(line))
+            .map(|told| (told.time, told.server))
+            .collect();
+        subjects.sort_unstable();
+        subjects.dedup();
+        subjects.len() >= shots
+    };
     // The verdict on what is missing is the table's.
-    let _ = wait::until("all findings", 20 * network::DELAY, || told().then_some(()));
+    let _ = wait::until("all findings", 20 * network::DELAY, || enough().then_some(()));
 }
 
 /// An accusation, as read from a line for people.

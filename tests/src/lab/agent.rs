@@ -64,6 +64,18 @@ impl Finding {
     }
 }
 
+/// The accusations among `findings`, each connection or question once: of one that was told with
+/// little evidence and again with more, the latter.
+pub fn last_words(findings: &[Finding]) -> Vec<&Finding> {
+    let mut last: Vec<&Finding> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.is_injected()) {
+        let subject = |one: &Finding| (one.time.clone(), one.server.clone(), one.name.clone());
+        last.retain(|other| subject(other) != subject(finding));
+        last.push(finding);
+    }
+    last
+}
+
 /// The path of the agent.
 ///
 /// # Errors
@@ -108,19 +120,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// The accusations, each connection or question once, however often more was told of it.
+    /// The accusations, each connection or question once, with the last word on it.
     pub fn injected(&self) -> Vec<&Finding> {
-        let mut once: Vec<&Finding> = Vec::new();
-        for finding in self.findings.iter().filter(|finding| finding.is_injected()) {
-            let same = |other: &&Finding| {
-                (&other.time, &other.server, &other.name)
-                    == (&finding.time, &finding.server, &finding.name)
-            };
-            if !once.iter().any(same) {
-                once.push(finding);
-            }
-        }
-        once
+        last_words(&self.findings)
     }
 
     /// A figure of the summary: of `lost` or `counters`, or a field of its own.

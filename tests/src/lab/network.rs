@@ -1,7 +1,7 @@
 //! Who is where, and how they are connected.
 //!
 //! ```text
-//!  client ──────────── router ──────────── upstream ═══ 20 ms ═══ server
+//!  client ──────────── router ──────────── upstream ═══ 25 ms ═══ server
 //!    eth0          lan0      wan0       down0      far0         near0
 //!  10.71.1.2     10.71.1.1  10.71.2.1  10.71.2.2  10.71.3.1   10.71.3.2, and 10.71.4.0/24
 //!  fd71:1::2      fd71:1::1  fd71:2::1  fd71:2::2  fd71:3::1   fd71:3::2,  and fd71:4::/64
@@ -51,7 +51,7 @@ pub const DOWN: &str = "down0";
 pub const FAR: &str = "far0";
 
 /// One way over the long wire.
-pub const DELAY: Duration = Duration::from_millis(20);
+pub const DELAY: Duration = Duration::from_millis(25);
 
 /// Initial TTL of the server's packets: as if it were eight hops from the router and not one.
 const SERVER_TTL: &str = "57";

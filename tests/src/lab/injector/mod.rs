@@ -45,9 +45,9 @@ const STREAMS_MAX: usize = 4_096;
 /// Octets kept of each beginning: a hello with post-quantum keys has some 1,800.
 const STREAM_MAX: usize = 8_192;
 
-/// How long it takes from trigger to first forged packet: devices in use were measured to need
-/// milliseconds, and the server's answer is then still under way.
-const THINKING: Duration = Duration::from_millis(3);
+/// How long it takes from trigger to first forged packet. Devices in use were measured to need some
+/// ten milliseconds: the server's answer is then already under way, and comes too late.
+const THINKING: Duration = Duration::from_millis(10);
 
 /// How often it looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(50);
