@@ -58,6 +58,10 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the flow table is looked through for silent connections.
 const SCAN: Duration = Duration::from_secs(1);
 
+/// By how much the system's clock must have moved against the kernel's to be read anew, in
+/// nanoseconds: 1 ms.
+const CLOCK_STEP: u64 = 1_000_000;
+
 /// Smallest ring buffer: a page.
 const RING_MIN: u32 = 4_096;
 
@@ -220,8 +224,13 @@ impl Session {
     /// Looks for connections that fell silent.
     fn scan(&mut self) {
         let now = clock::now();
-        self.told.epoch = clock::epoch_of_boot();
-        self.judge.set_epoch(self.told.epoch);
+        // Two clocks are never read at one moment: only a step is a correction. Otherwise what is
+        // told of a connection twice would have two times.
+        let epoch = clock::epoch_of_boot();
+        if epoch.abs_diff(self.told.epoch) > CLOCK_STEP {
+            self.told.epoch = epoch;
+            self.judge.set_epoch(epoch);
+        }
         let (judge, told) = (&mut self.judge, &mut self.told);
         self.live.scan(|place, record| {
             judge.look(place, record, now, |finding| told.tell(&finding));
