@@ -29,7 +29,8 @@ pub mod kind {
     pub const DNS_REPLY: u16 = 5;
     /// An ICMP error about a watched flow: [`TcpEvent`](super::TcpEvent) whose packet is the error.
     pub const ICMP_ERROR: u16 = 6;
-    /// A segment with a TTL unlike its sender's others, or a push of nothing:
+    /// A segment with a TTL unlike its sender's others, a push of nothing, or a second SYN+ACK with
+    /// another number:
     /// [`TcpEvent`](super::TcpEvent), with payload.
     pub const ODD: u16 = 7;
 }

@@ -200,7 +200,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             // What follows a reset is the surest proof: from now on it is looked at.
             self.watch();
         }
-        if !reset && watched && is_odd(self.packet(), record.half(side)) {
+        if !reset && watched && is_odd(self.packet(), record, side) {
             // Once in a connection: a path that changes for good makes every segment odd.
             if !record.is(state::ODD) {
                 record.state |= state::ODD;
@@ -228,6 +228,10 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
                 self.emit(record, kind, RESET_CAPTURE, Class::Reset);
             }
         } else if opening {
+            if self.packet().payload != 0 && !in_opening(self.packet(), record, side) {
+                // A response in the middle: what contradicts it comes within a few segments.
+                record.state |= state::ODD;
+            }
             words::clear(&mut self.message.event.tells);
             // A hello that goes on in a second segment is recognised only by its flow.
             if self.packet().payload > OPENING_CAPTURE / 2 {
@@ -287,9 +291,13 @@ fn is_reuse(record: &FlowRecord, packet: &Packet, side: Side) -> bool {
 }
 
 /// Whether a segment is unlike those of its sender before it: its TTL is two or more outside their
-/// range, or it pushes nothing.
+/// range, or it pushes nothing; or it accepts the connection with another number than before.
 #[inline(always)]
-fn is_odd(packet: &Packet, sender: &flow::Half) -> bool {
+fn is_odd(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
+    let sender = record.half(side);
+    if packet.has(tcp_flag::SYN | tcp_flag::ACK) {
+        return !sender.syn.is_unseen() && sender.syn.isn != packet.seq;
+    }
     let flags = packet.flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::PSH);
     let elsewhere = u16::from(packet.hops) + 1 < u16::from(sender.hops_min)
         || u16::from(packet.hops) > u16::from(sender.hops_max) + 1;

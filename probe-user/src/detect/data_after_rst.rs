@@ -110,7 +110,7 @@ fn plausible(reset: &Seen, side: Side) -> bool {
 }
 
 /// Whether a reset in the client's name has too low a TTL to reach the server.
-fn dies_on_the_way(reset: &Seen, side: Side) -> bool {
+pub fn dies_on_the_way(reset: &Seen, side: Side) -> bool {
     let server = reset.flow().half(side.other());
     let far = if server.has_baseline() { hops::from_ttl(server.hops_min) } else { None };
     reset.packet().hops < far.unwrap_or(REACHES).min(REACHES)

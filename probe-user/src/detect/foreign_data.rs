@@ -37,7 +37,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
     if side == case.initiator() {
         return None;
     }
-    let foreign: Vec<&Seen> = case.content().iter().filter(|seen| is_foreign(seen, side)).collect();
+    let foreign: Vec<&Seen> = case.content().iter().filter(|seen| is_foreign(case, seen, side)).collect();
     let first = foreign.first()?;
     let syn = &first.flow().half(side).syn;
     let backed = supported(others, &[S, D, T], Confidence::C2);
@@ -57,15 +57,17 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
     })
 }
 
-fn is_foreign(seen: &Seen, side: Side) -> bool {
+fn is_foreign(case: &Case, seen: &Seen, side: Side) -> bool {
     let half = seen.flow().half(side);
     if half.syn.is_unseen() {
         return false;
     }
-    let (low, high) = (half.hops_min, half.hops_max);
-    let steady = half.packets >= 2 && low.abs_diff(half.syn.hops) < 2 && high.abs_diff(half.syn.hops) < 2;
-    let elsewhere = seen.packet().hops.abs_diff(half.syn.hops) >= 2;
-    (steady && elsewhere && against(seen, side) >= POINTS) || copies_ip_id(seen, side)
+    let apart = |hops: u8| hops.abs_diff(half.syn.hops) >= 2;
+    let steady = half.packets >= 2 && !apart(half.hops_min) && !apart(half.hops_max);
+    let elsewhere = apart(seen.packet().hops);
+    // Where there is a reset as well, or a push of nothing, it is not the proxy of a whole service.
+    let odd = case.reset_count(side) > 0 || seen.packet().payload == 0;
+    ((steady || odd) && elsewhere && against(seen, side) >= POINTS) || copies_ip_id(seen, side)
 }
 
 /// Whether the segment's IP-ID is that of the data it answers, and its side's handshake did not do so.

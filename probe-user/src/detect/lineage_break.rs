@@ -63,7 +63,9 @@ fn traits(reset: &Seen, side: Side) -> Vec<&'static str> {
     let without_socket =
         packet.ip_id == 0 && packet.window == 0 && packet.quirks & quirk::DF != 0;
     let mut traits = Vec::new();
-    if bits & tell::HOPS != 0 {
+    // Content put in the server's place may have widened the range; its SYN+ACK stands apart.
+    let unlike_syn = !half.syn.is_unseen() && packet.hops.abs_diff(half.syn.hops) >= 2;
+    if bits & tell::HOPS != 0 || unlike_syn {
         traits.push("TTL");
         if hops::from_ttl(packet.hops).is_none() {
             traits.push("initial TTL");
@@ -72,7 +74,9 @@ fn traits(reset: &Seen, side: Side) -> Vec<&'static str> {
     if bits & tell::IP_ID != 0 && !without_socket {
         traits.push("IP-ID");
     }
-    if bits & tell::DF != 0 && !without_socket {
+    let df = packet.quirks & quirk::DF != 0;
+    let unlike_syn = packet.version == 4 && !half.syn.is_unseen() && half.syn.df() != df;
+    if (bits & tell::DF != 0 || unlike_syn) && !without_socket {
         traits.push("DF");
     }
     if bits & tell::CLASS != 0 {

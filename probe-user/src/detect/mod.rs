@@ -37,6 +37,8 @@ detectors! {
         rst_payload_k,
         tspu_rewrite,
         sh_unacked_rst,
+        rst_before_answer,
+        syn_ack_conflict,
         wrong_iface,
         impossible_rtt,
         bothsides,

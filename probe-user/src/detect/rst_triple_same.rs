@@ -35,7 +35,7 @@ const BURST: usize = 3;
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_TRIPLE_SAME", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
-    if !case.seen_both_ways() && !is_first_answer(case, side) {
+    if !case.seen_both_ways() && !is_first_answer(case, side) && !is_before_answer(case, side) {
         return None;
     }
     let resets: Vec<&Seen> = case.resets_of(side).collect();
@@ -69,6 +69,12 @@ fn is_first_answer(case: &Case, side: Side) -> bool {
     case.before().is_some_and(|flow| {
         !flow.half(side).has_baseline() && flow.half(side.other()).has_baseline()
     })
+}
+
+/// Whether the other side has sent nothing yet, and then does: nothing of it was missed.
+fn is_before_answer(case: &Case, side: Side) -> bool {
+    let silent = case.before().is_some_and(|flow| !flow.half(side.other()).has_baseline());
+    silent && case.after_of(side.other()).next().is_some()
 }
 
 fn is_burst(burst: &[&Seen]) -> bool {

@@ -84,8 +84,14 @@ fn is_carrier(reset: &Seen, side: Side) -> bool {
         && (in_place_of_data || in_place_of_syn_ack)
 }
 
-/// The gaps between consecutive resets, as long as they look like those of retransmissions.
+/// The gaps between consecutive resets that look like those of retransmissions: the longest run.
 fn gaps(train: &[&Seen], side: Side) -> Vec<u64> {
+    let runs = (0..train.len()).map(|from| run(&train[from..], side));
+    runs.max_by_key(Vec::len).unwrap_or_default()
+}
+
+/// The gaps between the first and those that follow it, as long as they look so.
+fn run(train: &[&Seen], side: Side) -> Vec<u64> {
     let mut gaps: Vec<u64> = Vec::new();
     for pair in train.windows(2) {
         let gap = pair[1].packet().time.saturating_sub(pair[0].packet().time);

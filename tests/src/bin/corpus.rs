@@ -17,19 +17,26 @@ use probe_tests::corpus::{build, segment::Truth};
 #[derive(Parser)]
 struct Options {
     /// Directory to write to; made if it is not there
-    out: PathBuf,
+    #[arg(required_unless_present = "list")]
+    out: Option<PathBuf>,
     /// Seed of everything that is random
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Only cases with this in their name
     #[arg(long)]
     only: Option<String>,
+    /// Write nothing: list models and behaviours as the tables of docs/corpus.md
+    #[arg(long)]
+    list: bool,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
-    fs::create_dir_all(&options.out)
-        .with_context(|| format!("cannot make {}", options.out.display()))?;
+    let Some(out) = options.out.as_deref().filter(|_| !options.list) else {
+        print!("{}", build::tables());
+        return Ok(ExitCode::SUCCESS);
+    };
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let mut index = "name,packets,injected_or_altered,flows,touched,what\n".to_owned();
     let (mut cases, mut packets, mut forged) = (0, 0, 0);
     for plan in build::plans() {
@@ -37,8 +44,8 @@ fn main() -> anyhow::Result<ExitCode> {
             continue;
         }
         let case = plan.make(options.seed, build::Scale::FULL);
-        case.write(&options.out)
-            .with_context(|| format!("cannot write {} to {}", case.name, options.out.display()))?;
+        case.write(out)
+            .with_context(|| format!("cannot write {} to {}", case.name, out.display()))?;
         let touched = case.flows.iter().filter(|flow| flow.truth != "innocent").count();
         cases += 1;
         packets += case.tape.records.len();
@@ -53,8 +60,8 @@ fn main() -> anyhow::Result<ExitCode> {
             case.what.replace('"', "\"\""),
         )?;
     }
-    write(&options.out, "index.csv", &index)?;
-    write(&options.out, "README.md", &readme(options.seed, cases, packets, forged))?;
+    write(out, "index.csv", &index)?;
+    write(out, "README.md", &readme(options.seed, cases, packets, forged))?;
     println!("{cases} cases, {packets} packets, {forged} of them injected or altered");
     Ok(ExitCode::SUCCESS)
 }

@@ -72,12 +72,14 @@ pub fn client_hello(name: &str, post_quantum: bool, rng: &mut Rng) -> Bytes {
 /// The server's first flight: ServerHello and `rest` octets of encrypted records.
 pub fn server_hello(rest: usize, rng: &mut Rng) -> Bytes {
     let mut flight = BytesMut::with_capacity(rest + 128);
-    flight.put_slice(&[22, 3, 3, 0, 90, 2, 0, 0, 86, 3, 3]);
+    flight.put_slice(&[22, 3, 3, 0, 122, 2, 0, 0, 118, 3, 3]);
     let salt = rng.bits();
     flight.put_slice(&filler(salt, 32));
     flight.put_u8(32);
     flight.put_slice(&filler(salt >> 16, 32));
-    flight.put_slice(&[0x13, 1, 0, 0, 14, 0, 43, 0, 2, 3, 4, 0, 51, 0, 4, 0, 0x1d, 0, 0]);
+    // Cipher suite, then supported_versions and key_share.
+    flight.put_slice(&[0x13, 1, 0, 0, 46, 0, 43, 0, 2, 3, 4, 0, 51, 0, 36, 0, 0x1d, 0, 32]);
+    flight.put_slice(&filler(salt >> 32, 32));
     flight.put_slice(&[20, 3, 3, 0, 1, 1]);
     record(&mut flight, salt, rest);
     flight.freeze()

@@ -82,6 +82,26 @@ pub fn plans() -> Vec<Plan> {
     plans
 }
 
+/// The models and behaviours as the tables of `docs/corpus.md`.
+pub fn tables() -> String {
+    let mut out =
+        "| model | deed | set off | what it does | source |\n|---|---|---|---|---|\n".to_owned();
+    for model in injectors::all() {
+        let stages: Vec<&str> = model.stages.iter().map(|stage| stage.word()).collect();
+        let (deed, stages) = (model.deed.word(), stages.join(", "));
+        let line = format!(
+            "| `{}` | {deed} | {stages} | {} | {} |\n",
+            model.name, model.what, model.source
+        );
+        out.push_str(&line);
+    }
+    out.push_str("\n| behaviour | what happens |\n|---|---|\n");
+    for behaviour in innocents::all() {
+        out.push_str(&format!("| `{}` | {} |\n", behaviour.name, behaviour.what));
+    }
+    out
+}
+
 impl Plan {
     /// The case's name.
     pub fn name(&self) -> String {
@@ -98,7 +118,7 @@ impl Plan {
     pub fn make(&self, seed: u64, scale: Scale) -> Case {
         let name = self.name();
         let mut rng = Rng::named(seed, &name);
-        let mut case = Case { name, ..Case::default() };
+        let mut case = Case { name, world: rng.bits(), ..Case::default() };
         match *self {
             Self::Attack(model, v6, stage, position) => {
                 model.what.clone_into(&mut case.what);
@@ -124,16 +144,16 @@ impl Plan {
 }
 
 /// The scene of connection `number` of a case: three servers, a client each.
-fn scene<'a>(tape: &'a mut Tape, rng: &mut Rng, v6: bool, number: u64) -> Scene<'a> {
-    let world = rng.clone().bits();
+fn scene<'a>(case: &'a mut Case, rng: &mut Rng, v6: bool, number: u64) -> Scene<'a> {
+    let world = case.world;
     let mut own = Rng::new(rng.bits());
     Scene {
-        guest: Guest::of(number * 15_001, &mut own),
-        site: Site::of(world & 0xff, (number % 3) as u32),
+        guest: Guest::of(number, &mut own),
+        site: Site::of(world, (number % 3) as u32),
         port: 443,
         v6,
         start: number * 180 * MS + own.below(50 * MS),
-        tape,
+        tape: &mut case.tape,
         rough: (0.0, 0.0, 0.0),
         brief: 1,
         rng: own,
@@ -148,7 +168,7 @@ fn attack(
     scale: Scale,
 ) {
     let first = case.tape.records.len();
-    let mut scene = scene(&mut case.tape, rng, v6, number);
+    let mut scene = scene(case, rng, v6, number);
     let name = if model.name.starts_with("residual") {
         // Nothing forbidden is asked for; the trigger lies before.
         "www.example.org"
@@ -212,7 +232,7 @@ fn evidence(tape: &Tape, first: usize, deed: Deed) -> bool {
 }
 
 fn control(case: &mut Case, rng: &mut Rng, v6: bool, number: u64, scale: Scale) {
-    let mut scene = scene(&mut case.tape, rng, v6, number);
+    let mut scene = scene(case, rng, v6, number);
     let name = "www.example.org";
     let talk = Talk::tls(name, false, scale.response / 4, &mut scene.rng);
     let thought = scene.thought();
@@ -241,7 +261,7 @@ fn innocent(
     scale: Scale,
 ) {
     let first = case.tape.records.len();
-    let mut scene = scene(&mut case.tape, rng, v6, number);
+    let mut scene = scene(case, rng, v6, number);
     scene.brief = scale.brief;
     (behaviour.act)(&mut scene);
     // A behaviour may have several connections; each that left a trace is listed.
@@ -282,6 +302,15 @@ mod tests {
             assert_eq!(one.labels(), two.labels());
             assert_eq!(one.flow_table(), two.flow_table());
             assert!(plan.make(6, Scale::FULL).tape.octets != one.tape.octets, "{}", one.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_all() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/corpus.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in super::tables().lines() {
+            assert!(text.contains(line), "not in docs/corpus.md (see corpus --list): {line}");
         }
     }
 

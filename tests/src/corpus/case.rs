@@ -41,6 +41,8 @@ pub struct Case {
     pub name: String,
     /// What it shows, in a line.
     pub what: String,
+    /// Seed of the servers in it.
+    pub world: u64,
     /// Its frames, in the order of their time.
     pub tape: Tape,
     /// Its connections.

@@ -136,6 +136,8 @@ pub enum Then {
     RewriteOnce(fn(Segment, &mut Rng) -> Segment),
     /// It lets the server's data through up to so many octets or packets, then nothing more.
     Freeze(u32, u32),
+    /// It lets the server's data through at so many octets a second, and drops what is more.
+    Police(u32),
     /// It sends the shots anew at each further packet of the client, so many times at most.
     Again(u32),
     /// It sends the shots anew at the SYN+ACK.
@@ -159,12 +161,24 @@ pub struct Censor {
     fired: u32,
     since: u32,
     passed: u32,
+    /// Octets that may pass, and when they were last counted.
+    bucket: (u64, u64),
 }
 
 impl Censor {
     /// One that has seen nothing yet.
     pub fn new(fire: Fire, then: Then, stage: Stage, rng: Rng) -> Self {
-        Self { fire, then, stage, rng, known: [Known::default(); 2], fired: 0, since: 0, passed: 0 }
+        Self {
+            fire,
+            then,
+            stage,
+            rng,
+            known: [Known::default(); 2],
+            fired: 0,
+            since: 0,
+            passed: 0,
+            bucket: (BUCKET, 0),
+        }
     }
 
     fn observe(&mut self, segment: &Segment) {
@@ -199,8 +213,8 @@ impl Censor {
     }
 }
 
-/// How long after the trigger a device that repeats itself still does, in nanoseconds.
-pub const AGAIN: u64 = 5 * SECOND;
+/// Octets that a policer lets through at once.
+const BUCKET: u64 = 6_000;
 
 impl Device for Censor {
     fn pass(&mut self, mut segment: Segment, passing: &mut Passing) -> Option<Segment> {
@@ -273,6 +287,16 @@ impl Device for Censor {
                     return Some(change(segment, &mut self.rng));
                 }
                 None
+            }
+            Then::Police(rate) => {
+                let (filled, last) = self.bucket;
+                let earned = (passing.now - last) * u64::from(rate) / SECOND;
+                let filled = (filled + earned).min(BUCKET);
+                let cost = segment.payload.len() as u64;
+                let passes = client || cost <= filled;
+                let spent = if passes && !client { cost } else { 0 };
+                self.bucket = (filled - spent, passing.now);
+                passes.then_some(segment)
             }
             Then::Freeze(octets, packets) => {
                 let server = &self.known[End::Server as usize];

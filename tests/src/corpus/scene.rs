@@ -28,6 +28,44 @@ pub struct Site {
     pub delay: u64,
     /// What it runs.
     pub os: &'static Os,
+    /// Which one of which world it is.
+    number: (u64, u32),
+}
+
+/// Servers of the world that are like each other; others have traits of their own.
+pub const SITES: u32 = 2_000;
+
+/// Servers with a trait of their own, which all connections to them meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trait {
+    /// Runs this.
+    Balancer = 1,
+    /// Runs this.
+    Front,
+    /// Runs this.
+    Embedded,
+    /// Has no timestamps.
+    Plain,
+    /// Copies header fields of what it answers.
+    Mirroring,
+    /// Takes data in the SYN.
+    FastOpen,
+    /// Has no such port open.
+    Refusing,
+    /// Is not there.
+    Absent,
+    /// Dies.
+    Dying,
+    /// Lies behind a narrow link whose errors are lost.
+    Narrow,
+    /// Is reached by several ways at once.
+    Sprayed,
+    /// Is reached by a way that changes.
+    Wandering,
+    /// Lies behind a proxy that answers SYNs.
+    Proxied,
+    /// Answers with cookies.
+    Cookies,
 }
 
 impl Site {
@@ -43,7 +81,28 @@ impl Site {
             hops: rng.range(4, 16) as u8,
             delay: rng.range(2 * MS, 90 * MS),
             os: host::server(&mut rng),
+            number: (seed, number),
         }
+    }
+
+    /// Another server that has a trait, the same for the same server.
+    fn with(&self, which: Trait) -> Self {
+        let (seed, number) = self.number;
+        let mut site = Self::of(seed, number % SITES + which as u32 * SITES);
+        match which {
+            Trait::Balancer => site.os = &host::BALANCER,
+            Trait::Front => site.os = &host::FRONT,
+            Trait::Embedded => site.os = &host::EMBEDDED,
+            Trait::Plain | Trait::Mirroring => site.os = &host::LINUX_PLAIN,
+            Trait::FastOpen => site.os = &host::LINUX,
+            _ => {}
+        }
+        site
+    }
+
+    /// A number that is always the same for this server.
+    pub const fn number(&self) -> u32 {
+        self.number.1
     }
 }
 
@@ -62,30 +121,26 @@ pub struct Guest {
     pub os: &'static Os,
 }
 
-/// Ports that connections are given; they are 4 apart, so that a connection that takes another
+/// Clients, each with an address of its own.
+const GUESTS: u64 = 8_192;
+
+/// Ports that a client uses in turn; they are 4 apart, so that a connection that takes another
 /// port stays its own.
 const PORTS: u64 = 15_000;
 
 impl Guest {
-    /// The client of connection `number`: no two connections share address and port.
+    /// The client of connection `number`: no two connections share address and port until all have
+    /// been used. What it runs is up to `rng`, since several devices may share an address.
     pub fn of(number: u64, rng: &mut Rng) -> Self {
-        let host = (number / PORTS) as u32;
-        let v4 = Ipv4Addr::from(0x0a00_0001 + (host & 0x00ff_ffff));
-        let v6 = Ipv6Addr::new(
-            0xfd00,
-            0,
-            0,
-            1,
-            0,
-            0,
-            (host >> 16) as u16,
-            (host as u16).wrapping_add(1),
-        );
+        let host = (number % GUESTS) as u32;
+        let v4 = Ipv4Addr::from(0x0a00_0001 + host);
+        let v6 = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, host as u16 + 1);
+        let mut own = Rng::part(0x9e57, host.into());
         Self {
             address: [v4.into(), v6.into()],
-            port: 4_096 + (number % PORTS) as u16 * 4,
-            hops: rng.range(0, 1) as u8,
-            delay: rng.range(MS / 10, 8 * MS),
+            port: 4_096 + (number / GUESTS % PORTS) as u16 * 4,
+            hops: own.range(0, 1) as u8,
+            delay: own.range(MS / 10, 8 * MS),
             os: host::client(rng),
         }
     }
@@ -94,17 +149,11 @@ impl Guest {
     pub fn number(client: SocketAddr) -> Option<u64> {
         let host = match client.ip().to_canonical() {
             IpAddr::V4(v4) if v4.octets()[0] == 10 => u32::from(v4) - 0x0a00_0001,
-            IpAddr::V4(_) => return None,
-            IpAddr::V6(v6) => {
-                if v6.segments()[0] != 0xfd00 {
-                    return None;
-                }
-                let [.., high, low] = v6.segments();
-                (u32::from(high) << 16) + u32::from(low.wrapping_sub(1))
-            }
+            IpAddr::V6(v6) if v6.segments()[0] == 0xfd00 => u32::from(v6.segments()[7]) - 1,
+            _ => return None,
         };
         let port = client.port().checked_sub(4_096)? / 4;
-        Some(u64::from(host) * PORTS + u64::from(port))
+        Some(u64::from(port) * GUESTS + u64::from(host))
     }
 }
 
@@ -131,6 +180,17 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
+    /// Goes to a server that has this trait.
+    pub fn go_to(&mut self, which: Trait) {
+        self.site = self.site.with(which);
+    }
+
+    /// An HTTP exchange with `length` octets of response, on its port.
+    pub fn http(&mut self, length: usize) -> Talk {
+        self.port = 80;
+        Talk::http("www.example.org", length, &mut self.rng)
+    }
+
     /// Addresses and ports; `shift` is added to the client's port.
     pub fn pair(&self, shift: u16) -> Pair {
         let family = usize::from(self.v6);

@@ -5,20 +5,17 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 use crate::corpus::{
     innocents::Behaviour,
     rng::Rng,
-    scene::{Guest, Scene, Site},
+    scene::{Guest, SITES, Scene, Site},
     script::SECOND,
     segment::Truth,
     tape::Tape,
 };
 
-/// Servers in the world.
-const SITES: u64 = 2_000;
-
 /// What amounts of data are divided by.
 const BRIEF: usize = 4;
 
 /// Connections that are ordinary, in percent; the others are of all behaviours alike.
-const ORDINARY: u64 = 30;
+const ORDINARY: u64 = 70;
 
 /// Makes the packets of all connections, one after the other.
 pub struct Stream<'a> {
@@ -63,7 +60,7 @@ fn act(
     };
     let mut scene = Scene {
         guest: Guest::of(number, &mut rng),
-        site: Site::of(seed, rng.below(SITES) as u32),
+        site: Site::of(seed, rng.below(SITES.into()) as u32),
         port: 443,
         v6: rng.chance(0.4),
         start,

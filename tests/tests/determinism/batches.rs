@@ -30,6 +30,9 @@ enum Clock {
 const CLOCKS: &[Clock] =
     &[Clock::Every(100 * MS), Clock::Random(1), Clock::Random(2), Clock::AtTheEdge];
 
+/// Events taken of each capture: all of most, the beginning of the large ones.
+const EVENTS_MAX: usize = 4_000;
+
 /// Nothing is due later than this after the last event.
 const SETTLED: u64 = QUIET + 200 * MS;
 
@@ -89,6 +92,7 @@ fn events(capture: &Capture) -> Vec<Told> {
         local.packet(&frame, |event| events.push(Told::of(&event)));
     }
     events.sort_by_key(|told| told.event().time());
+    events.truncate(EVENTS_MAX);
     events
 }
 

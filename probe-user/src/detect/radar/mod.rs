@@ -7,8 +7,8 @@
 //!
 //! **Worth.** Bookkeeping: one connection in five ends in one of these shapes for innocent reasons.
 //! Each is counted by direction, so that figures compare. A finding of C1, class P, is made only of
-//! resets after the client's first data and before any answer, or, for a watched service, of what
-//! claims to come from the server at an earlier stage.
+//! resets after the client's first data and before any answer, of a server's that has just accepted
+//! the connection, and, for a watched service, of a refusal.
 
 pub use probe_common::flow::Stage;
 use probe_common::{flow::Side, wire::tcp_flag};
@@ -118,7 +118,10 @@ pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired>)>
     let unanswered = first.flow().half(responder).data == 0;
     let worth_telling = match stage {
         Stage::PostPsh => unanswered,
-        Stage::PostSyn | Stage::PostAck => from_server && case.subject.watched,
+        // A server that has accepted and then resets, or one that is watched.
+        Stage::PostSyn | Stage::PostAck => {
+            from_server && (case.subject.watched || first.flow().half(side).has_baseline())
+        }
         Stage::Later | Stage::NoMatch => false,
     };
     let fired = worth_telling.then(|| Fired {
@@ -129,7 +132,9 @@ pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired>)>
                 "a reset is all that the client's first data met".into()
             }
             Stage::PostPsh => "the client reset it right after its first data".into(),
-            Stage::PostAck => "reset right after the handshake".into(),
+            _ if first.flow().half(side).has_baseline() => {
+                "the server accepted the connection and reset it".into()
+            }
             _ => "the connection was refused".into(),
         },
         packets: case.resets_of(side).map(Seen::number).collect(),

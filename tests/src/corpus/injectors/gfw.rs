@@ -94,6 +94,20 @@ pub(super) static MODELS: &[Model] = &[
         then: Then::Nothing,
     },
     Model {
+        name: "gfw-2023-drop",
+        what: "one RST+ACK to the client; what the client sends is dropped",
+        source: "net4people/bbs#285 (1.1.1.1:443, September 2023), variant",
+        web: Web::Tls,
+        deed: Deed::Injected,
+        stages: ALL,
+        fire: |trigger, rng| {
+            let ttl = rng.range(60, 200) as u8;
+            let look = Look { ttl, ip_id: rng.u16(), df: true, window: rng.u16() };
+            vec![shot(800, forge(trigger, End::Server, RST_ACK, look))]
+        },
+        then: Then::CutClient,
+    },
+    Model {
         name: "gfw-2025-443",
         what: "three RST+ACK of one number for the SYN and three for the SYN+ACK",
         source: "net4people/bbs#511 (every port 443, 20 August 2025)",
@@ -154,6 +168,20 @@ pub(super) static MODELS: &[Model] = &[
         then: Then::Swallow,
     },
     Model {
+        name: "weaver-minus-26",
+        what: "RST whose IP-ID is 26 less than that of the packet it answers",
+        source: "Weaver, Sommer, Paxson (NDSS 2009), section 7.1",
+        web: Web::Http,
+        deed: Deed::Injected,
+        stages: LIVE,
+        fire: |trigger, rng| {
+            let ip_id = trigger.segment.ip_id.wrapping_sub(26);
+            let look = Look { ttl: 75, ip_id, df: false, window: rng.u16() };
+            BOTH.into_iter().map(|from| shot(900, forge(trigger, from, RST, look))).collect()
+        },
+        then: Then::Nothing,
+    },
+    Model {
         name: "weaver-rae",
         what: "RST+ACK with the ECN nonce bit, IP-ID 64",
         source: "Weaver, Sommer, Paxson (NDSS 2009), section 7.1",
@@ -210,7 +238,7 @@ fn type1(trigger: &Trigger<'_>, rng: &mut Rng) -> Vec<Shot> {
     shots
 }
 
-fn type2(trigger: &Trigger<'_>, rng: &mut Rng) -> Vec<Shot> {
+pub(super) fn type2(trigger: &Trigger<'_>, rng: &mut Rng) -> Vec<Shot> {
     burst(trigger, rng, RUNGS)
 }
 

@@ -19,6 +19,23 @@ pub(super) static MODELS: &[Model] = &[
         then: Then::Nothing,
     },
     Model {
+        name: "henan-and-gfw",
+        what: "Henan's reset and, some milliseconds later, the three of the national firewall",
+        source: "net4people/bbs#442: three and one",
+        web: Web::Tls,
+        deed: Deed::Injected,
+        stages: ALL,
+        fire: |trigger, rng| {
+            let mut shots = henan(trigger, rng);
+            for mut later in super::gfw::type2(trigger, rng) {
+                later.delay += 12 * crate::corpus::script::MS;
+                shots.push(later);
+            }
+            shots
+        },
+        then: Then::Nothing,
+    },
+    Model {
         name: "tajikistan",
         what: "RST+ACK with 22 zero octets of payload",
         source: "Nourin et al.: Detecting Network Interference Without Endpoint Participation \

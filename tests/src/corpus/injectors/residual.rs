@@ -31,6 +31,16 @@ pub(super) static MODELS: &[Model] = &[
         then: Then::Again(3),
     },
     Model {
+        name: "residual-drop",
+        what: "120 s after a trigger nothing on these ports passes",
+        source: "Bock et al.: Your Censor is My Censor (WOOT 2021): Kazakhstan 120 s, Iran 180 s",
+        web: Web::Tls,
+        deed: Deed::Dropped,
+        stages: &[Stage::Before, Stage::After],
+        fire: super::silence,
+        then: Then::Cut,
+    },
+    Model {
         name: "forged-syn-ack",
         what: "a SYN+ACK with a wrong number races the genuine one",
         source: "Wang et al.: Your State is Not Mine (IMC 2017), section 2: type II within 90 s",

@@ -80,6 +80,16 @@ pub(super) static MODELS: &[Model] = &[
         then: Then::Cut,
     },
     Model {
+        name: "tspu-throttle",
+        what: "the server's data is policed to 17 KB a second, about 140 kbit/s, by dropping",
+        source: "Xue et al.: Throttling Twitter (IMC 2021); SNI-III",
+        web: Web::Tls,
+        deed: Deed::Dropped,
+        stages: ASKED,
+        fire: silence,
+        then: Then::Police(17_500),
+    },
+    Model {
         name: "tspu-freeze",
         what: "the connection stalls after 16 KB or 25 packets of the server",
         source: "net4people/bbs#490 (2025)",

@@ -7,7 +7,7 @@ use crate::{
     corpus::{
         host,
         path::node,
-        scene::{Scene, Talk, then},
+        scene::{Scene, Talk, Trait, then},
         script::{MS, SECOND, Step},
         segment::{End, Segment, flag},
     },
@@ -65,8 +65,9 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "fast-open",
         what: "the request travels in the SYN (RFC 7413)",
         act: |scene| {
-            (scene.guest.os, scene.site.os) = (&host::LINUX, &host::LINUX);
-            let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+            scene.guest.os = &host::LINUX;
+            scene.go_to(Trait::FastOpen);
+            let talk = scene.http(3_000);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
             let accepted = scene.rng.chance(0.7);
@@ -80,7 +81,8 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "syn-cookies",
         what: "the server answers with a cookie: no options but the segment size",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+            scene.go_to(Trait::Cookies);
+            let talk = scene.http(3_000);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
             world.ends[1].knobs.cookies = true;
@@ -134,6 +136,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "scanner-refused",
         what: "the same against a closed port",
         act: |scene| {
+            scene.go_to(Trait::Refusing);
             let mut world = scene.world(script![], script![]);
             world.ends[0].close_port();
             world.ends[1].close_port();
@@ -167,8 +170,8 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "mirroring-server",
         what: "an endpoint or SYN proxy that copies IP-ID and window of what it answers",
         act: |scene| {
-            scene.site.os = &host::LINUX_PLAIN;
-            let talk = Talk::http("www.example.org", 1_200, &mut scene.rng);
+            scene.go_to(Trait::Mirroring);
+            let talk = scene.http(1_200);
             let last = if scene.rng.chance(0.5) { Step::Abort } else { Step::Close };
             let server = then(talk.server(MS), [last]);
             let client = then(talk.client(), [Step::AwaitFin, Step::Close]);
@@ -181,7 +184,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "old-syn",
         what: "a copy of the SYN that took a detour comes in when the connection stands",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 1_200, &mut scene.rng);
+            let talk = scene.http(1_200);
             let client = then(talk.client(), [Step::Pause(SECOND), Step::Close]);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(client, server);
@@ -214,7 +217,7 @@ fn loses_first(scene: &mut Scene<'_>, place: usize, from: End) {
 
 /// Two connections on the same ports, one after the other.
 fn reuse(scene: &mut Scene<'_>, reset: bool) {
-    let talk = Talk::http("www.example.org", 1_500, &mut scene.rng);
+    let talk = scene.http(1_500);
     let last = if reset { Step::Abort } else { Step::Close };
     let mut world = scene
         .world(then(talk.client(), [Step::AwaitFin, Step::Close]), then(talk.server(MS), [last]));

@@ -4,7 +4,7 @@ use super::{Accident, Behaviour, Fate, ordinary};
 use crate::{
     corpus::{
         path::{Route, node},
-        scene::{Scene, Talk, then},
+        scene::{Scene, Talk, Trait, then},
         script::{MS, SECOND, Step},
         segment::{End, Segment},
         world::World,
@@ -18,6 +18,14 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "one packet in thirty is lost",
         act: |scene| {
             scene.rough = (0.03, 0.0, 0.0);
+            ordinary::https(scene);
+        },
+    },
+    Behaviour {
+        name: "loss-heavy",
+        what: "one packet in ten is lost: a bad radio link",
+        act: |scene| {
+            scene.rough = (0.1, 0.0, 0.0);
             ordinary::https(scene);
         },
     },
@@ -99,7 +107,8 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "route-changes",
         what: "the route changes in the middle: TTL differs from then on",
         act: |scene| {
-            let shift = *scene.rng.pick(&[-3, -2, 2, 3, 5]);
+            scene.go_to(Trait::Wandering);
+            let shift = [-3, -2, 2, 3, 5][scene.site.number() as usize % 5];
             let at = scene.rng.below(4 * scene.rtt());
             let mut world = usual(scene);
             world.path.route = Route::Changes(at, shift);
@@ -110,11 +119,13 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "route-changes-abort",
         what: "the same, and the server resets",
         act: |scene| {
+            scene.go_to(Trait::Wandering);
             let at = scene.rng.below(5 * scene.rtt());
             let talk = Talk::tls("www.example.org", false, 6_000, &mut scene.rng);
             let server = then(talk.server(MS), [Step::Pause(MS), Step::Abort]);
+            let shift = [-3, -2, 2, 3, 5][scene.site.number() as usize % 5];
             let mut world = scene.world(talk.client(), server);
-            world.path.route = Route::Changes(at, 3);
+            world.path.route = Route::Changes(at, shift);
             scene.run(&mut world);
         },
     },
@@ -122,8 +133,9 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balanced-by-packet",
         what: "packets take ways of different length: TTL differs from packet to packet",
         act: |scene| {
+            scene.go_to(Trait::Sprayed);
             let mut world = usual(scene);
-            world.path.route = Route::Sprays(2);
+            world.path.route = Route::Sprays(3);
             scene.run(&mut world);
         },
     },
@@ -131,6 +143,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balanced-by-packet-abort",
         what: "the same, and the server resets",
         act: |scene| {
+            scene.go_to(Trait::Sprayed);
             let talk = Talk::tls("www.example.org", false, 12_000, &mut scene.rng);
             let server = then(talk.server(MS), [Step::Abort]);
             let mut world = scene.world(talk.client(), server);
@@ -139,9 +152,20 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        name: "syn-proxy",
+        what: "a proxy answers the SYN, the server behind it sends the rest: TTL differs",
+        act: |scene| behind_proxy(scene, Step::Close),
+    },
+    Behaviour {
+        name: "syn-proxy-abort",
+        what: "the same, and the server resets",
+        act: |scene| behind_proxy(scene, Step::Abort),
+    },
+    Behaviour {
         name: "mtu-blackhole",
         what: "packets over 1300 octets vanish behind the router: a large ClientHello never arrives",
         act: |scene| {
+            scene.go_to(Trait::Narrow);
             let talk = Talk::tls("www.example.org", true, 1_000, &mut scene.rng);
             let mut world = scene.world(talk.client(), talk.server(MS));
             world.path.links[3].narrow = 1_300;
@@ -152,6 +176,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "outage",
         what: "the server dies: silence from then on",
         act: |scene| {
+            scene.go_to(Trait::Dying);
             let talk = Talk::tls("www.example.org", false, 9_000, &mut scene.rng);
             let mut server = talk.server(MS);
             server.truncate(scene.rng.range(0, 5) as usize);
@@ -163,6 +188,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "host-down",
         what: "nobody is there: SYNs into the void",
         act: |scene| {
+            scene.go_to(Trait::Absent);
             let mut world = scene.world(script![], script![]);
             world.ends[1].leave();
             scene.run(&mut world);
@@ -173,7 +199,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "a NAT before the router forgets the connection; its next packet has another port \
                and is answered by a reset",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 1_500, &mut scene.rng);
+            let talk = scene.http(1_500);
             let more = talk.asks.clone();
             let client = then(
                 talk.client(),
@@ -197,7 +223,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "the client's last acknowledgment is lost, and the server aborts: the reset follows \
                a retransmission",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 6_000, &mut scene.rng);
+            let talk = scene.http(6_000);
             let server = then(talk.server(MS), [Step::Pause(900 * MS), Step::Abort]);
             let mut world = scene.world(talk.client(), server);
             let mut count = 0;
@@ -211,6 +237,18 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
 ];
+
+/// The server's packets differ in TTL from its SYN+ACK.
+fn behind_proxy(scene: &mut Scene<'_>, last: Step) {
+    scene.go_to(Trait::Proxied);
+    let shift = [-9, -4, -3, 4, 6][scene.site.number() as usize % 5];
+    let talk = Talk::tls("www.example.org", false, 5_000, &mut scene.rng);
+    let mut server = then(talk.server(MS), [last]);
+    server.push_front(Step::Reroute(shift));
+    let client = then(talk.client(), [Step::AwaitFin, Step::Close]);
+    let mut world = scene.world(client, server);
+    scene.run(&mut world);
+}
 
 /// An ordinary connection, not yet begun.
 pub(super) fn usual(scene: &mut Scene<'_>) -> World {

@@ -3,7 +3,7 @@
 use super::Behaviour;
 use crate::corpus::{
     apps, host,
-    scene::{Scene, Talk, then},
+    scene::{Scene, Talk, Trait, then},
     script::{MS, SECOND, Step},
 };
 use crate::script;
@@ -22,7 +22,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "http",
         what: "HTTP, the server closes",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 8_000 / scene.brief, &mut scene.rng);
+            let talk = scene.http(8_000 / scene.brief);
             closes(scene, &talk, false);
         },
     },
@@ -42,7 +42,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
             let (mut client, mut server) = (script![], script![]);
             let (mut asked, mut got) = (0, 0);
             for _ in 0..3 {
-                let talk = Talk::http("www.example.org", 900, &mut scene.rng);
+                let talk = scene.http(900);
                 asked += talk.question();
                 got += talk.answer();
                 let pause = scene.rng.range(5, 900) * MS;
@@ -69,7 +69,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "server-slow",
         what: "the server takes five seconds to answer",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 2_000, &mut scene.rng);
+            let talk = scene.http(2_000);
             let server = then(talk.server(5 * SECOND), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(then(talk.client(), [Step::Close]), server);
             scene.run(&mut world);
@@ -96,7 +96,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "half-close",
         what: "the client sends FIN and goes on reading",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 20_000 / scene.brief, &mut scene.rng);
+            let talk = scene.http(20_000 / scene.brief);
             let client =
                 script![Step::Send(talk.asks.clone()), Step::Shutdown, Step::AwaitFin, Step::Close];
             let server = then(talk.server(20 * MS), [Step::Close]);
@@ -108,7 +108,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "zero-window",
         what: "the client stops reading; the server probes the closed window",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 400_000, &mut scene.rng);
+            let talk = scene.http(400_000);
             let client = script![
                 Step::Send(talk.asks.clone()),
                 Step::StopReading,
@@ -127,7 +127,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "neither side has timestamps",
         act: |scene| {
             scene.guest.os = &host::WINDOWS;
-            scene.site.os = &host::LINUX_PLAIN;
+            scene.go_to(Trait::Plain);
             https(scene);
         },
     },
@@ -135,7 +135,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "login-redirect",
         what: "the server itself answers with a redirection to a login page",
         act: |scene| {
-            let mut talk = Talk::http("intranet.example.org", 0, &mut scene.rng);
+            let mut talk = scene.http(0);
             talk.gets = apps::redirect(302, "http://login.example.org/?next=%2F");
             closes(scene, &talk, false);
         },
@@ -167,7 +167,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "both-close",
         what: "both sides send FIN at once",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+            let talk = scene.http(3_000);
             let half = scene.rtt() / 2;
             let client = then(talk.client(), [Step::Close]);
             let server = then(talk.server(MS), [Step::Pause(half), Step::Close]);
@@ -203,7 +203,7 @@ pub(super) fn closes(scene: &mut Scene<'_>, talk: &Talk, client_first: bool) {
 }
 
 fn keep_alive(scene: &mut Scene<'_>, rubbish: bool) {
-    let talk = Talk::http("www.example.org", 2_000, &mut scene.rng);
+    let talk = scene.http(2_000);
     let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
     let client = then(
         talk.client(),

@@ -6,7 +6,7 @@ use crate::{
         apps, host,
         host::Os,
         path::node,
-        scene::{Scene, Talk, then},
+        scene::{Scene, Talk, Trait, then},
         script::{MS, SECOND, Step},
         segment::{End, Segment, flag},
     },
@@ -36,7 +36,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "server-linger-0",
         what: "the server writes its response and aborts at once: reset right behind the data",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 4_000, &mut scene.rng);
+            let talk = scene.http(4_000);
             let server = then(talk.server(MS), [Step::Abort]);
             let mut world = scene.world(talk.client(), server);
             scene.run(&mut world);
@@ -46,7 +46,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "accept-then-reset",
         what: "the server accepts and resets at once: a full queue, a health check",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 400, &mut scene.rng);
+            let talk = scene.http(400);
             let mut world = scene.world(talk.client(), script![Step::Abort]);
             scene.run(&mut world);
         },
@@ -55,6 +55,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "refused",
         what: "the port is closed",
         act: |scene| {
+            scene.go_to(Trait::Refusing);
             let mut world = scene.world(script![], script![]);
             world.ends[1].close_port();
             scene.run(&mut world);
@@ -64,6 +65,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "refused-repeated",
         what: "the port is closed, and Windows asks three times",
         act: |scene| {
+            scene.go_to(Trait::Refusing);
             scene.guest.os = &host::WINDOWS;
             let mut world = scene.world(script![], script![]);
             world.ends[1].close_port();
@@ -75,7 +77,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "the port is closed, Windows asks again, and it has been opened meanwhile",
         act: |scene| {
             scene.guest.os = &host::WINDOWS;
-            let talk = Talk::http("www.example.org", 400, &mut scene.rng);
+            let talk = scene.http(400);
             let client = then(talk.client(), [Step::Close]);
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(client, server);
@@ -103,7 +105,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "late-data",
         what: "the client has closed and the server sends more: bare resets, IP-ID 0 on Linux",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 30_000, &mut scene.rng);
+            let talk = scene.http(30_000);
             let client = script![Step::Send(talk.asks.clone()), Step::Await(3_000), Step::Close];
             let server = then(talk.server(MS), [Step::AwaitFin, Step::Close]);
             let mut world = scene.world(client, server);
@@ -114,7 +116,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "server-closed-early",
         what: "the server has sent FIN and the client sends more: reset after FIN",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 900, &mut scene.rng);
+            let talk = scene.http(900);
             let more = talk.asks.clone();
             let client = then(talk.client(), [Step::Pause(2 * MS), Step::Send(more)]);
             let server = then(talk.server(MS), [Step::Close]);
@@ -140,7 +142,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balancer-reaps",
         what: "a load balancer resets an idle connection: TTL 255, no DF, IP-ID of its own",
         act: |scene| {
-            scene.site.os = &host::BALANCER;
+            scene.go_to(Trait::Balancer);
             idle_then(scene, 62 * SECOND, Step::Abort);
         },
     },
@@ -148,7 +150,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balancer-resets",
         what: "a load balancer resets in the server's name in the middle of a response",
         act: |scene| {
-            scene.site.os = &host::BALANCER;
+            scene.go_to(Trait::Balancer);
             server_aborts(scene, 9_000, 0);
         },
     },
@@ -156,7 +158,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "balancer-no-ack",
         what: "the same without an acknowledgment, with IP-ID 0 and TTL 128 for 64",
         act: |scene| {
-            scene.site.os = &host::FRONT;
+            scene.go_to(Trait::Front);
             server_aborts(scene, 9_000, 0);
         },
     },
@@ -164,7 +166,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "embedded-bare",
         what: "a small stack that resets without an acknowledgment",
         act: |scene| {
-            scene.site.os = &host::EMBEDDED;
+            scene.go_to(Trait::Embedded);
             server_aborts(scene, 2_000, 0);
         },
     },
@@ -190,7 +192,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "server-restarts",
         what: "the server forgets; the next packet is answered by a reset at its acknowledgment",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+            let talk = scene.http(3_000);
             let more = talk.asks.clone();
             let client = then(talk.client(), [Step::Pause(SECOND), Step::Send(more)]);
             let server = then(talk.server(MS), [Step::Pause(SECOND / 2), Step::Forget]);
@@ -202,7 +204,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "server-restarts-download",
         what: "the server forgets while acknowledgments are under way: resets at rising numbers",
         act: |scene| {
-            let talk = Talk::http("www.example.org", 60_000, &mut scene.rng);
+            let talk = scene.http(60_000);
             let pause = scene.rtt() + 3 * MS;
             let server = then(talk.server(MS), [Step::Pause(pause), Step::Forget]);
             let mut world = scene.world(talk.client(), server);
@@ -214,7 +216,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         what: "the server's timer resets an idle connection while a request is under way to it",
         act: |scene| {
             let idle = 5 * SECOND;
-            let talk = Talk::http("www.example.org", 1_000, &mut scene.rng);
+            let talk = scene.http(1_000);
             let before = scene.rng.range(0, scene.rtt());
             let more = talk.asks.clone();
             let client = then(talk.client(), [Step::Pause(idle - before), Step::Send(more)]);
@@ -239,6 +241,44 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
             let patience = scene.rng.range(1, scene.rtt() / MS + 4) * MS;
             let client = script![Step::Send(talk.asks.clone()), Step::Pause(patience), Step::Abort];
             let mut world = scene.world(client, talk.server(MS));
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "client-killed",
+        what: "the client's program is killed after its ClientHello: the ServerHello is answered \
+               by bare resets and never acknowledged",
+        act: |scene| {
+            let talk = Talk::tls("www.example.org", false, 1_000, &mut scene.rng);
+            let mut world = scene.world(talk.client(), talk.server(MS));
+            let rtt = scene.rtt();
+            world.ends[0].knobs.leaves_at = rtt * 11 / 10 + scene.rng.below(rtt * 9 / 10) + MS;
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "certificate-refused",
+        what: "the client does not like the certificate: alert, then reset",
+        act: |scene| {
+            let talk = Talk::tls("www.example.org", false, 1_000, &mut scene.rng);
+            let client = script![
+                Step::Send(talk.asks.clone()),
+                Step::Await(talk.greeting()),
+                Step::Send(apps::alert()),
+                Step::Abort
+            ];
+            let mut world = scene.world(client, talk.server(MS));
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "client-vanishes",
+        what: "the client's machine sleeps; the server sends again, waits, and resets",
+        act: |scene| {
+            let talk = scene.http(9_000);
+            let client = script![Step::Send(talk.asks.clone()), Step::Await(1_000), Step::Vanish];
+            let server = then(talk.server(MS), [Step::Pause(20 * SECOND), Step::Abort]);
+            let mut world = scene.world(client, server);
             scene.run(&mut world);
         },
     },
@@ -289,7 +329,7 @@ fn server_aborts(scene: &mut Scene<'_>, length: usize, pause: u64) {
 }
 
 fn with_payload(scene: &mut Scene<'_>, payload: &'static [u8]) {
-    let talk = Talk::http("www.example.org", 3_000, &mut scene.rng);
+    let talk = scene.http(3_000);
     let server = then(talk.server(MS), [Step::Abort]);
     let mut world = scene.world(talk.client(), server);
     world.ends[1].knobs.reset_payload = payload;
@@ -298,7 +338,7 @@ fn with_payload(scene: &mut Scene<'_>, payload: &'static [u8]) {
 
 /// After a response nothing happens for `idle`, then the server does `last`.
 fn idle_then(scene: &mut Scene<'_>, idle: u64, last: Step) {
-    let talk = Talk::http("www.example.org", 2_000, &mut scene.rng);
+    let talk = scene.http(2_000);
     let server = then(talk.server(MS), [Step::Pause(idle), last]);
     let mut world = scene.world(then(talk.client(), [Step::AwaitFin]), server);
     world.horizon = idle + 10 * SECOND;
@@ -306,7 +346,7 @@ fn idle_then(scene: &mut Scene<'_>, idle: u64, last: Step) {
 }
 
 fn firewall_reaps(scene: &mut Scene<'_>) {
-    let talk = Talk::http("www.example.org", 2_000, &mut scene.rng);
+    let talk = scene.http(2_000);
     let (asked, got) = (talk.question(), talk.answer());
     let mut world = scene.world(talk.client(), talk.server(MS));
     world.horizon = 70 * SECOND;

@@ -1,0 +1,58 @@
+//! `RST_BEFORE_ANSWER`: the client resets what it has only just asked for.
+//!
+//! **Rule.** A reset in the client's name after its SYN and before anything came back from the server,
+//! whose SYN+ACK then comes. The reset is numbered as the client's next.
+//!
+//! **Source.** RFC 9293, section 3.10.5: a stack that gives up in SYN-SENT deletes the connection and
+//! sends nothing. Injectors that tear down both ends do it at any moment.
+//!
+//! **Worth.** C2, class S.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A scanner's kernel, which knows nothing of the SYN and resets what answers it: after the SYN+ACK.
+//! * A capture of one direction only: then no SYN+ACK comes at all.
+//! * A reset that dies on the way: a tool that deceives a censor sent it.
+
+use probe_common::{
+    flow::{Side, state},
+    wire::tcp_flag,
+};
+
+use super::{Fired, Hit, TcpDetector, data_after_rst::dies_on_the_way, measured, millis};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// See the module.
+pub static DETECTOR: TcpDetector = TcpDetector::new("RST_BEFORE_ANSWER", EvidenceClass::S, judge);
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    if side != case.initiator() {
+        return None;
+    }
+    let early: Vec<&Seen> = case.resets_of(side).filter(|reset| is_early(reset, side)).collect();
+    let first = early.first()?;
+    let accepted = case.after_of(side.other()).find(|seen| {
+        seen.packet().has(tcp_flag::SYN | tcp_flag::ACK) && seen.packet().ack == first.flow().half(side).end
+    })?;
+    let before = accepted.packet().time.saturating_sub(first.packet().time);
+    Some(Fired {
+        confidence: Confidence::C2,
+        measured: measured! { "before_answer_ms": millis(before), "resets": early.len() },
+        words: format!(
+            "a reset in the client's name {} ms before the server had answered its SYN",
+            millis(before)
+        ),
+        packets: early.iter().map(|reset| reset.number()).collect(),
+    })
+}
+
+fn is_early(reset: &Seen, side: Side) -> bool {
+    let flow = reset.flow();
+    flow.is(state::SYN)
+        && !flow.half(side.other()).has_baseline()
+        && flow.half(side.other()).reset_count() == 0
+        && reset.packet().seq == flow.half(side).end
+        && !dies_on_the_way(reset, side)
+}

@@ -1,0 +1,57 @@
+//! `SYN_ACK_CONFLICT`: one SYN is accepted twice, with two initial sequence numbers.
+//!
+//! **Rule.** Two SYN+ACKs to a SYN that was sent once, both acknowledging it, with different sequence
+//! numbers.
+//!
+//! **Source.** The Great Firewall answers SYNs in the time of residual censorship with SYN+ACKs of a
+//! wrong number (Wang et al., IMC 2017). A stack chooses one initial sequence number for a connection
+//! (RFC 9293, section 3.4.1).
+//!
+//! **Worth.** C3, class D, that one is forged; which one is not said.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A SYN sent again, which another machine behind the address may answer, or the same one with
+//!   another cookie.
+//! * A SYN+ACK sent again: the same number.
+
+use probe_common::{
+    flow::{Side, state},
+    wire::tcp_flag,
+};
+
+use super::{Fired, Hit, TcpDetector, measured, millis};
+use crate::{
+    judge::{Case, Knowledge, Seen},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// See the module.
+pub static DETECTOR: TcpDetector = TcpDetector::new("SYN_ACK_CONFLICT", EvidenceClass::D, judge);
+
+fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    if side == case.initiator() {
+        return None;
+    }
+    let other = case.content().iter().chain(case.after_of(side)).find(|seen| is_other(seen, side))?;
+    let server = other.flow().half(side);
+    Some(Fired {
+        confidence: Confidence::C3,
+        measured: measured! {
+            "apart_ms": millis(other.packet().time.saturating_sub(server.first)),
+            "ttl": [server.syn.hops, other.packet().hops],
+        },
+        words: "one SYN was accepted twice, with two different numbers".into(),
+        packets: vec![other.number()],
+    })
+}
+
+fn is_other(seen: &Seen, side: Side) -> bool {
+    let (flow, packet) = (seen.flow(), seen.packet());
+    let (server, client) = (flow.half(side), flow.half(side.other()));
+    packet.has(tcp_flag::SYN | tcp_flag::ACK)
+        && !flow.is(state::SYN_REPEATED)
+        && !server.syn.is_unseen()
+        && !client.syn.is_unseen()
+        && packet.seq != server.syn.isn
+        && packet.ack == client.syn.isn.wrapping_add(1)
+}
