@@ -53,8 +53,14 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         event.header.frame = stamp.frame;
         event.header.side = side as u8;
         words::clear(&mut event.tells);
-        let mut teller =
-            Teller { message: &mut scratch.tcp, output: &mut **output, config, octets };
+        let mut teller = Teller {
+            message: &mut scratch.tcp,
+            output: &mut **output,
+            config,
+            octets,
+            watched: true,
+            cell: &mut scratch.cell,
+        };
         teller.emit(record, kind::ICMP_ERROR, 0, Class::Other);
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     }
     let (source, destination) = wire::ip::addresses(octets, found).ok_or(Counter::Truncated)?;
     let (from, to) = wire::dns::ports(octets, found).ok_or(Counter::Truncated)?;
-    // Servers listen on the lower port; what is watched are servers. See `Teller::is_watched`.
+    // Servers listen on the lower port; what is watched are servers. See `is_watched`.
     if output.watched(if from < to { source } else { destination }) {
         return Ok(true);
     }
@@ -80,7 +80,9 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         header.side = side as u8;
         let tag = key.hash(config.hash_key, 0);
         let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
-        let mut teller = Teller { message, output: &mut **output, config, octets };
+        let watched = config.watch_all() || is_watched(&message.event.packet, &**output);
+        let cell = &mut scratch.cell;
+        let mut teller = Teller { message, output: &mut **output, config, octets, watched, cell };
         teller.follow(set, tag, key, side)
     }
 }
@@ -91,6 +93,31 @@ pub(super) struct Teller<'a, O, S> {
     pub(super) output: &'a mut S,
     pub(super) config: &'a Config,
     pub(super) octets: &'a O,
+    /// Whether all segments of the connection are looked at from now on.
+    pub(super) watched: bool,
+    /// Memory to pass answers through: see [`forget`].
+    pub(super) cell: &'a mut u64,
+}
+
+/// Whether all segments of a packet's connection are looked at: [`interesting`] asks for the end on the
+/// lower port, so the other end's being watched is not enough.
+#[inline(always)]
+fn is_watched<O: Octets, S: Output<O>>(packet: &Packet, output: &S) -> bool {
+    let (from, to) = (packet.source_port, packet.destination_port);
+    (from > to || output.watched(packet.source))
+        && (from < to || output.watched(packet.destination))
+}
+
+/// No [`kind`].
+const NOTHING: u16 = 0;
+
+/// Passes an answer through memory, so that the verifier forgets which of the ways led to it: it would
+/// follow all that comes after once for each.
+#[inline(always)]
+fn forget(cell: &mut u64, answer: u16) -> u16 {
+    *cell = u64::from(answer);
+    // SAFETY: a reference is valid to read.
+    unsafe { core::ptr::read_volatile(cell) as u16 }
 }
 
 impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
@@ -109,14 +136,15 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     ) -> Result<(), Counter> {
         let flags = self.packet().flags & (tcp_flag::SYN | tcp_flag::ACK | tcp_flag::RST);
         let opens = flags == tcp_flag::SYN;
-        let record = match flow::find(set, tag) {
-            Some(record) => {
+        let way = match flow::place(set, tag) {
+            Some(way) => {
+                let record = set.records.get_mut(way).ok_or(Counter::Internal)?;
                 if opens && is_reuse(record, self.packet(), side) {
                     self.output.count(Counter::TcpPortReuse, 1);
                     self.end(record);
                     self.open(record, key);
                 }
-                record
+                way
             }
             None => {
                 if !opens && !self.worth_opening() {
@@ -128,9 +156,12 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
                     self.end(claim.record);
                 }
                 self.open(claim.record, key);
-                claim.record
+                claim.way
             }
         };
+        // Else the verifier would follow all that comes for each of the set's places.
+        let way = usize::from(forget(self.cell, way as u16)) & (flow::WAYS - 1);
+        let record = set.records.get_mut(way).ok_or(Counter::Internal)?;
         self.tell(record, side);
         record.update(&self.message.event.packet, side);
         Ok(())
@@ -144,26 +175,16 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             self.output.count(Counter::ResetsUnknown, 1);
             return false;
         }
-        self.config.watch_all() || self.packet().has(tcp_flag::SYN) || self.is_watched()
-    }
-
-    /// Whether all segments of the connection are looked at from now on: [`interesting`] asks for
-    /// the end on the lower port, so the other end's being watched is not enough.
-    #[inline(always)]
-    fn is_watched(&self) -> bool {
-        let packet = self.packet();
-        let (from, to) = (packet.source_port, packet.destination_port);
-        self.config.watch_all()
-            || (from > to || self.output.watched(packet.source))
-                && (from < to || self.output.watched(packet.destination))
+        self.watched || self.packet().has(tcp_flag::SYN)
     }
 
     /// Looks at all segments of the connection from now on, and of others with the same server.
     #[inline(always)]
     fn watch(&mut self) {
-        if self.config.watch_all() {
+        if self.watched {
             return;
         }
+        self.watched = true;
         let packet = &self.message.event.packet;
         let (from, to) = (packet.source_port, packet.destination_port);
         if from <= to {
@@ -182,7 +203,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return;
         }
         self.output.count(Counter::TcpFlows, 1);
-        if self.is_watched() && !self.packet().has(tcp_flag::ACK) {
+        if self.watched && !self.packet().has(tcp_flag::ACK) {
             record.state |= state::FOLLOWED;
         }
     }
@@ -190,59 +211,69 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     /// Tells of the segment if it is a reset, comes after one, or begins the conversation.
     #[inline(always)]
     fn tell(&mut self, record: &mut FlowRecord, side: Side) {
-        let reset = self.packet().has(tcp_flag::RST);
-        let watched = self.is_watched();
-        if reset {
+        // Through memory: there are many reasons to tell, and the verifier would follow the telling
+        // once for each.
+        let reason = self.reason(record, side);
+        let kind = forget(self.cell, reason);
+        if kind == NOTHING {
+            return;
+        }
+        let opening = kind == kind::OPENING;
+        let event = &mut self.message.event;
+        if opening {
+            words::clear(&mut event.tells);
+        } else {
+            tells::measure(&event.packet, record, side, &mut event.tells);
+        }
+        let told = self.watched
+            || opening
+            || record.is(state::FOLLOWED)
+            || self.message.event.tells.bits & tell::STRONG != 0;
+        if told {
+            let whole = opening || kind == kind::ODD;
+            let capture = if whole { OPENING_CAPTURE } else { RESET_CAPTURE };
+            let class = if opening { Class::Opening } else { Class::Reset };
+            self.emit(record, kind, capture, class);
+        }
+    }
+
+    /// What there is to tell of the segment: a [`kind`], or [`NOTHING`].
+    #[inline(always)]
+    fn reason(&mut self, record: &mut FlowRecord, side: Side) -> u16 {
+        if self.packet().has(tcp_flag::RST) {
             if record.half(side).reset_count() == 0 {
                 let from_initiator = side as u8 == record.initiator() as u8;
                 self.output.count(stage_counter(Stage::of(record), from_initiator), 1);
             }
             // What follows a reset is the surest proof: from now on it is looked at.
             self.watch();
+            return kind::RESET;
         }
-        if !reset && watched && is_odd(self.packet(), record, side) {
-            // Once in a connection: a path that changes for good makes every segment odd.
-            if !record.is(state::ODD) {
-                record.state |= state::ODD;
-                let event = &mut self.message.event;
-                tells::measure(&event.packet, record, side, &mut event.tells);
-                self.emit(record, kind::ODD, OPENING_CAPTURE, Class::Reset);
-                return;
-            }
+        // Once in a connection: a path that changes for good makes every segment odd.
+        if self.watched && !record.is(state::ODD) && is_odd(self.packet(), record, side) {
+            record.state |= state::ODD;
+            return kind::ODD;
         }
-        let opening = self.packet().payload != 0
-            && !reset
-            && !record.is(state::RESET)
-            && (in_opening(self.packet(), record, side)
-                || watched && self.begins_response(record, side));
-        if !opening && (reset || record.state & (state::RESET | state::ODD) != 0) {
-            let event = &mut self.message.event;
-            tells::measure(&event.packet, record, side, &mut event.tells);
-            if !reset && record.tell_after(side) >= AFTER_MAX {
-                return;
+        if self.packet().payload != 0 && !record.is(state::RESET) {
+            if in_opening(self.packet(), record, side) {
+                // A hello that goes on in a second segment is recognised only by its flow.
+                if self.packet().payload > OPENING_CAPTURE / 2 {
+                    self.watch();
+                }
+                // The agent often learns only during the handshake that the server is watched.
+                if self.watched && is_complete(self.packet(), record, side) {
+                    record.state |= state::FOLLOWED;
+                }
+                return kind::OPENING;
             }
-            let told =
-                watched || record.is(state::FOLLOWED) || event.tells.bits & tell::STRONG != 0;
-            if told {
-                let kind = if reset { kind::RESET } else { kind::AFTER_RESET };
-                self.emit(record, kind, RESET_CAPTURE, Class::Reset);
-            }
-        } else if opening {
-            if self.packet().payload != 0 && !in_opening(self.packet(), record, side) {
+            if self.watched && self.begins_response(record, side) {
                 // A response in the middle: what contradicts it comes within a few segments.
                 record.state |= state::ODD;
+                return kind::OPENING;
             }
-            words::clear(&mut self.message.event.tells);
-            // A hello that goes on in a second segment is recognised only by its flow.
-            if self.packet().payload > OPENING_CAPTURE / 2 {
-                self.watch();
-            }
-            // The agent often learns only during the handshake that the server is watched.
-            if self.is_watched() && is_complete(self.packet(), record, side) {
-                record.state |= state::FOLLOWED;
-            }
-            self.emit(record, kind::OPENING, OPENING_CAPTURE, Class::Opening);
         }
+        let after = record.state & (state::RESET | state::ODD) != 0;
+        if after && record.tell_after(side) < AFTER_MAX { kind::AFTER_RESET } else { NOTHING }
     }
 
     /// Whether the responder begins an HTTP response here, which a connection that is kept open has

@@ -8,4 +8,4 @@ mod table;
 pub use key::{FlowKey, Side, watch_bit};
 pub use record::{FlowRecord, Half, ResetMark, SynMark, ip_id_kind, state};
 pub use stage::{SILENCE, Stage};
-pub use table::{Claim, FlowSet, FlowStore, WAYS, claim, find};
+pub use table::{Claim, FlowSet, FlowStore, WAYS, claim, find, place};

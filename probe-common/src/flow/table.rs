@@ -33,23 +33,31 @@ pub trait FlowStore {
 /// The record tagged `tag`.
 #[inline(always)]
 pub fn find(set: &mut FlowSet, tag: u64) -> Option<&mut FlowRecord> {
-    // Spelled out: the four tags share a cache line and the verifier sees constant offsets.
-    let way = if set.tags[0] == tag {
-        0
-    } else if set.tags[1] == tag {
-        1
-    } else if set.tags[2] == tag {
-        2
-    } else if set.tags[3] == tag {
-        3
-    } else {
-        return None;
-    };
+    let way = place(set, tag)?;
     set.records.get_mut(way)
+}
+
+/// The place of the record tagged `tag`, below [`WAYS`].
+#[inline(always)]
+pub const fn place(set: &FlowSet, tag: u64) -> Option<usize> {
+    // Spelled out: the four tags share a cache line and the verifier sees constant offsets.
+    if set.tags[0] == tag {
+        Some(0)
+    } else if set.tags[1] == tag {
+        Some(1)
+    } else if set.tags[2] == tag {
+        Some(2)
+    } else if set.tags[3] == tag {
+        Some(3)
+    } else {
+        None
+    }
 }
 
 /// A place for a new record.
 pub struct Claim<'a> {
+    /// Which of the set's it is.
+    pub way: usize,
     /// The record, still holding what it held.
     pub record: &'a mut FlowRecord,
     /// Whether another connection had it until now.
@@ -70,7 +78,7 @@ pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
     }
     let evicted = oldest != 0;
     *set.tags.get_mut(way)? = tag;
-    Some(Claim { record: set.records.get_mut(way)?, evicted })
+    Some(Claim { way, record: set.records.get_mut(way)?, evicted })
 }
 
 #[cfg(test)]
