@@ -2,7 +2,7 @@
 //!
 //! **Rule.** A segment that differs from the server's SYN+ACK and its other packets in two or more of: TTL
 //! by two or more, timestamps negotiated and missing, DF, an IP-ID where all others are 0, sending again
-//! within 5 ms; while other packets of the server kept to the TTL of its SYN+ACK. Or a segment with the IP-ID of the packet that it
+//! within 5 ms, or a response that begins where the client has long acknowledged data (counts twice); while other packets of the server kept to the TTL of its SYN+ACK. Or a segment with the IP-ID of the packet that it
 //! answers, where the SYN+ACK did not copy that of the SYN.
 //!
 //! **Source.** Quantum insert (Haagsma, Fox-IT 2015), the Great Firewall on HTTP (net4people/bbs issue
@@ -72,7 +72,7 @@ fn is_foreign(case: &Case, seen: &Seen, side: Side) -> bool {
     let odd = case.reset_count(side) > 0 || seen.packet().payload == 0;
     // IPv6 has neither DF nor IP-ID to add to the TTL.
     let enough = if seen.packet().version == 6 && odd { POINTS - 1 } else { POINTS };
-    let points = against(seen, side) + u32::from(repeats_at_once(seen, side));
+    let points = points(seen, side);
     ((steady || odd) && points >= enough) || copies_ip_id(seen, side)
 }
 
@@ -81,7 +81,20 @@ pub fn is_suspicious(seen: &Seen) -> bool {
     let side = seen.side();
     let half = seen.flow().half(side);
     let steady = half.packets >= 2 && half.hops_min.abs_diff(half.syn.hops) < 2;
-    !half.syn.is_unseen() && steady && against(seen, side) >= POINTS
+    !half.syn.is_unseen() && steady && points(seen, side) >= POINTS
+}
+
+/// Points against a segment: its headers, and its place in the stream.
+fn points(seen: &Seen, side: Side) -> u32 {
+    let misplaced = if begins_again(seen, side) { 2 } else { u32::from(repeats_at_once(seen, side)) };
+    against(seen, side) + misplaced
+}
+
+/// Whether a response begins where the client has acknowledged other data already.
+fn begins_again(seen: &Seen, side: Side) -> bool {
+    let client = seen.flow().half(side.other());
+    let acknowledged = client.has_acked() && seq::distance(seen.packet().end(), client.acked) <= 0;
+    acknowledged && seen.payload.starts_with(b"HTTP/")
 }
 
 /// Whether the segment sends again what was sent within the last milliseconds, before anybody can have

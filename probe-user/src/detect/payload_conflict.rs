@@ -120,7 +120,8 @@ fn different(one: &Seen, two: &Seen) -> usize {
 
 /// How much in a segment's headers is not as in its side's handshake and other packets, in points: 2 for
 /// a TTL that is two or more off, 2 for timestamps that were negotiated and are missing (RFC 7323,
-/// section 3.2: every segment must have them), 1 for another DF, 1 for an IP-ID where all others are 0.
+/// section 3.2: every segment must have them), 1 for another DF, 1 for an IP-ID where all others are 0 or
+/// away from a counter that all others followed.
 pub fn against(seen: &Seen, side: Side) -> u32 {
     let (packet, syn) = (seen.packet(), &seen.flow().half(side).syn);
     if syn.is_unseen() {
@@ -141,7 +142,11 @@ pub fn against(seen: &Seen, side: Side) -> u32 {
             && kinds & (ip_id_kind::NEAR | ip_id_kind::FAR | ip_id_kind::SAME) == 0;
         let followed_by_others = seen.flow().half(side).packets >= 3;
         points += u32::from(syn.df() != (packet.quirks & quirk::DF != 0));
-        points += u32::from(always_zero && followed_by_others && packet.ip_id != 0);
+        let counts = kinds & ip_id_kind::NEAR != 0 && kinds & ip_id_kind::FAR == 0;
+        let step = packet.ip_id.wrapping_sub(seen.flow().half(side).ip_id);
+        let off_counter = counts && step > ip_id_kind::NEAR_MAX && step < u16::MAX - ip_id_kind::NEAR_MAX;
+        let off_zero = always_zero && followed_by_others && packet.ip_id != 0;
+        points += u32::from(off_counter || off_zero);
     }
     points
 }

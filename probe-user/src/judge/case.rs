@@ -16,7 +16,7 @@ pub const EVIDENCE_MAX: usize = 64;
 
 /// How far apart the resets of one burst are, in nanoseconds: devices take microseconds, slow tools and
 /// paths that spread a burst take longer.
-pub const BURST: u64 = 300_000_000;
+pub(super) const BURST: u64 = 300_000_000;
 
 /// First number of a packet that is in no capture.
 pub(super) const LIVE: u64 = 1 << 63;

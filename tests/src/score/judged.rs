@@ -178,7 +178,8 @@ fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findi
             Some(told) => told.kind,
             None => Kind::Innocent,
         };
-        let evidence = !forged.is_empty() || told.is_some_and(|told| told.evidence);
+        // What is said of the connection goes first: a forged refusal is a label, and no evidence.
+        let evidence = told.map_or(!forged.is_empty(), |told| told.evidence);
         let model = told.map_or_else(|| found.name.clone(), |told| told.model.clone());
         let accused = findings.iter().filter(|one| accuses(one)).map(|one| one.confidence).max();
         let mistake = |frames: &[u64]| Mistake {
