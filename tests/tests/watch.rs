@@ -159,6 +159,30 @@ fn a_connection_can_be_followed_from_its_first_data_on() {
     assert_eq!(record.half(record.initiator().other()).end, one.server_next);
 }
 
+/// The agent reads the name in the hello and watches the server before its answer comes.
+#[test]
+fn a_connection_can_be_followed_from_the_first_answer_on() {
+    let mut bench = Bench::new();
+    let mut one = bench.open(WATCHED, 40_001, (5, 7));
+    bench.client(&mut one, |_| {}, &hello(300));
+    // What makes it watched here is another connection's hello.
+    let mut other = bench.open(WATCHED, 40_002, (5, 7));
+    bench.client(&mut other, |_| {}, &hello(1_000));
+    assert!(!bench.is_followed(one));
+    let mut early = one;
+    early.client_next -= 1;
+    early.server_next += 1;
+    bench.server(&mut early, |_| {}, &[0; 10]);
+    assert!(!bench.is_followed(one), "an octet is missing");
+
+    let mut third = bench.open(OTHER, 40_003, (5, 7));
+    bench.client(&mut third, |_| {}, &hello(300));
+    let mut fourth = bench.open(OTHER, 40_004, (5, 7));
+    bench.client(&mut fourth, |_| {}, &hello(1_000));
+    bench.server(&mut third, |_| {}, &[0; 1_000]);
+    assert!(bench.is_followed(third));
+}
+
 /// Once more data has passed, there is no telling how much.
 #[test]
 fn a_connection_that_began_unseen_stays_unfollowed() {

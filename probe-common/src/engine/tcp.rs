@@ -347,18 +347,21 @@ fn in_opening(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
     offset >= 0 && offset < OPENING_WINDOW as i32
 }
 
-/// Whether nothing but the handshake can have passed before this segment, whether or not it was
-/// looked at: the segment is the initiator's first, and it acknowledges nothing but the SYN+ACK.
+/// Whether what moves the numbers of a connection has all been looked at, although it was not
+/// watched from its SYN on. That shows by the initiator's first segment, if it acknowledges nothing
+/// but the SYN+ACK; or by the responder's first, if it acknowledges that one and no more.
 #[inline(always)]
 fn is_complete(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
     let (sender, peer) = (record.half(side), record.half(side.other()));
-    let peer_begin = peer.syn.isn.wrapping_add(1);
-    record.is(state::SYN | state::SYN_ACK)
-        && side as u8 == record.initiator() as u8
-        && packet.seq == sender.syn.isn.wrapping_add(1)
+    let first = record.is(state::SYN | state::SYN_ACK)
         && packet.seq == sender.end
-        && packet.ack == peer_begin
-        && peer.end == peer_begin
+        && packet.seq == sender.syn.isn.wrapping_add(1)
+        && packet.ack == peer.end;
+    if side as u8 == record.initiator() as u8 {
+        first && peer.end == peer.syn.isn.wrapping_add(1)
+    } else {
+        first && peer.data_segments == 1
+    }
 }
 
 #[inline(always)]

@@ -14,7 +14,7 @@ use probe_common::{
     hash::HashKey,
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
 };
 
@@ -57,6 +57,10 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How often the flow table is looked through for silent connections.
 const SCAN: Duration = Duration::from_secs(1);
+
+/// By how much the system's clock must have moved against the kernel's to be read anew, in
+/// nanoseconds: 1 ms.
+const CLOCK_STEP: u64 = 1_000_000;
 
 /// Smallest ring buffer: a page.
 const RING_MIN: u32 = 4_096;
@@ -102,6 +106,8 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
     let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
     let stdout = io::stdout();
     let form = Form::of(options.json, &stdout);
+    // Before anything is attached: who is told to end from then on ends with a summary.
+    let signals = [signal_of(SignalKind::interrupt())?, signal_of(SignalKind::terminate())?];
     let live = Live::start(config(options)?, &options.ifaces, options.ring)?;
     if !options.json {
         for at in live.attached() {
@@ -133,8 +139,12 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
         received: 0,
     };
     let started = clock::now();
-    let ended = session.until_told(options.duration.map(Duration::from_secs_f64)).await;
+    let ended = session.until_told(options.duration.map(Duration::from_secs_f64), signals).await;
     session.close(started, ended)
+}
+
+fn signal_of(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Other(format!("cannot wait for signals: {error}")))
 }
 
 /// A run.
@@ -168,13 +178,12 @@ impl Told {
 
 impl Session {
     /// Runs until a signal, the end of the given time, or an error.
-    async fn until_told(&mut self, duration: Option<Duration>) -> Result<(), Failure> {
-        let signals = |kind| {
-            signal(kind)
-                .map_err(|error| Failure::Other(format!("cannot wait for signals: {error}")))
-        };
-        let mut interrupt = signals(SignalKind::interrupt())?;
-        let mut terminate = signals(SignalKind::terminate())?;
+    async fn until_told(
+        &mut self,
+        duration: Option<Duration>,
+        signals: [Signal; 2],
+    ) -> Result<(), Failure> {
+        let [mut interrupt, mut terminate] = signals;
         let mut tick = tokio::time::interval(TICK);
         let mut scan = tokio::time::interval(SCAN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -220,8 +229,13 @@ impl Session {
     /// Looks for connections that fell silent.
     fn scan(&mut self) {
         let now = clock::now();
-        self.told.epoch = clock::epoch_of_boot();
-        self.judge.set_epoch(self.told.epoch);
+        // Two clocks are never read at one moment: only a step is a correction. Otherwise what is
+        // told of a connection twice would have two times.
+        let epoch = clock::epoch_of_boot();
+        if epoch.abs_diff(self.told.epoch) > CLOCK_STEP {
+            self.told.epoch = epoch;
+            self.judge.set_epoch(epoch);
+        }
         let (judge, told) = (&mut self.judge, &mut self.told);
         self.live.scan(|place, record| {
             judge.look(place, record, now, |finding| told.tell(&finding));

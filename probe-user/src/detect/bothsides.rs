@@ -67,7 +67,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             millis(apart),
             millis(rtt)
         ),
-        packets: case.resets_of(side).map(Seen::number).collect(),
+        packets: case.burst_of(here).map(Seen::number).collect(),
     })
 }
 

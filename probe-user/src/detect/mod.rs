@@ -38,6 +38,7 @@ detectors! {
         tspu_rewrite,
         sh_unacked_rst,
         rst_before_answer,
+        refusal_seq,
         syn_ack_conflict,
         wrong_iface,
         impossible_rtt,

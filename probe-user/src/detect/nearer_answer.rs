@@ -67,7 +67,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "the first answer is a reset made {near} hops away in the name of a server {far} away"
         ),
         packets: case
-            .resets_of(side)
+            .burst_of(first)
             .filter(|reset| reset.packet().hops == first.packet().hops)
             .map(Seen::number)
             .collect(),

@@ -19,7 +19,11 @@
 
 use std::cmp::Ordering;
 
-use probe_common::{flow::Side, seq, wire::option, wire::quirk};
+use probe_common::{
+    flow::{Side, ip_id_kind},
+    seq,
+    wire::{option, quirk},
+};
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -114,7 +118,10 @@ fn different(one: &Seen, two: &Seen) -> usize {
     if enough { different } else { 0 }
 }
 
-/// How much in a segment's headers is not as in its side's handshake, in points.
+/// How much in a segment's headers is not as in its side's handshake and other packets, in points: 2 for
+/// a TTL that is two or more off, 2 for timestamps that were negotiated and are missing (RFC 7323,
+/// section 3.2: every segment must have them), 1 for another DF, 1 for an IP-ID where all others are 0 or
+/// away from a counter that all others followed.
 pub fn against(seen: &Seen, side: Side) -> u32 {
     let (packet, syn) = (seen.packet(), &seen.flow().half(side).syn);
     if syn.is_unseen() {
@@ -129,8 +136,17 @@ pub fn against(seen: &Seen, side: Side) -> u32 {
     if negotiated && packet.options & option::TIMESTAMPS == 0 {
         points += 2;
     }
-    if packet.version == 4 && syn.df() != (packet.quirks & quirk::DF != 0) {
-        points += 1;
+    if packet.version == 4 {
+        let kinds = seen.flow().half(side).kinds;
+        let always_zero = kinds & ip_id_kind::ZERO != 0
+            && kinds & (ip_id_kind::NEAR | ip_id_kind::FAR | ip_id_kind::SAME) == 0;
+        let followed_by_others = seen.flow().half(side).packets >= 3;
+        points += u32::from(syn.df() != (packet.quirks & quirk::DF != 0));
+        let counts = kinds & ip_id_kind::NEAR != 0 && kinds & ip_id_kind::FAR == 0;
+        let step = packet.ip_id.wrapping_sub(seen.flow().half(side).ip_id);
+        let off_counter = counts && step > ip_id_kind::NEAR_MAX && step < u16::MAX - ip_id_kind::NEAR_MAX;
+        let off_zero = always_zero && followed_by_others && packet.ip_id != 0;
+        points += u32::from(off_counter || off_zero);
     }
     points
 }

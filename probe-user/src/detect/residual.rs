@@ -41,7 +41,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     let since = since(&case.subject, flow, time, knowledge)?;
     let backed = supported(others, &[H, S, T], Confidence::C2);
     let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
-    Some(fired(since, Stage::of(flow), confidence, case.resets_of(side).map(Seen::number).collect()))
+    Some(fired(since, Stage::of(flow), confidence, case.burst_of(first).map(Seen::number).collect()))
 }
 
 fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {

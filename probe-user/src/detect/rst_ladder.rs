@@ -51,7 +51,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         return None;
     };
     let ahead = last.tells().seq_from_end;
-    let burst: Vec<&Seen> = resets.iter().copied().filter(|reset| within(first, reset)).collect();
+    let burst: Vec<&Seen> = case.burst_of(first).collect();
     Some(Fired {
         confidence: Confidence::C3,
         measured: measured! {

@@ -65,7 +65,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             "two resets step {step} octets, to {ahead} beyond anything {} had sent",
             case.role(side)
         ),
-        packets: resets.iter().map(|reset| reset.number()).collect(),
+        packets: case.burst_of(pair[1]).map(Seen::number).collect(),
     })
 }
 

@@ -15,6 +15,7 @@
 //! **Look-alikes that it stays silent on.**
 //! * The answer of a stack without the socket to a stray segment: its number is one that the other
 //!   side acknowledged.
+//! * The same after an abort of the side itself, where the capture has lost acknowledgments.
 //! * SYN and FIN, which take a number each: two are of slack.
 //! * A connection that was not followed from its beginning, or seen in one direction only.
 //! * A late reset of an earlier connection on these ports: its number lies outside the window.
@@ -39,7 +40,7 @@ pub static DETECTOR: TcpDetector =
     TcpDetector::new("RST_SEQ_DATA", EvidenceClass::S, judge);
 
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
-    let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| is_below(reset, side)).collect();
+    let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| is_below(reset, side) && !case.explained_by_abort(reset)).collect();
     let first = forged.first()?;
     let below = -first.tells().seq_from_end;
     Some(Fired {

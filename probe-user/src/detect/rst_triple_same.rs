@@ -105,8 +105,10 @@ fn answerable(case: &Case, alike: &[&Seen], side: Side) -> usize {
         (false, true) => 1 + usize::from(established),
     };
     let bare = !last.packet().has(tcp_flag::ACK);
-    // One more for what may have passed elsewhere; a reset with an acknowledgment answers none.
-    sent.saturating_sub(handshake) + usize::from(bare)
+    let asked = sent.saturating_sub(handshake);
+    // Each answer may come twice, of paths that double, and one to what has passed elsewhere; but a reset
+    // with an acknowledgment answers none.
+    if bare { 2 * asked + 1 } else { asked }
 }
 
 /// Whether everything is captured several times, so that copies of a reset say nothing.

@@ -40,8 +40,10 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     }
     let first = case.resets_of(side).next()?;
     // Where the server, or someone in its name, has reset the client in passing, there is no riddle.
-    let explained =
-        case.resets_of(side.other()).any(|reset| reset.packet().time <= first.packet().time);
+    // Nor where the client's own abort is only late.
+    let aborted = case.resets_of(side).any(|reset| reset.packet().has(tcp_flag::ACK));
+    let explained = aborted
+        || case.resets_of(side.other()).any(|reset| reset.packet().time <= first.packet().time);
     if explained || !denies_socket(first, side) {
         return None;
     }

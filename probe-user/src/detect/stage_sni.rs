@@ -48,7 +48,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     let contrast = knowledge.population().contrast(case.key.end(side).0, name)?;
     let backed = supported(others, &[H, S, T], Confidence::C1);
     let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
-    fired(contrast, confidence, case.resets_of(side).map(Seen::number).collect())
+    fired(contrast, confidence, case.burst_of(first).map(Seen::number).collect())
 }
 
 fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {

@@ -65,7 +65,11 @@ fn ramp(packets: &[&Seen], least: usize, what: &str) -> Option<Fired> {
             "window_first": first.packet().window,
         },
         words: format!("{count} {what} in a row raise TTL by {hops} and window by {window}"),
-        packets: packets.iter().map(|seen| seen.number()).collect(),
+        packets: packets
+            .iter()
+            .filter(|seen| seen.packet().flags == first.packet().flags)
+            .map(|seen| seen.number())
+            .collect(),
     })
 }
 

@@ -14,6 +14,10 @@ use probe_common::{
 /// each end, and after those nothing new is learnt.
 pub const EVIDENCE_MAX: usize = 64;
 
+/// How far apart the resets of one burst are, in nanoseconds: devices take microseconds, slow tools and
+/// paths that spread a burst take longer.
+pub(super) const BURST: u64 = 300_000_000;
+
 /// First number of a packet that is in no capture.
 pub(super) const LIVE: u64 = 1 << 63;
 
@@ -115,6 +119,15 @@ impl Case {
     /// The resets that claim to come from `side`, in the order they came.
     pub fn resets_of(&self, side: Side) -> impl Iterator<Item = &Seen> {
         self.resets.iter().filter(move |seen| seen.side() == side)
+    }
+
+    /// The resets of one burst: those in the name of the same side, with the same flags, within
+    /// [`BURST`] of `reset`. A genuine one of the same connection has other flags or comes later.
+    pub fn burst_of(&self, reset: &Seen) -> impl Iterator<Item = &Seen> {
+        let (side, flags, time) = (reset.side(), reset.packet().flags, reset.packet().time);
+        self.resets_of(side).filter(move |other| {
+            other.packet().flags == flags && other.packet().time.abs_diff(time) <= BURST
+        })
     }
 
     /// How many resets claim to come from `side`.

@@ -15,7 +15,7 @@ use super::{
     decision::Decision,
 };
 use crate::{
-    detect::{fin_steal, http_blockpage, payload_conflict},
+    detect::{fin_steal, foreign_data, http_blockpage, payload_conflict},
     names::{http, stream::Prefix, tls},
     report::Finding,
 };
@@ -78,8 +78,8 @@ impl Flow {
     }
 
     /// Keeps a segment of what the responder says first. Says whether it makes the connection
-    /// suspicious: it contradicts an earlier one, lies beyond the end that one has set, or begins a
-    /// known block page.
+    /// suspicious: it contradicts an earlier one, lies beyond the end that one has set, is foreign by its
+    /// headers, or begins a known block page.
     pub(super) fn hear(&mut self, seen: Seen, knowledge: &Knowledge) -> bool {
         let earlier = match &self.case {
             Some(case) => case.content(),
@@ -87,6 +87,7 @@ impl Flow {
         };
         let suspicious = payload_conflict::conflict(earlier, &seen).is_some()
             || earlier.iter().any(|fin| fin_steal::goes_on(fin, &seen))
+            || foreign_data::is_suspicious(&seen)
             || http_blockpage::is_page(&seen, self.name.as_deref(), knowledge);
         match &mut self.case {
             Some(case) => case.add_content([seen]),

@@ -11,7 +11,7 @@ use std::{
 use clap::Parser;
 use probe_tests::lab::{
     Lab,
-    agent::{Agent, Form},
+    agent::{Agent, Form, is_same_moment},
     clients::{Kind, Outcome},
     injector::{Injector, Settings, Shot, craft, model::Model},
     network::{self, RESOLVER, WAN},
@@ -142,15 +142,8 @@ fn https(name: &'static str, address: IpAddr, met: &Outcome) -> Visit {
 /// Waits until as much has been told as was done, or no more is to be expected.
 fn settle(agent: &Agent, shots: usize) {
     let enough = || {
-        let mut subjects: Vec<(String, String)> = agent
-            .lines()
-            .iter()
-            .filter_map(|line| Told::read(line))
-            .map(|told| (told.time, told.server))
-            .collect();
-        subjects.sort_unstable();
-        subjects.dedup();
-        subjects.len() >= shots
+        let told: Vec<Told> = agent.lines().iter().filter_map(|line| Told::read(line)).collect();
+        last_words(&told).len() >= shots
     };
     // The verdict on what is missing is the table's.
     let _ = wait::until("all findings", 20 * network::DELAY, || enough().then_some(()));
@@ -218,16 +211,25 @@ fn print_table(visits: &[Visit], shots: &[Shot], told: &[Told]) -> bool {
     right
 }
 
-/// The accusations of one row, each connection or question once, with the last word on it.
+/// The accusations, each connection or question once, with the last word on it.
+fn last_words(told: &[Told]) -> Vec<&Told> {
+    let mut last: Vec<&Told> = Vec::new();
+    for one in told {
+        last.retain(|other| {
+            let same = (&other.protocol, &other.name, &other.server)
+                == (&one.protocol, &one.name, &one.server);
+            !(same && is_same_moment(&other.time, &one.time))
+        });
+        last.push(one);
+    }
+    last
+}
+
+/// The accusations of one row.
 fn found<'a>(told: &'a [Told], protocol: &str, name: &str, server: SocketAddr) -> Vec<&'a Told> {
     let server = server.to_string();
-    let mut found: Vec<&Told> = Vec::new();
-    for one in told {
-        if one.protocol == protocol && one.name == name && one.server == server {
-            found.retain(|other| other.time != one.time);
-            found.push(one);
-        }
-    }
+    let mut found = last_words(told);
+    found.retain(|one| one.protocol == protocol && one.name == name && one.server == server);
     found
 }
 

@@ -155,6 +155,15 @@ fn print(sheet: &Sheet, options: &Options, out: &mut String) -> fmt::Result {
     writeln!(out)?;
     list("falsely accused", &sheet.wrong, options.list, out)?;
     list("missed", &sheet.missed, options.list, out)?;
+    let misnamed: Vec<String> = sheet
+        .models
+        .iter()
+        .filter(|(_, group)| group.misnamed > 0)
+        .map(|(name, group)| format!("{name} {} beside {}", group.misnamed, group.named))
+        .collect();
+    if !misnamed.is_empty() {
+        writeln!(out, "genuine packets named in accusations\n  {}\n", misnamed.join(", "))?;
+    }
     for (name, why) in &sheet.damaged {
         writeln!(out, "{name}: {why}")?;
     }

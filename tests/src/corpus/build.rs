@@ -9,8 +9,8 @@ use super::{
     rng::Rng,
     scene::{Guest, Scene, Site, Talk, then},
     script::{MS, SECOND, Step},
-    segment::Truth,
-    tape::{Tape, View},
+    segment::{Truth, flag},
+    tape::{Record, Tape, View},
 };
 
 /// Where a device stands.
@@ -208,12 +208,12 @@ fn attack(
     });
 }
 
-/// Whether the router saw a forged packet or, of drops, the same octets sent again and again with
-/// no answer.
+/// Whether the router saw a forged packet that a closed port cannot have sent, or, of drops, the same
+/// octets sent again and again with no answer.
 fn evidence(tape: &Tape, first: usize, deed: Deed) -> bool {
     let records = &tape.records[first..];
     if records.iter().any(|record| record.truth == Truth::Forged) {
-        return true;
+        return !records.iter().all(|record| record.from_client || is_refusal(tape, record));
     }
     if deed != Deed::Dropped {
         return false;
@@ -229,6 +229,13 @@ fn evidence(tape: &Tape, first: usize, deed: Deed) -> bool {
         }
     }
     repeated >= 2
+}
+
+/// Whether a packet is what a closed port answers a SYN with (RFC 9293, section 3.10.7.1): where that is
+/// all that ever comes, nothing in the connection tells who sent it.
+fn is_refusal(tape: &Tape, record: &Record) -> bool {
+    let view = View(tape.frame(record));
+    view.flags() == flag::RST | flag::ACK && view.seq() == 0 && view.payload() == 0
 }
 
 fn control(case: &mut Case, rng: &mut Rng, v6: bool, number: u64, scale: Scale) {

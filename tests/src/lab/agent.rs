@@ -69,11 +69,29 @@ impl Finding {
 pub fn last_words(findings: &[Finding]) -> Vec<&Finding> {
     let mut last: Vec<&Finding> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.is_injected()) {
-        let subject = |one: &Finding| (one.time.clone(), one.server.clone(), one.name.clone());
-        last.retain(|other| subject(other) != subject(finding));
+        let same = |other: &&Finding| {
+            (&other.server, &other.name) == (&finding.server, &finding.name)
+                && is_same_moment(&other.time, &finding.time)
+        };
+        last.retain(|other| !same(other));
         last.push(finding);
     }
     last
+}
+
+/// Whether two times, as the agent writes them, are of one packet. The clock may have been adjusted
+/// between the two tellings, but nobody in the lab connects twice within this time.
+pub fn is_same_moment(one: &str, other: &str) -> bool {
+    const WITHIN: f64 = 0.02;
+    let seconds = |time: &str| -> Option<f64> {
+        let mut parts = time.split(['T', ' ']).nth(1)?.trim_end_matches('Z').split(':');
+        let [hours, minutes, seconds] = [(); 3].map(|()| parts.next()?.parse::<f64>().ok());
+        Some(hours? * 3_600.0 + minutes? * 60.0 + seconds?)
+    };
+    match (seconds(one), seconds(other)) {
+        (Some(one), Some(other)) => (one - other).abs() < WITHIN,
+        _ => one == other,
+    }
 }
 
 /// The path of the agent.
@@ -308,4 +326,18 @@ pub fn attached(namespace: &Namespace, iface: &str) -> anyhow::Result<Attachment
     let query = || SchedClassifier::query_tcx(iface, TcAttachType::Egress);
     let tcx = namespace.enter(query)?.context("cannot ask for programs at egress")?.1.len();
     Ok(Attachments { xdp, tcx })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same_moment;
+
+    #[test]
+    fn times_are_compared_in_both_forms() {
+        let [one, next] = ["2026-11-24T07:30:59.999999999Z", "2026-11-24T07:31:00.000000001Z"];
+        assert!(is_same_moment(one, next));
+        assert!(!is_same_moment(one, "2026-11-24T07:31:00.100000000Z"));
+        assert!(is_same_moment("2026-11-24 07:31:00.123Z", "2026-11-24 07:31:00.124Z"));
+        assert!(!is_same_moment("2026-11-24 07:31:00.123Z", "2026-11-24 08:31:00.123Z"));
+    }
 }

@@ -101,7 +101,7 @@ pub fn fetch(
     path: &str,
 ) -> anyhow::Result<Outcome> {
     let mut command = curl(client, authority, scheme, at, path);
-    // The large file takes six seconds if nothing is in the way.
+    // What trickles is cut sooner or later, but not at once.
     command.args(["--max-time", if path == "/" { PATIENCE } else { "20" }]);
     Ok(outcome(&process::output("curl", &mut command, LIMIT)?))
 }

@@ -99,13 +99,13 @@ impl Lab {
         self.fetch(Scheme::Https, name, address, "/")
     }
 
-    /// Fetches the large file of `name` by TLS from `address`, which takes seconds.
+    /// Fetches from `name` by TLS at `address` what trickles for longer than any test lasts.
     ///
     /// # Errors
     ///
     /// If curl cannot be run.
-    pub fn https_big(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
-        self.fetch(Scheme::Https, name, address, "/big")
+    pub fn https_slow(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
+        self.fetch(Scheme::Https, name, address, "/slow")
     }
 
     /// Fetches `name` in the clear from `address`.

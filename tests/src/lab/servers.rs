@@ -37,6 +37,9 @@ pub const BIG: u64 = 24 << 20;
 /// How fast, in octets a second and connection.
 const BIG_RATE: &str = "4m";
 
+/// How fast the same file is as `/slow`: a page that trickles.
+const SLOW_RATE: &str = "32k";
+
 /// Where `name` is served.
 pub fn address_of(name: &str) -> Option<Pair> {
     NAMES.iter().find(|(known, _)| *known == name).map(|(_, pair)| *pair)
@@ -136,6 +139,7 @@ fn nginx_configuration(directory: &Path) -> String {
             "  server {{\n    listen 80; listen [::]:80; listen 443 ssl; listen [::]:443 ssl;\n    \
              server_name {name};\n    \
              location = /big {{ limit_rate {BIG_RATE}; }}\n    \
+             location = /slow {{ alias {at}/big; limit_rate {SLOW_RATE}; }}\n    \
              location / {{ return 200 \"this is {name}\\n\"; }}\n  }}"
         );
     }

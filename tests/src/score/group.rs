@@ -36,12 +36,18 @@ pub struct Group {
     pub suspected: u64,
     /// Of these, those in which somebody was accused.
     pub falsely_accused: u64,
+    /// Packets made or altered that accusations name.
+    pub named: u64,
+    /// Genuine packets that accusations name.
+    pub misnamed: u64,
 }
 
 impl Group {
     fn add(&mut self, one: &Outcome) {
         let (found, accused) = (u64::from(one.found), u64::from(one.accused.is_some()));
         self.flows += 1;
+        self.named += one.named.0;
+        self.misnamed += one.named.1;
         match one.kind {
             Kind::Innocent => {
                 self.innocent += 1;

@@ -56,6 +56,8 @@ pub struct Outcome {
     pub found: bool,
     /// The confidence of an accusation.
     pub accused: Option<Confidence>,
+    /// Packets made or altered that accusations name, and others that they name.
+    pub named: (u64, u64),
     /// The signatures that fired.
     pub signatures: BTreeSet<&'static str>,
 }
@@ -176,7 +178,8 @@ fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findi
             Some(told) => told.kind,
             None => Kind::Innocent,
         };
-        let evidence = !forged.is_empty() || told.is_some_and(|told| told.evidence);
+        // What is said of the connection goes first: a forged refusal is a label, and no evidence.
+        let evidence = told.map_or(!forged.is_empty(), |told| told.evidence);
         let model = told.map_or_else(|| found.name.clone(), |told| told.model.clone());
         let accused = findings.iter().filter(|one| accuses(one)).map(|one| one.confidence).max();
         let mistake = |frames: &[u64]| Mistake {
@@ -194,7 +197,14 @@ fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findi
         if kind != Kind::Innocent && evidence && findings.is_empty() {
             case.missed.push(mistake(forged));
         }
+        let frames: BTreeSet<u64> = findings
+            .iter()
+            .filter(|one| accuses(one))
+            .flat_map(|one| one.frames.iter().copied())
+            .collect();
+        let right = frames.iter().filter(|frame| found.truth.forged.contains(frame)).count();
         case.outcomes.push(Outcome {
+            named: (right as u64, (frames.len() - right) as u64),
             kind,
             evidence,
             place: told.map_or_else(String::new, |told| told.place.clone()),

@@ -3,7 +3,13 @@
 use bytes::Bytes;
 
 use super::{LEAST_TIMEOUT, NEVER, REFUSED_RETRY, State, Tcp, distance};
-use crate::corpus::segment::{Options, Segment, flag};
+use crate::corpus::{
+    script::Step,
+    segment::{Options, Segment, flag},
+};
+
+/// Least time between the handshake's end and a program's first data, in nanoseconds.
+const MOMENT: u64 = 40_000;
 
 impl Tcp {
     /// The answer of a stack that has no such connection (RFC 9293, 3.10.7.1).
@@ -112,11 +118,11 @@ impl Tcp {
             self.nxt = segment.ack;
         }
         self.established(now);
-        self.ack_at = now;
+        self.ack_now(now, out);
+        // The program needs a moment to learn of it.
+        let moment = MOMENT + u64::from(self.iss & 0x3_ffff);
+        self.script.push_front(Step::Pause(moment));
         self.run(now, out);
-        if self.ack_at != NEVER {
-            self.ack_now(now, out);
-        }
     }
 
     pub(super) fn established(&mut self, now: u64) {

@@ -12,7 +12,7 @@ impl Tcp {
         if let (true, Some((value, _))) = (self.stamped, segment.options.timestamps) {
             if distance(value, self.stamp_echo) < -1 && !segment.has(flag::SYN) {
                 // RFC 7323: too old to be of this connection.
-                self.ack_now(now, out);
+                self.challenge(now, out);
                 return;
             }
             if distance(value, self.stamp_echo) > 0 {
@@ -82,7 +82,7 @@ impl Tcp {
         if offset == 0 || (!self.host.os.challenges && (0..window).contains(&offset)) {
             self.die(State::Closed);
         } else if (0..window).contains(&offset) {
-            self.ack_now(now, out);
+            self.challenge(now, out);
         }
     }
 
@@ -94,7 +94,7 @@ impl Tcp {
 
     pub(super) fn take_ack(&mut self, now: u64, segment: &Segment, out: &mut Vec<Segment>) {
         if distance(segment.ack, self.high) > 0 {
-            self.ack_now(now, out);
+            self.challenge(now, out);
             return;
         }
         let fresh = distance(segment.ack, self.una);
@@ -132,7 +132,7 @@ impl Tcp {
         if segment.length() == 0 {
             // A probe below the window asks for an answer.
             if distance(segment.seq, self.rcv) < 0 {
-                self.ack_now(now, out);
+                self.challenge(now, out);
             }
             return;
         }

@@ -8,6 +8,10 @@ use crate::corpus::{
     segment::{Options, Segment, flag},
 };
 
+/// Least time between acknowledgments of what should not have come: Linux's
+/// `tcp_invalid_ratelimit`.
+const CHALLENGE_LIMIT: u64 = 500 * MS;
+
 impl Tcp {
     /// Sends what window and congestion window allow.
     pub(super) fn transmit(&mut self, now: u64, out: &mut Vec<Segment>) {
@@ -148,6 +152,15 @@ impl Tcp {
         out.push(ack);
         self.ack_at = NEVER;
         self.unacked = 0;
+    }
+
+    /// Acknowledges something that should not have come, seldom: two ends that answer each other so
+    /// would never stop.
+    pub(super) fn challenge(&mut self, now: u64, out: &mut Vec<Segment>) {
+        if now >= self.challenged_at {
+            self.challenged_at = now + CHALLENGE_LIMIT;
+            self.ack_now(now, out);
+        }
     }
 
     pub(super) fn mss(&self) -> u16 {
