@@ -24,8 +24,8 @@ Made by `cargo xtask docs` from the sources; do not edit. How to read an entry:
 
 - **Worth** is the class of the evidence and its confidence. C3: impossible for the two ends, one is enough. C2: strong,
   needs a second piece of another class. C1: statistical. The classes are in [json.md](json.md#signatures).
-- **Look-alikes** are innocent behaviours that a careless rule would accuse, and why this one does not. Each has
-  connections in the [corpus](corpus.md#models-and-behaviours) or a test of its own.
+- **Look-alikes** are innocent behaviours that a careless rule would accuse, and why this one does not. What the
+  [corpus](corpus.md#models-and-behaviours) has of them is in its second table.
 - **Figures** are the constants of the rule, as they stand in the source.
 
 How to write one is in [adding-a-detector.md](adding-a-detector.md).
@@ -65,7 +65,7 @@ fn entry(id: &str) -> anyhow::Result<String> {
     let path = format!("{SOURCES}/{}.rs", id.to_lowercase());
     let source = read(&path)?;
     let text = module_text(&source);
-    let (title, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let (title, rest) = paragraphs(&text);
     let Some(title) = title.strip_prefix(&format!("`{id}`: ")) else {
         bail!("{path} does not begin with its id and a sentence");
     };
@@ -90,10 +90,10 @@ fn entry(id: &str) -> anyhow::Result<String> {
 fn signatures() -> anyhow::Result<String> {
     let directory = format!("{SOURCES}/radar");
     let text = module_text(&read(&format!("{directory}/mod.rs"))?);
-    let (title, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let (title, rest) = paragraphs(&text);
     let mut table = format!(
         "\n## Signatures of Radar\n\n{}\n\n{}\n\n",
-        capital(title.trim()),
+        capital(&title),
         unlinked(rest.trim())
     );
     table.push_str("| id | pattern | what it is | look-alike |\n|---|---|---|---|\n");
@@ -134,6 +134,12 @@ fn read(path: &str) -> anyhow::Result<String> {
 fn module_text(source: &str) -> String {
     let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
+/// The first paragraph in one line, and what follows.
+fn paragraphs(text: &str) -> (String, &str) {
+    let (first, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    (first.replace('\n', " "), rest)
 }
 
 /// Constants with a sentence above them: name, value, sentence.
