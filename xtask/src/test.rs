@@ -52,7 +52,7 @@ pub(crate) fn all(quick: bool, filter: Option<&str>) -> anyhow::Result<()> {
     command.arg("--no-run");
     let suites = steps::timed("building the tests", || build::artifacts(&mut command))?;
     let mut outcomes = Vec::new();
-    for suite in &suites {
+    for suite in suites.iter().filter(|artifact| artifact.is_test) {
         let mut command = suite_command(suite, filter, &variables)?;
         outcomes.push(suites::run(&suite_name(suite), &mut command)?);
     }
@@ -190,6 +190,7 @@ mod tests {
             package: package.to_owned(),
             kind: kind.to_owned(),
             name: "e2e".to_owned(),
+            is_test: true,
             executable: "/t/e2e-1".into(),
         }
     }

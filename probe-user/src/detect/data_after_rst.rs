@@ -14,9 +14,9 @@
 //! * Retransmissions, captured twice or late: not beyond what was sent before the reset.
 //! * Acknowledgments that were under way: they cover no data younger than the reset.
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
-//!   number lies nowhere near ([`AHEAD`], [`BEHIND`]).
+//!   number lies nowhere near (16 KiB ahead, 64 KiB behind).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
-//! * Data that straggles behind a bare reset which answers something else ([`STRAGGLING`]).
+//! * Data that straggles behind a bare reset which answers something else: within 25 ms.
 //! * A client that fakes a reset for a censor to see: the case leaves out what does not live to reach
 //!   the server.
 //! * A bare reset during the handshake: a stack in SYN-SENT or LISTEN answers an acknowledgment of

@@ -80,6 +80,7 @@ pub(super) fn finding(
         server_hops: responder_hops,
         frames: decision.frames(),
         fingerprints: fingerprints::of(case, side, decision, knowledge, settings.epoch),
+        revises: None,
         stage: before.map(|flow| silence::stage(Stage::of(flow))),
     }
 }
@@ -120,6 +121,7 @@ pub(super) fn silent(
             .flatten(),
         frames: Vec::new(),
         fingerprints: Vec::new(),
+        revises: None,
         stage: Some(silence::stage(Stage::of(record))),
     }
 }

@@ -142,7 +142,9 @@ impl Open {
             return;
         }
         if self.told.as_ref().is_none_or(|told| decision.confidence > told.confidence) {
-            tell(finding(&self.exchange, &decision, knowledge, settings));
+            let revises = self.told.as_ref().map(Decision::told);
+            let finding = finding(&self.exchange, &decision, knowledge, settings);
+            tell(Finding { revises, ..finding });
             self.told = Some(decision);
         }
     }
@@ -178,6 +180,7 @@ fn finding(
         server_hops,
         frames: decision.frames(),
         fingerprints: Vec::new(),
+        revises: None,
         stage: None,
     }
 }

@@ -151,6 +151,17 @@ pub struct Finding {
     pub stage: Option<Stage>,
     /// What the forged packets have in common, and whose they look like: a label, never a reason.
     pub fingerprints: Vec<Fingerprint>,
+    /// What was told of this flow before, if there is more now: this finding takes its place.
+    pub revises: Option<Told>,
+}
+
+/// What was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The confidence.
+    pub confidence: Confidence,
 }
 
 /// The handwriting of a device.
@@ -186,6 +197,7 @@ pub(super) struct Record<'a> {
     server_hops: Option<u8>,
     stage: Option<Stage>,
     fingerprints: &'a [Fingerprint],
+    revises: Option<Told>,
 }
 
 impl<'a> Record<'a> {
@@ -208,6 +220,7 @@ impl<'a> Record<'a> {
             server_hops: finding.server_hops,
             stage: finding.stage,
             fingerprints: &finding.fingerprints,
+            revises: finding.revises,
         }
     }
 }
