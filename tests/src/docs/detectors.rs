@@ -91,11 +91,8 @@ fn signatures() -> anyhow::Result<String> {
     let directory = format!("{SOURCES}/radar");
     let text = module_text(&read(&format!("{directory}/mod.rs"))?);
     let (title, rest) = paragraphs(&text);
-    let mut table = format!(
-        "\n## Signatures of Radar\n\n{}\n\n{}\n\n",
-        capital(&title),
-        unlinked(rest.trim())
-    );
+    let mut table =
+        format!("\n## Signatures of Radar\n\n{}\n\n{}\n\n", capital(&title), unlinked(rest.trim()));
     table.push_str("| id | pattern | what it is | look-alike |\n|---|---|---|---|\n");
     let mut files: Vec<String> = fs::read_dir(root().join(&directory))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
