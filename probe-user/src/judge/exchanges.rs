@@ -160,6 +160,7 @@ fn finding(
     let genuine =
         exchange.replies.iter().find(|reply| !forged.iter().any(|f| f.frame == reply.frame));
     let server_hops = genuine.and_then(|reply| hops::from_ttl(reply.hops()));
+    let injector_hops = hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops);
     let name = exchange.name();
     let service = name
         .and_then(|name| settings.targets.service_of_name(name))
@@ -176,7 +177,8 @@ fn finding(
         name: name.map(str::to_owned),
         service: service.map(|service| service.id.clone()),
         position: Position::Upstream,
-        injector_hops: hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops),
+        injector_hops,
+        injector_hops_range: injector_hops.map(hops::range),
         server_hops,
         frames: decision.frames(),
         fingerprints: Vec::new(),

@@ -143,6 +143,8 @@ pub struct Finding {
     pub position: Position,
     /// Hops between the observer and the device, estimated from the TTL of what it sent.
     pub injector_hops: Option<u8>,
+    /// The least and the most that `injector_hops` may be.
+    pub injector_hops_range: Option<[u8; 2]>,
     /// Hops between the observer and the server, estimated likewise.
     pub server_hops: Option<u8>,
     /// 1-based numbers, in the capture, of the packets judged forged. Empty when live.
@@ -198,6 +200,7 @@ pub(super) struct Record<'a> {
     stage: Option<Stage>,
     fingerprints: &'a [Fingerprint],
     revises: Option<Told>,
+    injector_hops_range: Option<[u8; 2]>,
 }
 
 impl<'a> Record<'a> {
@@ -221,6 +224,7 @@ impl<'a> Record<'a> {
             stage: finding.stage,
             fingerprints: &finding.fingerprints,
             revises: finding.revises,
+            injector_hops_range: finding.injector_hops_range,
         }
     }
 }

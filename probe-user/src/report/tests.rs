@@ -44,6 +44,7 @@ fn finding() -> Finding {
         service: Some("linkedin".into()),
         position: Position::Upstream,
         injector_hops: Some(2),
+        injector_hops_range: Some([1, 3]),
         server_hops: Some(7),
         frames: vec![12, 13],
         stage: Some(Stage::PostPsh),
@@ -69,7 +70,7 @@ fn a_finding_in_json_is_the_contract() {
         r#""words":"TTL and window rise together"}],"client":"10.71.1.1:40123","#,
         r#""server":"10.71.4.2:443","name":"www.linkedin.com","service":"linkedin","#,
         r#""position":"upstream","injector_hops":2,"frames":[12,13],"server_hops":7,"#,
-        r#""stage":"post_psh","fingerprints":[],"revises":null}"#,
+        r#""stage":"post_psh","fingerprints":[],"revises":null,"injector_hops_range":[1,3]}"#,
         "\n"
     );
     assert_eq!(written(Form::Json, Clients::Clear, &finding()), expected);
@@ -83,13 +84,14 @@ fn what_is_unknown_is_null() {
         service: None,
         position: Position::Unknown,
         injector_hops: None,
+        injector_hops_range: None,
         server_hops: None,
         frames: Vec::new(),
         stage: None,
         ..finding()
     };
     let json = written(Form::Json, Clients::Clear, &bare);
-    let end = r#""name":null,"service":null,"position":"unknown","injector_hops":null,"frames":[],"server_hops":null,"stage":null,"fingerprints":[],"revises":null}"#;
+    let end = r#""name":null,"service":null,"position":"unknown","injector_hops":null,"frames":[],"server_hops":null,"stage":null,"fingerprints":[],"revises":null,"injector_hops_range":null}"#;
     assert!(json.trim_end().ends_with(end), "{json}");
 }
 
