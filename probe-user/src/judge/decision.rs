@@ -24,8 +24,14 @@ pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
     let two_classes =
         strong().any(|one| strong().any(|other| one.signature.class != other.signature.class));
     let injected = confidence == Confidence::C3 || two_classes;
-    // What the strongest piece accuses of: the rest supports it.
-    let verdict = if injected { hits.first()?.accuses } else { Verdict::Suspect };
+    // What the strongest piece accuses of: the rest supports it. But what was rewritten was not injected,
+    // though what it was rewritten to may look so.
+    let rewritten = strong().any(|hit| hit.accuses == Verdict::Rewritten);
+    let verdict = match (injected, rewritten) {
+        (false, _) => Verdict::Suspect,
+        (true, true) => Verdict::Rewritten,
+        (true, false) => hits.first()?.accuses,
+    };
     Some(Decision { verdict, confidence, hits })
 }
 
