@@ -99,8 +99,9 @@ impl Exchanges {
             }
             self.queue.pop_front();
             let Some(mut open) = self.open.remove(&key) else { continue };
-            open.learn(knowledge);
+            // In this order: an answer is not to be measured by itself.
             open.tell(knowledge, settings, false, tell);
+            open.learn(knowledge);
         }
     }
 
