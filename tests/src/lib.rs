@@ -10,9 +10,11 @@
 //! * [`soak`]: millions of innocent connections through engine and judge.
 //! * [`limits`]: what is demanded of the detectors in these two.
 //! * [`golden`]: a few small captures with what is said of them, written down.
+//! * [`docs`]: the documentation, so that suites can hold it against what is there.
 
 pub mod corpus;
 pub mod craft;
+pub mod docs;
 pub mod duel;
 pub mod egress;
 pub mod golden;
