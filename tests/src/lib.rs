@@ -8,6 +8,7 @@
 //! * [`corpus`]: labelled captures of interference and of what only looks like it, made from a seed.
 //! * [`score`]: how well the detectors do on captures whose truth is known.
 //! * [`soak`]: millions of innocent connections through engine and judge.
+//! * [`limits`]: what is demanded of the detectors in these two.
 //! * [`golden`]: a few small captures with what is said of them, written down.
 //! * [`docs`]: the documentation, so that suites can hold it against what is there.
 
@@ -18,5 +19,6 @@ pub mod duel;
 pub mod egress;
 pub mod golden;
 pub mod lab;
+pub mod limits;
 pub mod score;
 pub mod soak;

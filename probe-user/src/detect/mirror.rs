@@ -11,7 +11,7 @@
 //! before, and for a window with two; C1 for an IP-ID alone, which happens once in 65,536 times.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * A mirroring endpoint or SYN proxy: its SYN+ACK mirrors too.
+//! * A mirroring endpoint or SYN proxy: its SYN+ACK mirrors too, or the packet before the reset does.
 //! * IP-ID 0; two hosts of one system whose windows are alike: TTL and DF are then the sender's.
 
 use probe_common::{
@@ -70,7 +70,9 @@ fn copied(reset: &Seen, side: Side) -> Option<Copied> {
     if own.syn.is_unseen() || peer.syn.is_unseen() {
         return None;
     }
-    if mirrors_ip_id(reset) && (own.syn.ip_id == 0 || own.syn.ip_id != peer.syn.ip_id) {
+    // Whoever copies in all answers had this very IP-ID in the one before.
+    let habit = packet.ip_id == own.ip_id;
+    if mirrors_ip_id(reset) && !habit && (own.syn.ip_id == 0 || own.syn.ip_id != peer.syn.ip_id) {
         return Some(Copied::IpId);
     }
     let handshake = own.syn.window == peer.syn.window;

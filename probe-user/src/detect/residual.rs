@@ -7,8 +7,8 @@
 //! **Source.** Residual censorship lasts from 60 to 420 s (Bock et al., WOOT 2021; Xue et al., IMC
 //! 2022).
 //!
-//! **Worth.** Class R. C1 alone, C2 beside a signature of another class. How long it lasts names the
-//! censor.
+//! **Worth.** Class R. C1 alone, C2 beside a signature of another class, which for silence there always
+//! is: it accuses nobody without another of C2. How long it lasts names the censor.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * The client's own second attempt for the same name: it is cut for what it asks.
@@ -47,7 +47,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
 fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let time = silent.record.opened;
     let since = since(&silent.subject, &silent.record, time, knowledge)?;
-    Some(fired(since, Stage::of(&silent.record), Confidence::C1, Vec::new()))
+    Some(fired(since, Stage::of(&silent.record), Confidence::C2, Vec::new()))
 }
 
 /// How long ago the trigger was that this connection may suffer from, in nanoseconds, if it gave no

@@ -3,7 +3,7 @@
 use super::case::LIVE;
 use crate::{
     detect::Hit,
-    report::finding::{Confidence, Told, Verdict},
+    report::finding::{Confidence, EvidenceClass, Signature, Told, Verdict},
 };
 
 /// The verdict on one side's packets.
@@ -19,20 +19,54 @@ pub(super) struct Decision {
 /// independent classes agree; anything less is a suspicion.
 pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
     hits.sort_by_key(|hit| std::cmp::Reverse(hit.signature.confidence));
-    let confidence = hits.first()?.signature.confidence;
-    let strong = || hits.iter().filter(|hit| hit.signature.confidence >= Confidence::C2);
-    let two_classes =
-        strong().any(|one| strong().any(|other| one.signature.class != other.signature.class));
-    let injected = confidence == Confidence::C3 || two_classes;
+    let signatures: Vec<&Signature> = hits.iter().map(|hit| &hit.signature).collect();
+    let Weight { accuses, confidence } = weigh(&signatures)?;
     // What the strongest piece accuses of: the rest supports it. But what was rewritten was not injected,
     // though what it was rewritten to may look so.
-    let rewritten = strong().any(|hit| hit.accuses == Verdict::Rewritten);
-    let verdict = match (injected, rewritten) {
+    let rewritten = hits
+        .iter()
+        .any(|hit| hit.accuses == Verdict::Rewritten && hit.signature.confidence >= Confidence::C2);
+    let verdict = match (accuses, rewritten) {
         (false, _) => Verdict::Suspect,
         (true, true) => Verdict::Rewritten,
         (true, false) => hits.first()?.accuses,
     };
     Some(Decision { verdict, confidence, hits })
+}
+
+/// The same of a connection without end: populations and residues say that it is this name; that it
+/// was cut off, a signature of silence has to say.
+pub(super) fn decide_silence(hits: Vec<Hit>) -> Option<Decision> {
+    let silent = hits.iter().any(|hit| hit.signature.class == EvidenceClass::N);
+    if silent { decide(hits) } else { None }
+}
+
+/// Which of a finding's signatures decide: without one of these there would be no finding, or it would
+/// accuse nobody, or be less sure.
+pub fn decisive(signatures: &[Signature]) -> Vec<&'static str> {
+    let is_silence = |list: &[&Signature]| list.iter().any(|one| one.class == EvidenceClass::N);
+    let all: Vec<&Signature> = signatures.iter().collect();
+    let whole = weigh(&all);
+    let decides = |id: &str| {
+        let rest: Vec<&Signature> = signatures.iter().filter(|one| one.id != id).collect();
+        let told = is_silence(&rest) || !is_silence(&all);
+        weigh(&rest).filter(|_| told) < whole
+    };
+    signatures.iter().map(|one| one.id).filter(|id| decides(id)).collect()
+}
+
+/// What signatures say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Weight {
+    accuses: bool,
+    confidence: Confidence,
+}
+
+fn weigh(signatures: &[&Signature]) -> Option<Weight> {
+    let confidence = signatures.iter().map(|one| one.confidence).max()?;
+    let strong = || signatures.iter().filter(|one| one.confidence >= Confidence::C2);
+    let two_classes = strong().any(|one| strong().any(|other| one.class != other.class));
+    Some(Weight { accuses: confidence == Confidence::C3 || two_classes, confidence })
 }
 
 impl Decision {
@@ -79,13 +113,13 @@ impl Decision {
 
 #[cfg(test)]
 mod tests {
-    use super::decide;
+    use super::{decide, decisive};
     use crate::{
         detect::{Fired, Hit},
         report::finding::{
             Confidence::{self, C1, C2, C3},
-            EvidenceClass::{self, H, S, T},
-            Verdict,
+            EvidenceClass::{self, H, N, P, S, T},
+            Signature, Verdict,
         },
     };
 
@@ -110,5 +144,24 @@ mod tests {
         assert_eq!(verdict(&[(S, C2), (S, C2)]), Some((Verdict::Suspect, C2)));
         assert_eq!(verdict(&[(S, C2), (H, C1)]), Some((Verdict::Suspect, C2)));
         assert_eq!(verdict(&[(S, C1), (H, C1), (T, C1)]), Some((Verdict::Suspect, C1)));
+    }
+    #[test]
+    fn a_signature_decides_if_without_it_less_is_said() {
+        let decisive = |list: &[(&'static str, EvidenceClass, Confidence)]| {
+            let signature = |&(id, class, confidence)| Signature {
+                id,
+                class,
+                confidence,
+                measured: serde_json::Map::new(),
+                words: String::new(),
+            };
+            decisive(&list.iter().map(signature).collect::<Vec<_>>()).join(" ")
+        };
+        assert_eq!(decisive(&[("ONE", S, C1)]), "ONE");
+        assert_eq!(decisive(&[("ONE", S, C3), ("TWO", H, C2), ("THREE", T, C2)]), "ONE");
+        assert_eq!(decisive(&[("ONE", S, C2), ("TWO", H, C2), ("THREE", S, C1)]), "ONE TWO");
+        assert_eq!(decisive(&[("ONE", S, C2), ("TWO", H, C2), ("THREE", T, C2)]), "");
+        // Of a silence only silence can tell.
+        assert_eq!(decisive(&[("MANY", P, C2), ("MUTE", N, C1)]), "MANY MUTE");
     }
 }

@@ -106,8 +106,9 @@ impl Exchanges {
             self.queue.pop_front();
             let Some(mut open) = self.open.remove(&key) else { continue };
             self.dropped += open.exchange.dropped;
-            open.learn(knowledge);
+            // In this order: an answer is not to be measured by itself.
             open.tell(knowledge, settings, false, tell);
+            open.learn(knowledge);
         }
     }
 

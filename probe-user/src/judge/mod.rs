@@ -32,6 +32,7 @@ mod silence;
 use std::sync::Arc;
 
 pub use case::{Case, EVIDENCE_MAX, Seen, Subject};
+pub use decision::decisive;
 pub use exchange::{Exchange, REPLIES_MAX, Reply};
 use hdrhistogram::Histogram;
 pub use knowledge::{Floor, Knowledge, ResetHabits, Resolver};

@@ -2,7 +2,7 @@
 
 use probe_common::flow::{FlowRecord, Half, SILENCE, Stage, state};
 
-use super::{case::Subject, decision::decide, knowledge::Knowledge};
+use super::{case::Subject, decision::decide_silence, knowledge::Knowledge};
 use crate::{
     detect::{self, Hit},
     report::{finding, summary::StageCounts},
@@ -52,9 +52,7 @@ impl Silent {
                 hits.push(Hit::new(detector.id, detector.class, accuses, fired));
             }
         }
-        // Populations and residues say that it is this name; that it was cut off, silence says.
-        let silent = hits.iter().any(|hit| hit.signature.class == finding::EvidenceClass::N);
-        if silent { decide(hits) } else { None }
+        decide_silence(hits)
     }
 }
 

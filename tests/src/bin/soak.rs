@@ -5,27 +5,17 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use probe_common::config::Config;
 use probe_tests::{
     corpus::{
         case,
         innocents::{self, Behaviour},
     },
-    soak::{self, Stream, Tally},
-};
-use probe_user::{
-    judge::{Judge, Settings, Telling},
-    source::{
-        capture::Frame,
-        replay::{Driver, Packets},
-    },
-    targets::TargetSet,
+    soak::{self, Count, Soaked, Stream},
 };
 
 /// Send innocent traffic through engine and judge: nobody may be accused.
@@ -63,9 +53,6 @@ struct Tcp {
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// Strong accusations that are tolerated, one in so many connections.
-const TOLERATED: u64 = 1_000_000;
-
 fn main() -> anyhow::Result<ExitCode> {
     let What::Tcp(options) = Options::parse().what;
     let mut behaviours = innocents::all();
@@ -74,7 +61,15 @@ fn main() -> anyhow::Result<ExitCode> {
         anyhow::ensure!(!behaviours.is_empty(), "no behaviour has {only:?} in its name");
     }
     let start = Instant::now();
-    let (stream, tally, packets) = run(&options, &behaviours)?;
+    let mut stream = Stream::new(options.seed, &behaviours, options.flows, options.rate);
+    let mut told = Instant::now();
+    let soaked = soak::run(&mut stream, |soaked, begun| {
+        if soaked.packets.is_multiple_of(65_536) && told.elapsed() >= PROGRESS {
+            told = Instant::now();
+            progress(&options, soaked, begun, start.elapsed());
+        }
+    })?;
+    let packets = soaked.packets;
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "{} connections, {packets} packets in {seconds:.1} s: {:.0} connections and {:.0} packets \
@@ -83,41 +78,20 @@ fn main() -> anyhow::Result<ExitCode> {
         options.flows as f64 / seconds,
         packets as f64 / seconds
     );
-    let clean = report(&options, &behaviours, &stream, &tally)?;
+    let clean = report(&options, &behaviours, &stream, &soaked)?;
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn run<'a>(
-    options: &Tcp,
-    behaviours: &'a [&'static Behaviour],
-) -> anyhow::Result<(Stream<'a>, Tally, u64)> {
-    let targets = Arc::new(TargetSet::builtin());
-    let mut judge = Judge::new(Settings { telling: Telling::AtClose, epoch: case::EPOCH, targets });
-    let mut engine = Packets::new(Driver::local(Config::replay()));
-    let mut stream = Stream::new(options.seed, behaviours, options.flows, options.rate);
-    let mut tally = Tally::default();
-    let behaviour_of = |number| soak::behaviour(options.seed, number, behaviours.len());
-    let (mut packets, mut told, start) = (0_u64, Instant::now(), Instant::now());
-    stream.play(|time, data, wire, begun| {
-        packets += 1;
-        let frame = Frame { number: packets, time, interface: 0, wire_len: wire as u32, data };
-        engine.take(&frame, &mut judge, |finding| tally.add(&finding, behaviour_of))?;
-        if packets.is_multiple_of(65_536) && told.elapsed() >= PROGRESS {
-            told = Instant::now();
-            let accused: u64 = tally.counts.values().map(|one| one.certain + one.strong).sum();
-            let share = 100.0 * begun as f64 / options.flows as f64;
-            let rate = begun as f64 / start.elapsed().as_secs_f64();
-            let line = format!(
-                "soak: {begun} of {} connections ({share:.0} %), {rate:.0} a second, {packets} \
-                 packets, {accused} accused",
-                options.flows
-            );
-            let _ = writeln!(std::io::stderr(), "{line}");
-        }
-        anyhow::Ok(())
-    })?;
-    judge.finish(|finding| tally.add(&finding, behaviour_of));
-    Ok((stream, tally, packets))
+fn progress(options: &Tcp, soaked: &Soaked, begun: u64, elapsed: Duration) {
+    let accused: u64 = soaked.tally.counts.values().map(|one| one.certain + one.strong).sum();
+    let share = 100.0 * begun as f64 / options.flows as f64;
+    let rate = begun as f64 / elapsed.as_secs_f64();
+    let line = format!(
+        "soak: {begun} of {} connections ({share:.0} %), {rate:.0} a second, {} packets, {accused} \
+         accused",
+        options.flows, soaked.packets
+    );
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints what was said of whom; says whether nobody was accused.
@@ -125,18 +99,13 @@ fn report(
     options: &Tcp,
     behaviours: &[&'static Behaviour],
     stream: &Stream<'_>,
-    tally: &Tally,
+    soaked: &Soaked,
 ) -> anyhow::Result<bool> {
     println!("{:<28} {:>10} {:>7} {:>7} {:>9}", "behaviour", "flows", "C3", "C2", "suspected");
-    let (mut certain, mut strong) = (0, 0);
+    let tally = &soaked.tally;
     for (which, behaviour) in behaviours.iter().enumerate() {
         let count = tally.counts.get(&which).copied().unwrap_or_default();
-        // Where strangers send in the server's name, to say so is no false accusation.
         let strangers = stream.spoofed[which];
-        if !strangers {
-            certain += count.certain;
-            strong += count.strong;
-        }
         println!(
             "{:<28} {:>10} {:>7} {:>7} {:>9}{}",
             behaviour.name,
@@ -147,6 +116,7 @@ fn report(
             if strangers { "  (has packets of strangers; not counted)" } else { "" }
         );
     }
+    let Count { certain, strong, .. } = soaked.accused(stream);
     println!("{:<28} {:>10} {certain:>7} {strong:>7}", "in total", options.flows);
     if tally.unknown > 0 {
         println!("{} findings about nobody's connection", tally.unknown);
@@ -158,7 +128,7 @@ fn report(
         let path = example(options, behaviours, *number, *which)?;
         println!("  {} [{signatures}]\n      {}", behaviours[*which].name, path.display());
     }
-    Ok(certain == 0 && strong * TOLERATED <= options.flows)
+    Ok(soaked.is_clean(stream))
 }
 
 /// Makes connection `number` again and writes it to a file.

@@ -150,6 +150,7 @@ pub fn judge(
             }
         }
     }
+    packets.scan_last(&mut judge, |finding| findings.push(finding));
     judge.finish(|finding| findings.push(finding));
     case.flows = keys.len() as u64;
     compare(&mut case, found, &keys, &findings);

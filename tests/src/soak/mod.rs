@@ -3,8 +3,10 @@
 //! Connection `number` of a seed is always the same one, so an accused one can be made again, alone,
 //! for a look at it.
 
+mod run;
 mod stream;
 mod tally;
 
-pub use stream::{Stream, alone, behaviour};
+pub use run::{Soaked, run};
+pub use stream::{Stream, alone};
 pub use tally::{Count, Tally};

@@ -74,11 +74,6 @@ fn act(
     which
 }
 
-/// Which of the behaviours connection `number` is.
-pub fn behaviour(seed: u64, number: u64, behaviours: usize) -> usize {
-    cast(seed, number, behaviours).1
-}
-
 /// Connection `number` alone, and its behaviour.
 pub fn alone(seed: u64, number: u64, behaviours: &[&'static Behaviour]) -> (Tape, usize) {
     let mut tape = Tape::default();
@@ -101,6 +96,12 @@ impl<'a> Stream<'a> {
             counts: vec![0; behaviours.len()],
             spoofed: vec![false; behaviours.len()],
         }
+    }
+
+    /// Tells which of the behaviours a connection is, by its number.
+    pub fn casting(&self) -> impl Fn(u64) -> usize + use<> {
+        let (seed, behaviours) = (self.seed, self.behaviours.len());
+        move |number| cast(seed, number, behaviours).1
     }
 
     /// Connections begun so far.

@@ -1,0 +1,15 @@
+//! What is demanded of the detectors.
+
+/// Least share of connections with a forged packet in the capture of which something is said.
+pub const FOUND: f64 = 0.99;
+
+/// Most innocent connections of the corpus in which somebody is accused.
+pub const FALSE: u64 = 0;
+
+/// Accusations of innocent connections at C2: one in so many connections is tolerated.
+pub const STRONG_IN: u64 = 1_000_000;
+
+/// Whether so many accusations of innocent `connections` are tolerated. Certain ones (C3) never are.
+pub const fn tolerates(certain: u64, strong: u64, connections: u64) -> bool {
+    certain == 0 && strong <= connections / STRONG_IN
+}

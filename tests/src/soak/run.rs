@@ -1,0 +1,76 @@
+//! A stream of connections through engine and judge.
+
+use std::sync::Arc;
+
+use probe_common::config::Config;
+use probe_user::{
+    judge::{Judge, Settings, Telling},
+    source::{
+        capture::Frame,
+        kernel::object::ObjectError,
+        replay::{Driver, Packets},
+    },
+    targets::TargetSet,
+};
+
+use super::{Count, Stream, Tally};
+use crate::{corpus::case, limits};
+
+/// What came of a soak.
+#[derive(Debug, Default)]
+pub struct Soaked {
+    /// What was said of whom.
+    pub tally: Tally,
+    /// Packets.
+    pub packets: u64,
+}
+
+/// Plays all of `stream`; `watch` sees how far it has come after each packet, and how many connections
+/// have begun.
+///
+/// # Errors
+///
+/// If the engine refuses a packet.
+pub fn run(
+    stream: &mut Stream<'_>,
+    mut watch: impl FnMut(&Soaked, u64),
+) -> Result<Soaked, ObjectError> {
+    let targets = Arc::new(TargetSet::builtin());
+    let mut judge = Judge::new(Settings { telling: Telling::AtClose, epoch: case::EPOCH, targets });
+    let mut engine = Packets::new(Driver::local(Config::replay()));
+    let mut soaked = Soaked::default();
+    let behaviour_of = stream.casting();
+    stream.play(|time, data, wire, begun| {
+        soaked.packets += 1;
+        let number = soaked.packets;
+        let frame = Frame { number, time, interface: 0, wire_len: wire as u32, data };
+        let tally = &mut soaked.tally;
+        engine.take(&frame, &mut judge, |finding| tally.add(&finding, &behaviour_of))?;
+        watch(&soaked, begun);
+        Ok(())
+    })?;
+    judge.finish(|finding| soaked.tally.add(&finding, &behaviour_of));
+    Ok(soaked)
+}
+
+impl Soaked {
+    /// Accusations in all. Where strangers send in a server's name, to say so is no false accusation:
+    /// those behaviours are not counted.
+    pub fn accused(&self, stream: &Stream<'_>) -> Count {
+        let mut sum = Count::default();
+        for (&which, count) in &self.tally.counts {
+            if !stream.spoofed[which] {
+                sum.certain += count.certain;
+                sum.strong += count.strong;
+                sum.suspect += count.suspect;
+            }
+        }
+        sum
+    }
+
+    /// Whether that is within the [limits] for so many connections.
+    pub fn is_clean(&self, stream: &Stream<'_>) -> bool {
+        let Count { certain, strong, .. } = self.accused(stream);
+        limits::tolerates(certain, strong, stream.begun())
+    }
+}
