@@ -6,6 +6,12 @@
 #![no_std]
 #![no_main]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    reason = "the functions that aya's attributes make around the entry points want them so"
+)]
 
 mod hook;
 mod maps;

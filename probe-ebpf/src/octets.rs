@@ -191,7 +191,7 @@ impl<'a> CopiedOctets<'a> {
         }
         let wanted = if skb.len < COPY_LEN as u32 { skb.len } else { COPY_LEN as u32 };
         // As in `output::send`: a mask that the verifier cannot misread.
-        let wanted = (wanted - 1 & (COPY_LEN as u32 - 1)) + 1;
+        let wanted = ((wanted - 1) & (COPY_LEN as u32 - 1)) + 1;
         copy.len = wanted;
         // SAFETY: `copy` has that much room.
         let done = unsafe { load(skb, 0, copy.octets.as_mut_ptr(), wanted) };

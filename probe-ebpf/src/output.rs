@@ -98,7 +98,7 @@ fn send<E, O: Capture>(message: &mut Message<E>, octets: &O, at: u16, captured: 
     if captured != 0 {
         // The compiler would fold two comparisons into one of `captured - 1`, from which the
         // verifier learns nothing about `captured`; a mask it cannot misread.
-        len = (u32::from(captured) - 1 & (CAPTURE_MAX - 1)) + 1;
+        len = ((u32::from(captured) - 1) & (CAPTURE_MAX - 1)) + 1;
         let to = message.payload.as_mut_ptr();
         // SAFETY: the payload has room for `CAPTURE_MAX` octets.
         if !unsafe { octets.capture(u32::from(at), to, len) } {

@@ -69,7 +69,7 @@ pub struct Located {
 
 /// Finds the transport header, through link layer, IP and at most one tunnel.
 ///
-/// `cell` is memory to pass offsets through: see [`forget`].
+/// `cell` is memory to pass offsets through, so that the verifier forgets how they came about.
 ///
 /// # Errors
 ///

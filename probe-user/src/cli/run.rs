@@ -171,7 +171,7 @@ impl Told {
         if self.error.is_some() {
             return;
         }
-        self.total.findings.add(finding.verdict, finding.confidence);
+        self.total.findings.add(finding);
         self.error = self.out.finding(finding).err();
     }
 }

@@ -14,9 +14,11 @@
 //! * Retransmissions, captured twice or late: not beyond what was sent before the reset.
 //! * Acknowledgments that were under way: they cover no data younger than the reset.
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
-//!   number lies nowhere near ([`AHEAD`], [`BEHIND`]).
+//!   number lies nowhere near (16 KiB ahead, 64 KiB behind).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
-//! * Data that straggles behind a bare reset which answers something else ([`STRAGGLING`]).
+//! * Data that straggles behind a bare reset which answers something else: within 25 ms.
+//! * A server of somebody's own making that resets and accepts with one and the same IP-ID, window and
+//!   TTL, to lead a watcher astray.
 //! * A client that fakes a reset for a censor to see: the case leaves out what does not live to reach
 //!   the server.
 //! * A bare reset during the handshake: a stack in SYN-SENT or LISTEN answers an acknowledgment of
@@ -123,7 +125,8 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
     if !half.has_baseline() {
         let answers = packet.has(tcp_flag::SYN | tcp_flag::ACK)
             && packet.ack == reset.flow().half(side.other()).end
-            && !asked_again(case, reset, after, side);
+            && !asked_again(case, reset, after, side)
+            && !same_maker(reset, after);
         return answers.then(|| "it accepted the connection".into());
     }
     let beyond = seq::distance(packet.end(), half.end);
@@ -145,6 +148,13 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
         return Some(format!("an acknowledgment of {acknowledged} octets sent after the reset"));
     }
     None
+}
+
+/// Whether reset and acceptance come from one maker, who copies one IP-ID into all its packets: a server
+/// that plays tricks on whoever watches, and no stack.
+fn same_maker(reset: &Seen, after: &Seen) -> bool {
+    let (one, two) = (reset.packet(), after.packet());
+    one.ip_id != 0 && one.ip_id == two.ip_id && one.window == two.window && one.hops == two.hops
 }
 
 /// Whether the other side sent its SYN once more between the two.

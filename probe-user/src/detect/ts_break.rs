@@ -1,7 +1,7 @@
 //! `TS_BREAK`: a reset without the timestamps that its sender has negotiated, or with others.
 //!
 //! **Rule.** Both ends negotiated timestamps and a reset with ACK has none; or it has one that is
-//! more than [`SKEW`] away from its sender's last.
+//! more than 2^24 ticks away from its sender's last.
 //!
 //! **Source.** RFC 7323, section 3.2 (a reset should carry them) and section 5 (PAWS); the Great
 //! Firewall's resets with wildly skewed values (net4people/bbs issue 442).

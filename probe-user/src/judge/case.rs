@@ -10,8 +10,8 @@ use probe_common::{
     wire::{Packet, tcp_flag},
 };
 
-/// Pieces of evidence kept of each kind in one case: injectors of bursts send some ten resets to
-/// each end, and after those nothing new is learnt.
+/// Pieces of evidence kept of each kind in one case, the first half and the latest: injectors of bursts
+/// send some ten resets to each end.
 pub const EVIDENCE_MAX: usize = 64;
 
 /// How far apart the resets of one burst are, in nanoseconds: devices take microseconds, slow tools and
@@ -122,7 +122,7 @@ impl Case {
     }
 
     /// The resets of one burst: those in the name of the same side, with the same flags, within
-    /// [`BURST`] of `reset`. A genuine one of the same connection has other flags or comes later.
+    /// 300 ms of `reset`. A genuine one of the same connection has other flags or comes later.
     pub fn burst_of(&self, reset: &Seen) -> impl Iterator<Item = &Seen> {
         let (side, flags, time) = (reset.side(), reset.packet().flags, reset.packet().time);
         self.resets_of(side).filter(move |other| {
@@ -196,10 +196,12 @@ impl Case {
     }
 }
 
+/// Adds a piece: of more than there is room for, the first half and the latest are kept. An injector that
+/// fires at each packet of a download sends many resets that come too late before one that counts.
 fn add(list: &mut Vec<Seen>, seen: Seen, dropped: &mut u64) {
-    if list.len() < EVIDENCE_MAX {
-        list.push(seen);
-    } else {
+    if list.len() == EVIDENCE_MAX {
+        list.remove(EVIDENCE_MAX / 2);
         *dropped += 1;
     }
+    list.push(seen);
 }

@@ -58,6 +58,16 @@ pub(super) fn finding(
         .map(|flow| flow.half(initiator.other()))
         .filter(|half| half.has_baseline() && half.hops_min == half.hops_max)
         .and_then(|half| hops::from_ttl(half.hops_max));
+    let marked = decision.packets();
+    let forged: Vec<&Seen> = case
+        .resets_of(side)
+        .chain(case.content())
+        .filter(|seen| marked.binary_search(&seen.number()).is_ok())
+        .collect();
+    let injector_hops = hops::of_injector(
+        forged.iter().map(|seen| seen.packet().hops),
+        if side == initiator { None } else { responder_hops },
+    );
     let name = case.subject.name.as_deref();
     let service = before.and_then(|flow| service(flow, name, knowledge, settings));
     Finding {
@@ -73,13 +83,12 @@ pub(super) fn finding(
         // What claims to come from the server passed here on its way to the client, and the
         // other way round.
         position: if side == initiator { Position::Downstream } else { Position::Upstream },
-        injector_hops: hops::of_injector(
-            case.resets_of(side).map(|seen| seen.packet().hops),
-            if side == initiator { None } else { responder_hops },
-        ),
+        injector_hops,
+        injector_hops_range: injector_hops.map(hops::range),
         server_hops: responder_hops,
         frames: decision.frames(),
         fingerprints: fingerprints::of(case, side, decision, knowledge, settings.epoch),
+        revises: None,
         stage: before.map(|flow| silence::stage(Stage::of(flow))),
     }
 }
@@ -115,11 +124,13 @@ pub(super) fn silent(
         service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
         position,
         injector_hops: None,
+        injector_hops_range: None,
         server_hops: (server.has_baseline() && server.hops_min == server.hops_max)
             .then(|| hops::from_ttl(server.hops_max))
             .flatten(),
         frames: Vec::new(),
         fingerprints: Vec::new(),
+        revises: None,
         stage: Some(silence::stage(Stage::of(record))),
     }
 }

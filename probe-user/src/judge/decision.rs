@@ -3,7 +3,7 @@
 use super::case::LIVE;
 use crate::{
     detect::Hit,
-    report::finding::{Confidence, Verdict},
+    report::finding::{Confidence, Told, Verdict},
 };
 
 /// The verdict on one side's packets.
@@ -51,6 +51,11 @@ impl Decision {
 
     fn is_strong(&self, hit: &Hit) -> bool {
         hit.signature.confidence >= Confidence::C2
+    }
+
+    /// As a later finding refers to it.
+    pub(super) const fn told(&self) -> Told {
+        Told { verdict: self.verdict, confidence: self.confidence }
     }
 
     /// Whether it accuses somebody.

@@ -142,7 +142,9 @@ impl Open {
             return;
         }
         if self.told.as_ref().is_none_or(|told| decision.confidence > told.confidence) {
-            tell(finding(&self.exchange, &decision, knowledge, settings));
+            let revises = self.told.as_ref().map(Decision::told);
+            let finding = finding(&self.exchange, &decision, knowledge, settings);
+            tell(Finding { revises, ..finding });
             self.told = Some(decision);
         }
     }
@@ -158,6 +160,7 @@ fn finding(
     let genuine =
         exchange.replies.iter().find(|reply| !forged.iter().any(|f| f.frame == reply.frame));
     let server_hops = genuine.and_then(|reply| hops::from_ttl(reply.hops()));
+    let injector_hops = hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops);
     let name = exchange.name();
     let service = name
         .and_then(|name| settings.targets.service_of_name(name))
@@ -174,10 +177,12 @@ fn finding(
         name: name.map(str::to_owned),
         service: service.map(|service| service.id.clone()),
         position: Position::Upstream,
-        injector_hops: hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops),
+        injector_hops,
+        injector_hops_range: injector_hops.map(hops::range),
         server_hops,
         frames: decision.frames(),
         fingerprints: Vec::new(),
+        revises: None,
         stage: None,
     }
 }

@@ -139,7 +139,9 @@ impl Flow {
             (decision.accuses(), decision.confidence) > (told.accuses(), told.confidence)
         });
         if more {
-            tell(compose::finding(case, side, &decision, knowledge, settings));
+            let revises = self.told.as_ref().map(Decision::told);
+            let finding = compose::finding(case, side, &decision, knowledge, settings);
+            tell(Finding { revises, ..finding });
             self.told = Some(decision);
         }
         more

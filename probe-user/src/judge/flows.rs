@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hdrhistogram::Histogram;
 use probe_common::{
     event::{TcpEvent, kind},
-    flow::{FlowKey, FlowRecord, Side, Stage},
-    tells::tell,
+    flow::{FlowKey, FlowRecord, Side},
 };
 
 use super::{
@@ -16,12 +15,11 @@ use super::{
     case::{LIVE, Seen, Subject},
     compose,
     flow::{Flow, Turn, is_answer},
-    hops,
-    knowledge::ResetTraits,
+    learn::{dies_on_the_way, learn_handshake, learn_reset},
     signatures::Signatures,
     silence::Silent,
 };
-use crate::{detect::mirror, report::Finding};
+use crate::report::Finding;
 
 /// Connections whose name or case is kept: as many as the kernel's flow table has by default.
 const FLOWS_MAX: usize = 65_536;
@@ -382,19 +380,6 @@ impl Flows {
     }
 }
 
-/// Lowest TTL with which a reset in the client's name means to reach its server, if it is not known how
-/// far that is.
-const REACHES: u8 = 16;
-
-/// Whether a reset in the client's name has too low a TTL to reach the server: with such fakes the tools
-/// of clients deceive censors. Whoever wants to cut a connection lets them arrive.
-fn dies_on_the_way(event: &TcpEvent) -> bool {
-    let (record, side) = (&event.flow, Side::from_index(event.header.side));
-    let server = record.half(side.other());
-    let far = if server.has_baseline() { hops::from_ttl(server.hops_min) } else { None };
-    side == record.initiator() && event.packet.hops < far.unwrap_or(REACHES).min(REACHES)
-}
-
 /// The packet's number in its capture, or the next of those that are in none.
 const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
     if event.header.frame != 0 {
@@ -431,42 +416,5 @@ fn conclude(
         for device in &devices {
             scope.knowledge.clusters_mut().add(device, time, server.0.ip());
         }
-    }
-}
-
-/// Learns the round trip to the server from a connection that got as far as its first data.
-fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
-    let rtt = u64::from(record.responder_rtt);
-    if rtt == 0 {
-        return;
-    }
-    scope.knowledge.handshake(record.key.end(record.initiator().other()).0, rtt);
-    scope.handshakes.saturating_record((rtt / 1_000).max(1));
-}
-
-/// Learns from the first reset that claims to come from a connection's server.
-fn learn_reset(event: &TcpEvent, seen: &Seen, flow: &mut Flow, knowledge: &mut Knowledge) {
-    let (record, side) = (&event.flow, Side::from_index(event.header.side));
-    if side == record.initiator() || record.half(side).reset_count() != 0 {
-        return;
-    }
-    let server = record.key.end(side).0;
-    let bits = event.tells.bits;
-    let foreign = bits & (tell::HOPS | tell::DF) != 0;
-    knowledge.reset(
-        server,
-        &ResetTraits {
-            foreign_hops: (bits & tell::HOPS != 0).then_some(event.packet.hops),
-            foreign_ip_id: foreign.then_some(event.packet.ip_id),
-            mirrored: mirror::mirrors_ip_id(seen),
-        },
-    );
-    let cut = Stage::of(record) == Stage::PostPsh && record.half(side).data == 0;
-    if cut
-        && !flow.counted
-        && let Some(name) = &flow.name
-    {
-        flow.counted = true;
-        knowledge.population_mut().cut(server, name);
     }
 }

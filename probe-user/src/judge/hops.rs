@@ -14,6 +14,15 @@ pub(crate) fn from_ttl(ttl: u8) -> Option<u8> {
     (hops <= HOPS_MAX).then_some(hops)
 }
 
+/// Hops that an estimate may be off: whether the device counts itself, and whether its port of a mirror
+/// lies before or behind a router, is not to be seen.
+const SLACK: u8 = 1;
+
+/// The least and the most that an estimated distance may be.
+pub(super) const fn range(hops: u8) -> [u8; 2] {
+    [hops.saturating_sub(SLACK), hops.saturating_add(SLACK)]
+}
+
 /// Hops to the maker of forged packets, if their TTLs say anything: all alike, and not farther away
 /// than the `server` in whose name they were sent. Injectors that vary, copy or compute their TTL
 /// say nothing about where they are.

@@ -23,6 +23,7 @@ mod flows;
 pub(crate) mod hops;
 mod knowledge;
 mod leads;
+mod learn;
 mod population;
 mod residual;
 mod signatures;

@@ -143,6 +143,8 @@ pub struct Finding {
     pub position: Position,
     /// Hops between the observer and the device, estimated from the TTL of what it sent.
     pub injector_hops: Option<u8>,
+    /// The least and the most that `injector_hops` may be.
+    pub injector_hops_range: Option<[u8; 2]>,
     /// Hops between the observer and the server, estimated likewise.
     pub server_hops: Option<u8>,
     /// 1-based numbers, in the capture, of the packets judged forged. Empty when live.
@@ -151,6 +153,17 @@ pub struct Finding {
     pub stage: Option<Stage>,
     /// What the forged packets have in common, and whose they look like: a label, never a reason.
     pub fingerprints: Vec<Fingerprint>,
+    /// What was told of this flow before, if there is more now: this finding takes its place.
+    pub revises: Option<Told>,
+}
+
+/// What was told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The confidence.
+    pub confidence: Confidence,
 }
 
 /// The handwriting of a device.
@@ -186,6 +199,8 @@ pub(super) struct Record<'a> {
     server_hops: Option<u8>,
     stage: Option<Stage>,
     fingerprints: &'a [Fingerprint],
+    revises: Option<Told>,
+    injector_hops_range: Option<[u8; 2]>,
 }
 
 impl<'a> Record<'a> {
@@ -208,6 +223,8 @@ impl<'a> Record<'a> {
             server_hops: finding.server_hops,
             stage: finding.stage,
             fingerprints: &finding.fingerprints,
+            revises: finding.revises,
+            injector_hops_range: finding.injector_hops_range,
         }
     }
 }

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::finding::{Confidence, Stage, Verdict};
+use super::finding::{Confidence, Finding, Stage, Verdict};
 use super::time;
 
 /// Counters by name, sorted.
@@ -181,9 +181,14 @@ impl StageCounts {
 pub struct FindingCounts(BTreeMap<(Verdict, Confidence), u64>);
 
 impl FindingCounts {
-    /// Counts one finding.
-    pub fn add(&mut self, verdict: Verdict, confidence: Confidence) {
-        *self.0.entry((verdict, confidence)).or_default() += 1;
+    /// Counts one finding; one that revises an earlier one counts in its place.
+    pub fn add(&mut self, finding: &Finding) {
+        if let Some(told) = finding.revises
+            && let Some(count) = self.0.get_mut(&(told.verdict, told.confidence))
+        {
+            *count = count.saturating_sub(1);
+        }
+        *self.0.entry((finding.verdict, finding.confidence)).or_default() += 1;
     }
 
     /// How many of one kind.
@@ -289,9 +294,8 @@ mod tests {
     #[test]
     fn findings_are_a_full_grid() {
         let mut counts = FindingCounts::default();
-        counts.add(Verdict::Injected, Confidence::C3);
-        counts.add(Verdict::Injected, Confidence::C3);
-        counts.add(Verdict::Suspect, Confidence::C1);
+        counts.0.insert((Verdict::Injected, Confidence::C3), 2);
+        counts.0.insert((Verdict::Suspect, Confidence::C1), 1);
         let expected = r#"{"total":3,"injected":{"C3":2,"C2":0,"C1":0},"rewritten":{"C3":0,"C2":0,"C1":0},"lied":{"C3":0,"C2":0,"C1":0},"dropped":{"C3":0,"C2":0,"C1":0},"suspect":{"C3":0,"C2":0,"C1":1}}"#;
         assert_eq!(serde_json::to_string(&counts).unwrap(), expected);
     }

@@ -4,7 +4,9 @@ use std::fs::OpenOptions;
 
 use serde_json::json;
 
-use super::finding::{Confidence, EvidenceClass, Position, Protocol, Signature, Stage, Verdict};
+use super::finding::{
+    Confidence, EvidenceClass, Position, Protocol, Signature, Stage, Told, Verdict,
+};
 use super::pseudonym::Pseudonyms;
 use super::summary::{Clock, ClockSource, TargetsUsed};
 use super::*;
@@ -42,10 +44,12 @@ fn finding() -> Finding {
         service: Some("linkedin".into()),
         position: Position::Upstream,
         injector_hops: Some(2),
+        injector_hops_range: Some([1, 3]),
         server_hops: Some(7),
         frames: vec![12, 13],
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
+        revises: None,
     }
 }
 
@@ -66,7 +70,7 @@ fn a_finding_in_json_is_the_contract() {
         r#""words":"TTL and window rise together"}],"client":"10.71.1.1:40123","#,
         r#""server":"10.71.4.2:443","name":"www.linkedin.com","service":"linkedin","#,
         r#""position":"upstream","injector_hops":2,"frames":[12,13],"server_hops":7,"#,
-        r#""stage":"post_psh","fingerprints":[]}"#,
+        r#""stage":"post_psh","fingerprints":[],"revises":null,"injector_hops_range":[1,3]}"#,
         "\n"
     );
     assert_eq!(written(Form::Json, Clients::Clear, &finding()), expected);
@@ -80,13 +84,14 @@ fn what_is_unknown_is_null() {
         service: None,
         position: Position::Unknown,
         injector_hops: None,
+        injector_hops_range: None,
         server_hops: None,
         frames: Vec::new(),
         stage: None,
         ..finding()
     };
     let json = written(Form::Json, Clients::Clear, &bare);
-    let end = r#""name":null,"service":null,"position":"unknown","injector_hops":null,"frames":[],"server_hops":null,"stage":null,"fingerprints":[]}"#;
+    let end = r#""name":null,"service":null,"position":"unknown","injector_hops":null,"frames":[],"server_hops":null,"stage":null,"fingerprints":[],"revises":null,"injector_hops_range":null}"#;
     assert!(json.trim_end().ends_with(end), "{json}");
 }
 
@@ -135,8 +140,13 @@ fn summary() -> Summary {
         version: summary::VERSION.into(),
         ..Summary::default()
     };
-    summary.findings.add(Verdict::Injected, Confidence::C3);
-    summary.findings.add(Verdict::Suspect, Confidence::C1);
+    let first = Finding { confidence: Confidence::C2, ..finding() };
+    let told = Told { verdict: first.verdict, confidence: first.confidence };
+    summary.findings.add(&first);
+    // The same connection once more: it counts once.
+    summary.findings.add(&Finding { revises: Some(told), ..finding() });
+    let suspect = Finding { verdict: Verdict::Suspect, confidence: Confidence::C1, ..finding() };
+    summary.findings.add(&suspect);
     summary.lost.insert("ring_full".into(), 0);
     summary.stages.from_server.add(Stage::PostPsh);
     summary

@@ -45,6 +45,14 @@ pub fn line(finding: &Finding, client: &str, colour: bool) -> String {
         // Writing to a string cannot fail, here and below.
         let _ = write!(line, "{separator}{} [{}]", escape(&signature.words), signature.id);
     }
+    if let Some(told) = finding.revises {
+        let _ = write!(
+            line,
+            "; more on what was {} {}",
+            told.verdict.as_str(),
+            told.confidence.as_str()
+        );
+    }
     if let Some(place) = place(finding) {
         let _ = write!(line, "; {place}");
     }
