@@ -102,6 +102,30 @@ fn rewriting_is_told_as_rewriting() {
     assert_controls_are_clean(&report);
 }
 
+/// A flight of several segments becomes several resets at once, each beyond the one before, as an
+/// injector sprays them; that they come again shows that it is none.
+#[test]
+fn a_rewritten_flight_of_several_segments_is_told_as_rewriting_in_the_end() {
+    let lab = lab();
+    let censor = lab.network.censor(Act::Rewrite).expect("the censor works");
+    let agent = agent(&lab);
+    let small = format!("route add {}/32 via 10.71.1.1 mtu lock 300", OWN.v4);
+    lab.network.client.ip(&small).expect("a route");
+    lab.lookup("static.licdn.com", Kind::A).expect("an answer");
+    let outcome = lab.https("static.licdn.com", OWN.v4).expect("curl runs");
+    assert_eq!(outcome, Outcome::Reset);
+    let rewritten = |findings: &[Finding]| {
+        let last = findings.last().map(|one| (one.verdict.as_str(), one.confidence.as_str()));
+        last == Some(("rewritten", "C3"))
+    };
+    let waited = agent.wait_for("the rewriting", SOON, rewritten);
+    assert!(censor.touched()[0].packets >= 5, "{:#?}", censor.touched());
+    let report = end(agent, waited);
+    assert!(report.injected().is_empty(), "{:#?}", report.findings);
+    let counts = &report.summary["findings"];
+    assert_eq!((&counts["total"], &counts["rewritten"]["C3"]), (&1.into(), &1.into()), "{counts}");
+}
+
 /// Clients that do not give up, waiting for what does not come.
 fn wait_for_it(lab: &Lab, path: &str, count: usize) -> Vec<Process> {
     let at = ("www.linkedin.com", FRONT.v4.into());

@@ -18,7 +18,11 @@ pub(super) struct Decision {
 /// Injected if one signature is impossible for an endpoint (C3), or if strong ones (C2) of two
 /// independent classes agree; anything less is a suspicion.
 pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
-    hits.sort_by_key(|hit| std::cmp::Reverse(hit.signature.confidence));
+    // Whoever rewrites a flight of several segments makes resets as an injector sprays them; but no
+    // injector's return at the pace of retransmissions.
+    hits.sort_by_key(|hit| {
+        (std::cmp::Reverse(hit.signature.confidence), hit.accuses != Verdict::Rewritten)
+    });
     let confidence = hits.first()?.signature.confidence;
     let strong = || hits.iter().filter(|hit| hit.signature.confidence >= Confidence::C2);
     let two_classes =
@@ -58,6 +62,13 @@ impl Decision {
         Told { verdict: self.verdict, confidence: self.confidence }
     }
 
+    /// Whether there is reason to tell this after `told`: it says more, or something else.
+    pub(super) fn revises(&self, told: &Self) -> bool {
+        let weight = |decision: &Self| (decision.accuses(), decision.confidence);
+        let other = self.accuses() && self.verdict != told.verdict;
+        weight(self) > weight(told) || weight(self) == weight(told) && other
+    }
+
     /// Whether it accuses somebody.
     pub(super) fn accuses(&self) -> bool {
         self.verdict != Verdict::Suspect
@@ -79,28 +90,41 @@ mod tests {
         report::finding::{
             Confidence::{self, C1, C2, C3},
             EvidenceClass::{self, H, S, T},
-            Verdict,
+            Verdict::{self, Injected, Rewritten},
         },
     };
 
-    fn verdict(hits: &[(EvidenceClass, Confidence)]) -> Option<(Verdict, Confidence)> {
-        let hit = |&(class, confidence)| {
-            let fired = Fired {
-                confidence,
-                measured: serde_json::Map::new(),
-                words: String::new(),
-                packets: vec![],
-            };
-            Hit::new("TEST", class, Verdict::Injected, fired)
+    fn hit(class: EvidenceClass, confidence: Confidence, accuses: Verdict) -> Hit {
+        let fired = Fired {
+            confidence,
+            measured: serde_json::Map::new(),
+            words: String::new(),
+            packets: vec![],
         };
-        decide(hits.iter().map(hit).collect()).map(|d| (d.verdict, d.confidence))
+        Hit::new("TEST", class, accuses, fired)
+    }
+
+    fn verdict(hits: &[(EvidenceClass, Confidence)]) -> Option<(Verdict, Confidence)> {
+        let hits = hits.iter().map(|&(class, confidence)| hit(class, confidence, Injected));
+        decide(hits.collect()).map(|d| (d.verdict, d.confidence))
+    }
+
+    #[test]
+    fn rewriting_explains_what_else_was_found_if_it_is_as_certain() {
+        let both = |rewritten| decide(vec![hit(S, C3, Injected), hit(S, rewritten, Rewritten)]);
+        let injected = both(C2).expect("a decision");
+        let rewritten = both(C3).expect("a decision");
+        assert_eq!((injected.verdict, rewritten.verdict), (Injected, Rewritten));
+        assert!(rewritten.revises(&injected) && !rewritten.revises(&rewritten));
+        let suspicion = decide(vec![hit(S, C2, Injected)]).expect("a decision");
+        assert!(injected.revises(&suspicion) && !suspicion.revises(&injected));
     }
 
     #[test]
     fn one_impossible_or_two_strong_ones_of_different_classes() {
         assert_eq!(verdict(&[]), None);
-        assert_eq!(verdict(&[(S, C3)]), Some((Verdict::Injected, C3)));
-        assert_eq!(verdict(&[(S, C2), (H, C2)]), Some((Verdict::Injected, C2)));
+        assert_eq!(verdict(&[(S, C3)]), Some((Injected, C3)));
+        assert_eq!(verdict(&[(S, C2), (H, C2)]), Some((Injected, C2)));
         assert_eq!(verdict(&[(S, C2), (S, C2)]), Some((Verdict::Suspect, C2)));
         assert_eq!(verdict(&[(S, C2), (H, C1)]), Some((Verdict::Suspect, C2)));
         assert_eq!(verdict(&[(S, C1), (H, C1), (T, C1)]), Some((Verdict::Suspect, C1)));
