@@ -9,9 +9,11 @@
 //! * [`score`]: how well the detectors do on captures whose truth is known.
 //! * [`soak`]: millions of innocent connections through engine and judge.
 //! * [`golden`]: a few small captures with what is said of them, written down.
+//! * [`docs`]: the documentation, so that suites can hold it against what is there.
 
 pub mod corpus;
 pub mod craft;
+pub mod docs;
 pub mod duel;
 pub mod egress;
 pub mod golden;

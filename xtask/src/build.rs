@@ -182,6 +182,8 @@ pub(crate) struct Artifact {
     pub(crate) kind: String,
     /// Name of the target.
     pub(crate) name: String,
+    /// Whether it was built as a test. A suite has its package's programs built as well, as they are.
+    pub(crate) is_test: bool,
     /// The file.
     pub(crate) executable: PathBuf,
 }
@@ -222,7 +224,9 @@ impl Artifact {
         let (_, kinds) = target.split_once(r#""kind":["#)?;
         let kind = kinds.split('"').nth(1)?.to_owned();
         let name = text_field(target, "name")?;
-        Some(Self { package, kind, name, executable })
+        let (_, profile) = target.split_once(r#""profile":{"#)?;
+        let is_test = profile.split('}').next()?.contains(r#""test":true"#);
+        Some(Self { package, kind, name, is_test, executable })
     }
 }
 
@@ -287,9 +291,19 @@ mod tests {
                 package: "/w/a \"b\"".into(),
                 kind: "test".to_owned(),
                 name: "capture".to_owned(),
+                is_test: true,
                 executable: "/t/capture-1".into(),
             }
         );
+    }
+
+    #[test]
+    fn a_program_that_a_suite_runs_is_no_suite() {
+        // What "test" says of the target is whether it can be built as one.
+        let message = MESSAGE
+            .replace(r#""edition":"2024"}"#, r#""edition":"2024","test":true}"#)
+            .replace(r#""opt_level":"0","test":true"#, r#""opt_level":"0","test":false"#);
+        assert!(!Artifact::read(&message).expect("a message about an executable").is_test);
     }
 
     #[test]

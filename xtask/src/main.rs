@@ -104,6 +104,12 @@ enum Command {
         #[arg(long)]
         bless: bool,
     },
+    /// Write `docs/detectors.md` from what the detectors' sources say of themselves.
+    Docs {
+        /// Write nothing: fail if the page is not what the sources say.
+        #[arg(long)]
+        check: bool,
+    },
     /// Build everything and run all test suites, those that need networks as root.
     Test {
         /// Only what needs neither root nor test tools: leaves out the suites of `tests/`.
@@ -156,6 +162,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Score { args } => corpus::run("score", &args),
         Command::Soak { args } => corpus::run("soak", &args),
         Command::Goldens { bless } => corpus::goldens(bless),
+        Command::Docs { check } => corpus::docs(check),
         Command::Test { quick, filter } => test::all(quick, filter.as_deref()),
         Command::Ci => ci::all(),
     }

@@ -1,6 +1,7 @@
 //! All test suites, and the table of what they said.
 
 use std::{
+    env,
     ffi::{OsStr, OsString},
     process::Command,
     time::{Duration, Instant},
@@ -22,6 +23,9 @@ const ROOT_PACKAGE: &str = "probe-tests";
 /// Its directory.
 const ROOT_DIRECTORY: &str = "tests";
 
+/// Tells the suites where this program is.
+const XTASK_VARIABLE: &str = "FORGEWATCH_XTASK";
+
 /// Longest that one suite may take, in seconds: a network that hangs must not hang everything.
 const SUITE_LIMIT: &str = "1200";
 
@@ -40,13 +44,15 @@ pub(crate) fn all(quick: bool, filter: Option<&str>) -> anyhow::Result<()> {
     if !quick {
         let agent = build::agent_around(&object, Profile::Release)?;
         variables.push((AGENT_VARIABLE, agent.into_os_string()));
+        // The suite about the documentation asks this very program what it understands.
+        variables.push((XTASK_VARIABLE, env::current_exe()?.into_os_string()));
     }
 
     let mut command = cargo_test(quick, &variables);
     command.arg("--no-run");
     let suites = steps::timed("building the tests", || build::artifacts(&mut command))?;
     let mut outcomes = Vec::new();
-    for suite in &suites {
+    for suite in suites.iter().filter(|artifact| artifact.is_test) {
         let mut command = suite_command(suite, filter, &variables)?;
         outcomes.push(suites::run(&suite_name(suite), &mut command)?);
     }
@@ -184,6 +190,7 @@ mod tests {
             package: package.to_owned(),
             kind: kind.to_owned(),
             name: "e2e".to_owned(),
+            is_test: true,
             executable: "/t/e2e-1".into(),
         }
     }
