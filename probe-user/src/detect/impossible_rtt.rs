@@ -7,8 +7,8 @@
 //! **Source.** Physics; the round trip is that of the same connection's SYN and SYN+ACK, and of
 //! other connections to the same server ([`Knowledge`]), whichever is least.
 //!
-//! **Worth.** Class T. C1 for a bare reset, which acknowledges nothing, and for a timer's may only have
-//! met the data by chance. With an acknowledgment of the data: C3 if the floor is the least of three or more handshakes with the server and
+//! **Worth.** Class T. C1 for a bare reset, which acknowledges nothing: a timer's may only have met the
+//! data by chance; C2 if the data came right behind the handshake, which leaves no time for a timer. With an acknowledgment of the data: C3 if the floor is the least of three or more handshakes with the server and
 //! the reset took less than half of it, C2 if it took more. C1 on a single handshake, which is no
 //! floor: the first packet to a host may wait for address resolution, for a radio to wake, or for
 //! its own retransmission, and the next is answered faster.
@@ -18,7 +18,11 @@
 //!   something earlier): it does not acknowledge the trigger.
 //! * Repeated SYNs, of which it is not known which one was answered: no round trip is taken.
 
-use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
+use probe_common::{
+    flow::{Side, state},
+    tells::tell,
+    wire::tcp_flag,
+};
 
 use super::{Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -54,6 +58,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
     let took = first.tells().since_trigger;
     let proven = first.packet().has(tcp_flag::ACK);
     let confidence = match handshakes {
+        HANDSHAKES.. if !proven && is_prompted(first, side, floor) => Confidence::C2,
         _ if !proven => Confidence::C1,
         HANDSHAKES.. if took < floor / 2 => Confidence::C3,
         HANDSHAKES.. => Confidence::C2,
@@ -85,6 +90,19 @@ fn answers_trigger(reset: &Seen) -> bool {
     } else {
         tells.seq_from_acked == 0
     }
+}
+
+/// Whether nothing else than the client's first data can have prompted a bare reset: it came with the ACK
+/// that completes the handshake, or right behind it, so what the ACK itself prompts is as far away.
+fn is_prompted(reset: &Seen, side: Side, floor: u64) -> bool {
+    let (flow, tells) = (reset.flow(), reset.tells());
+    let (server, client) = (flow.half(side), flow.half(side.other()));
+    let established = server.first.saturating_add(u64::from(flow.initiator_rtt));
+    flow.is(state::FOLLOWED | state::ESTABLISHED)
+        && server.data == 0
+        && client.data_segments >= 1
+        && client.data.saturating_sub(established) < floor / 4
+        && tells.since_trigger < floor / 2
 }
 
 /// The shortest round trip known to `side`, and how many handshakes it rests on.

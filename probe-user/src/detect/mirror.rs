@@ -4,7 +4,7 @@
 //! window of that packet, while TTL and DF are not the sender's. The sender's SYN+ACK did not copy
 //! the SYN.
 //!
-//! **Source.** Brunei, AS10094 (Nourin et al., WWW 2023); Iran (net4people/bbs issue 39): devices that
+//! **Source.** Brunei, AS10094 (Nourin et al., FOCI 2023); Iran (net4people/bbs issue 39): devices that
 //! build their packet out of the one that they saw.
 //!
 //! **Worth.** Class H. C2 for an IP-ID with a further foreign trait or from a server that did it

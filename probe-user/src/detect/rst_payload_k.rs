@@ -5,7 +5,7 @@
 //! | payload | device | source |
 //! |---|---|---|
 //! | `01 02 03 04 05 06 07 08 09 00` | provincial firewall of Henan | Wu et al., S&P 2025 |
-//! | 22 zero octets | Tajikistan, AS51346 | Nourin et al., WWW 2023 |
+//! | 22 zero octets | Tajikistan, AS51346 | Nourin et al., FOCI 2023 |
 //!
 //! **Worth.** C3, class K.
 //!

@@ -14,7 +14,7 @@ pub(super) type Version = (u32, u32);
 /// BPF ring buffers came with 5.8; there is no other way for events here.
 const MINIMUM: Version = (5, 8);
 
-/// The oldest kernel that the object is made for and tested on.
+/// The oldest kernel that the object is made for.
 const SUPPORTED: Version = (5, 15);
 
 /// XDP programs that take packets of several buffers.

@@ -18,18 +18,20 @@ pub(super) struct Decision {
 /// Injected if one signature is impossible for an endpoint (C3), or if strong ones (C2) of two
 /// independent classes agree; anything less is a suspicion.
 pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
-    // Whoever rewrites a flight of several segments makes resets as an injector sprays them; but no
-    // injector's return at the pace of retransmissions.
-    hits.sort_by_key(|hit| {
-        (std::cmp::Reverse(hit.signature.confidence), hit.accuses != Verdict::Rewritten)
-    });
+    hits.sort_by_key(|hit| std::cmp::Reverse(hit.signature.confidence));
     let confidence = hits.first()?.signature.confidence;
     let strong = || hits.iter().filter(|hit| hit.signature.confidence >= Confidence::C2);
     let two_classes =
         strong().any(|one| strong().any(|other| one.signature.class != other.signature.class));
     let injected = confidence == Confidence::C3 || two_classes;
-    // What the strongest piece accuses of: the rest supports it.
-    let verdict = if injected { hits.first()?.accuses } else { Verdict::Suspect };
+    // What the strongest piece accuses of: the rest supports it. But what was rewritten was not injected,
+    // though what it was rewritten to may look so.
+    let rewritten = strong().any(|hit| hit.accuses == Verdict::Rewritten);
+    let verdict = match (injected, rewritten) {
+        (false, _) => Verdict::Suspect,
+        (true, true) => Verdict::Rewritten,
+        (true, false) => hits.first()?.accuses,
+    };
     Some(Decision { verdict, confidence, hits })
 }
 
@@ -110,13 +112,14 @@ mod tests {
     }
 
     #[test]
-    fn rewriting_explains_what_else_was_found_if_it_is_as_certain() {
-        let both = |rewritten| decide(vec![hit(S, C3, Injected), hit(S, rewritten, Rewritten)]);
-        let injected = both(C2).expect("a decision");
-        let rewritten = both(C3).expect("a decision");
+    fn rewriting_explains_what_else_was_found() {
+        let injected = decide(vec![hit(S, C3, Injected)]).expect("a decision");
+        let both = vec![hit(S, C3, Injected), hit(S, C2, Rewritten)];
+        let rewritten = decide(both).expect("a decision");
         assert_eq!((injected.verdict, rewritten.verdict), (Injected, Rewritten));
         assert!(rewritten.revises(&injected) && !rewritten.revises(&rewritten));
-        let suspicion = decide(vec![hit(S, C2, Injected)]).expect("a decision");
+        let suspicion = decide(vec![hit(S, C2, Rewritten)]).expect("a decision");
+        assert_eq!(suspicion.verdict, Verdict::Suspect);
         assert!(injected.revises(&suspicion) && !suspicion.revises(&injected));
     }
 

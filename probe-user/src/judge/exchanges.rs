@@ -40,11 +40,17 @@ pub(super) struct Exchanges {
     /// Keys by the time of their first reply.
     queue: VecDeque<(u64, Key)>,
     unreadable: u64,
+    dropped: u64,
 }
 
 impl Default for Exchanges {
     fn default() -> Self {
-        Self { open: Bounded::new(EXCHANGES_MAX), queue: VecDeque::new(), unreadable: 0 }
+        Self {
+            open: Bounded::new(EXCHANGES_MAX),
+            queue: VecDeque::new(),
+            unreadable: 0,
+            dropped: 0,
+        }
     }
 }
 
@@ -99,6 +105,7 @@ impl Exchanges {
             }
             self.queue.pop_front();
             let Some(mut open) = self.open.remove(&key) else { continue };
+            self.dropped += open.exchange.dropped;
             open.learn(knowledge);
             open.tell(knowledge, settings, false, tell);
         }
@@ -106,6 +113,10 @@ impl Exchanges {
 
     pub(super) const fn evicted(&self) -> u64 {
         self.open.evicted()
+    }
+
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     pub(super) const fn unreadable(&self) -> u64 {

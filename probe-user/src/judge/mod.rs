@@ -249,6 +249,7 @@ impl Judge {
         losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
         losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
+        losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
         losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());
         losses
