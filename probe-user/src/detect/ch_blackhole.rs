@@ -1,7 +1,7 @@
 //! `CH_BLACKHOLE`: the handshake works, and the client's first data disappears.
 //!
 //! **Rule.** The handshake is complete; the client's first data was sent three times or more; the
-//! server has acknowledged none of it, and sent nothing.
+//! server has acknowledged none of it, and sent nothing. The client may have given up since.
 //!
 //! **Source.** ClientHellos dropped by name: China on ESNI (net4people/bbs issue 43), Kazakhstan
 //! (OONI, 2024), Russia's TSPU (Xue et al., IMC 2022).

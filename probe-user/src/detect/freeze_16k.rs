@@ -11,6 +11,8 @@
 //! **Look-alikes that it stays silent on.**
 //! * An application that pauses: nothing is sent again.
 //! * A download of that size that ended: all was acknowledged.
+//!   Where the device stands between here and the server, a frozen one looks the same: repetitions pass
+//!   here only if it stands between here and the client.
 
 use probe_common::{flow::state, seq};
 

@@ -10,7 +10,9 @@
 //! again that becomes a reset. No stack sends resets at the pace of retransmissions (RFC 9293,
 //! section 3.10.5: the connection is gone).
 //!
-//! **Worth.** C3, class S, with two such gaps; C2 with one. It accuses of rewriting, not injecting.
+//! **Worth.** C3, class S, with two such gaps; C2 with one. It accuses of rewriting, not injecting. Of a
+//! flight of several segments, the first resets climb as an injector's do, and are told as such at once;
+//! the finding that they were rewritten takes that one's place.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A server's single reset.

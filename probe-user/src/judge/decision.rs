@@ -70,8 +70,9 @@ fn weigh(signatures: &[&Signature]) -> Option<Weight> {
 }
 
 impl Decision {
-    /// The packets held to be forged, in order, each once: see [`Seen::number`](super::Seen::number). Those that only a weak
-    /// signature points at are left out where there are stronger ones.
+    /// The packets held to be forged, in order, each once: see
+    /// [`Seen::number`](super::Seen::number). Those that only a weak signature points at are left out
+    /// where there are stronger ones.
     pub(super) fn packets(&self) -> Vec<u64> {
         let mut packets: Vec<u64> = self
             .hits
@@ -98,6 +99,13 @@ impl Decision {
         Told { verdict: self.verdict, confidence: self.confidence }
     }
 
+    /// Whether there is reason to tell this after `told`: it says more, or something else.
+    pub(super) fn revises(&self, told: &Self) -> bool {
+        let weight = |decision: &Self| (decision.accuses(), decision.confidence);
+        let other = self.accuses() && self.verdict != told.verdict;
+        weight(self) > weight(told) || weight(self) == weight(told) && other
+    }
+
     /// Whether it accuses somebody.
     pub(super) fn accuses(&self) -> bool {
         self.verdict != Verdict::Suspect
@@ -119,32 +127,48 @@ mod tests {
         report::finding::{
             Confidence::{self, C1, C2, C3},
             EvidenceClass::{self, H, N, P, S, T},
-            Signature, Verdict,
+            Signature,
+            Verdict::{self, Injected, Rewritten},
         },
     };
 
-    fn verdict(hits: &[(EvidenceClass, Confidence)]) -> Option<(Verdict, Confidence)> {
-        let hit = |&(class, confidence)| {
-            let fired = Fired {
-                confidence,
-                measured: serde_json::Map::new(),
-                words: String::new(),
-                packets: vec![],
-            };
-            Hit::new("TEST", class, Verdict::Injected, fired)
+    fn hit(class: EvidenceClass, confidence: Confidence, accuses: Verdict) -> Hit {
+        let fired = Fired {
+            confidence,
+            measured: serde_json::Map::new(),
+            words: String::new(),
+            packets: vec![],
         };
-        decide(hits.iter().map(hit).collect()).map(|d| (d.verdict, d.confidence))
+        Hit::new("TEST", class, accuses, fired)
+    }
+
+    fn verdict(hits: &[(EvidenceClass, Confidence)]) -> Option<(Verdict, Confidence)> {
+        let hits = hits.iter().map(|&(class, confidence)| hit(class, confidence, Injected));
+        decide(hits.collect()).map(|d| (d.verdict, d.confidence))
+    }
+
+    #[test]
+    fn rewriting_explains_what_else_was_found() {
+        let injected = decide(vec![hit(S, C3, Injected)]).expect("a decision");
+        let both = vec![hit(S, C3, Injected), hit(S, C2, Rewritten)];
+        let rewritten = decide(both).expect("a decision");
+        assert_eq!((injected.verdict, rewritten.verdict), (Injected, Rewritten));
+        assert!(rewritten.revises(&injected) && !rewritten.revises(&rewritten));
+        let suspicion = decide(vec![hit(S, C2, Rewritten)]).expect("a decision");
+        assert_eq!(suspicion.verdict, Verdict::Suspect);
+        assert!(injected.revises(&suspicion) && !suspicion.revises(&injected));
     }
 
     #[test]
     fn one_impossible_or_two_strong_ones_of_different_classes() {
         assert_eq!(verdict(&[]), None);
-        assert_eq!(verdict(&[(S, C3)]), Some((Verdict::Injected, C3)));
-        assert_eq!(verdict(&[(S, C2), (H, C2)]), Some((Verdict::Injected, C2)));
+        assert_eq!(verdict(&[(S, C3)]), Some((Injected, C3)));
+        assert_eq!(verdict(&[(S, C2), (H, C2)]), Some((Injected, C2)));
         assert_eq!(verdict(&[(S, C2), (S, C2)]), Some((Verdict::Suspect, C2)));
         assert_eq!(verdict(&[(S, C2), (H, C1)]), Some((Verdict::Suspect, C2)));
         assert_eq!(verdict(&[(S, C1), (H, C1), (T, C1)]), Some((Verdict::Suspect, C1)));
     }
+
     #[test]
     fn a_signature_decides_if_without_it_less_is_said() {
         let decisive = |list: &[(&'static str, EvidenceClass, Confidence)]| {

@@ -125,7 +125,7 @@ impl Flow {
         Subject { name: self.name.clone(), watched }
     }
 
-    /// Tells of a decision, unless as much has been told already; returns whether it was told.
+    /// Tells of a decision, unless the same or more has been told already; returns whether it was told.
     pub(super) fn tell(
         &mut self,
         decision: Decision,
@@ -135,9 +135,7 @@ impl Flow {
         tell: &mut impl FnMut(Finding),
     ) -> bool {
         let Some(case) = &self.case else { return false };
-        let more = self.told.as_ref().is_none_or(|told| {
-            (decision.accuses(), decision.confidence) > (told.accuses(), told.confidence)
-        });
+        let more = self.told.as_ref().is_none_or(|told| decision.revises(told));
         if more {
             let revises = self.told.as_ref().map(Decision::told);
             let finding = compose::finding(case, side, &decision, knowledge, settings);

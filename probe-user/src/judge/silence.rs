@@ -1,6 +1,9 @@
 //! Connections that fell silent, by the stage in which they did.
 
-use probe_common::flow::{FlowRecord, Half, SILENCE, Stage, state};
+use probe_common::{
+    flow::{FlowRecord, Half, SILENCE, Stage, state},
+    wire::tcp_flag,
+};
 
 use super::{case::Subject, decision::decide_silence, knowledge::Knowledge};
 use crate::{
@@ -103,18 +106,24 @@ impl Silence {
         self.counts
     }
 }
+
 /// Whether a connection ended without FIN or reset, as far as can be told at `now`. One that was
 /// established and has exchanged data may just be idle: only silence after something that asked
 /// for an answer counts.
 fn is_silent(record: &FlowRecord, now: u64) -> bool {
-    if record.state & (state::FIN | state::RESET) != 0 {
+    let initiator = record.half(record.initiator());
+    let responder = record.half(record.initiator().other());
+    if record.is(state::RESET) || record.is(state::FIN) && !is_given_up(initiator, responder) {
         return false;
     }
     if now.saturating_sub(record.last()) < SILENCE {
         return false;
     }
-    let initiator = record.half(record.initiator());
-    let responder = record.half(record.initiator().other());
+    // Of a connection that is not followed, neither its end nor most else is looked at: only that it
+    // was not answered at all shows.
+    if record.is(state::SYN | state::SYN_ACK) && !record.is(state::FOLLOWED) {
+        return false;
+    }
     match Stage::of(record) {
         // Idle after having been answered in full: nobody is waiting.
         Stage::Later | Stage::PostPsh => {
@@ -122,4 +131,14 @@ fn is_silent(record: &FlowRecord, now: u64) -> bool {
         }
         Stage::PostSyn | Stage::PostAck | Stage::NoMatch => true,
     }
+}
+
+/// Whether the initiator has closed a connection whose responder has acknowledged none of its data:
+/// whoever is still there acknowledges, also the end.
+fn is_given_up(initiator: &Half, responder: &Half) -> bool {
+    initiator.flags & tcp_flag::FIN != 0
+        && responder.flags & tcp_flag::FIN == 0
+        && initiator.data_segments >= 1
+        && responder.data == 0
+        && responder.acked == initiator.syn.isn.wrapping_add(1)
 }

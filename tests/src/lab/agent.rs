@@ -68,7 +68,7 @@ impl Finding {
 /// little evidence and again with more, the latter.
 pub fn last_words(findings: &[Finding]) -> Vec<&Finding> {
     let mut last: Vec<&Finding> = Vec::new();
-    for finding in findings.iter().filter(|finding| finding.is_injected()) {
+    for finding in findings {
         let same = |other: &&Finding| {
             (&other.server, &other.name) == (&finding.server, &finding.name)
                 && is_same_moment(&other.time, &finding.time)
@@ -76,6 +76,7 @@ pub fn last_words(findings: &[Finding]) -> Vec<&Finding> {
         last.retain(|other| !same(other));
         last.push(finding);
     }
+    last.retain(|finding| finding.is_injected());
     last
 }
 

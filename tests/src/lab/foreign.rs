@@ -1,6 +1,10 @@
 //! Censors that we did not write.
 
-use std::{fs, net::IpAddr, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 
@@ -81,6 +85,23 @@ pub fn nft_reject(lab: &Lab, matches: &str) -> anyhow::Result<()> {
     let path = lab.directory().join("censor.nft");
     fs::write(&path, rules)?;
     process::succeed("nft", lab.network.upstream.command("nft").arg("-f").arg(&path))?;
+    Ok(())
+}
+
+/// Has the router drop what `server` sends by TLS beyond so many octets, headers included. That
+/// comes after Forgewatch has seen it, as if it were lost between router and client.
+///
+/// # Errors
+///
+/// If nft does not take it.
+pub fn nft_quota(lab: &Lab, server: Ipv4Addr, octets: usize) -> anyhow::Result<()> {
+    let rules = format!(
+        "table inet censor {{\n  chain forward {{\n    type filter hook forward priority 0;\n    \
+         ip saddr {server} tcp sport 443 quota over {octets} bytes drop\n  }}\n}}\n"
+    );
+    let path = lab.directory().join("quota.nft");
+    fs::write(&path, rules)?;
+    process::succeed("nft", lab.network.router.command("nft").arg("-f").arg(&path))?;
     Ok(())
 }
 

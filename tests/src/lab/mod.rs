@@ -7,6 +7,7 @@ mod cleanup;
 pub mod clients;
 pub mod foreign;
 pub mod injector;
+pub mod inpath;
 pub mod namespace;
 pub mod network;
 pub mod process;
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 use self::{
     clients::{Kind, Outcome, Scheme},
     network::Network,
+    process::Process,
     servers::Servers,
 };
 
@@ -106,6 +108,25 @@ impl Lab {
     /// If curl cannot be run.
     pub fn https_slow(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
         self.fetch(Scheme::Https, name, address, "/slow")
+    }
+
+    /// Fetches `path` of `name` by TLS from `address`, for a client that does not give up; `number`
+    /// tells it apart from others.
+    ///
+    /// # Errors
+    ///
+    /// If curl cannot be started.
+    pub fn wait_https(
+        &self,
+        number: usize,
+        (name, address): (&str, IpAddr),
+        path: &str,
+    ) -> anyhow::Result<Process> {
+        let authority = &self.servers.authority;
+        let at = (name, address);
+        let mut command = clients::curl(&self.network.client, authority, Scheme::Https, at, path);
+        command.args(["--connect-timeout", "60"]);
+        Process::start_logged(&format!("waiting-{number}"), &mut command, self.directory())
     }
 
     /// Fetches `name` in the clear from `address`.

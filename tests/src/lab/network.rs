@@ -8,14 +8,24 @@
 //! ```
 //!
 //! Forgewatch runs on the router, the censor in the upstream box, which forwards like any other.
-//! Single lines are pairs of veth devices, the double line is a [`Wire`].
+//! Single lines are pairs of veth devices, the double line is a [`Wire`], into which a censor can
+//! be put that has every packet in its hands.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
-use super::{namespace::Namespace, process, wire::Wire};
+use pnet::datalink::DataLinkReceiver;
+
+use super::{
+    injector,
+    inpath::{Act, InPath},
+    namespace::Namespace,
+    process,
+    wire::Wire,
+};
 
 /// The client's addresses.
 pub const CLIENT: Pair = Pair { v4: Ipv4Addr::new(10, 71, 1, 2), v6: v6(1, 2) };
@@ -37,6 +47,12 @@ pub const RESOLVER: Pair = server(53);
 
 /// Everything the server answers for.
 const SERVED: [Pair; 5] = [FRONT, OWN, OTHER, UNWATCHED, RESOLVER];
+
+/// A host that [`Network::on_a_stick`] adds to the clients' wire.
+pub const STICK: Ipv4Addr = Ipv4Addr::new(10, 71, 9, 2);
+
+/// The client's interface.
+pub const ETH: &str = "eth0";
 
 /// The router's interface towards the clients.
 pub const LAN: &str = "lan0";
@@ -117,7 +133,7 @@ impl Network {
             ("ipv6/conf/all/hop_limit", SERVER_TTL),
             ("ipv6/conf/default/hop_limit", SERVER_TTL),
         ])?;
-        veth((&client, "eth0"), (&router, LAN))?;
+        veth((&client, ETH), (&router, LAN))?;
         veth((&router, WAN), (&upstream, DOWN))?;
         let wire = Wire::new((&upstream, FAR), (&server, "near0"), DELAY)?;
         client.ip("addr add 10.71.1.2/24 dev eth0\n\
@@ -154,6 +170,51 @@ impl Network {
         Ok(Self { wire, client, router, upstream, server })
     }
 
+    /// Puts a censor into the long wire, for as long as the network lasts.
+    ///
+    /// # Errors
+    ///
+    /// If there is one already.
+    pub fn censor(&self, act: Act) -> anyhow::Result<Arc<InPath>> {
+        let censor = Arc::new(InPath::new(act));
+        self.wire.put(Arc::clone(&censor))?;
+        Ok(censor)
+    }
+
+    /// Adds a host on the clients' wire, in a net of its own: between it and a client lies the
+    /// router, with one interface for both.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn on_a_stick(&self) -> anyhow::Result<Namespace> {
+        // Or it would tell the client of a shorter way, which a private device does not have.
+        self.router.sysctl(&[
+            ("ipv4/conf/all/send_redirects", "0"),
+            (&format!("ipv4/conf/{LAN}/send_redirects"), "0"),
+        ])?;
+        self.router.ip(&format!("addr add 10.71.9.1/24 dev {LAN}"))?;
+        let host = Namespace::alone("stick")?;
+        self.client.ip(&format!(
+            "link add link {ETH} name {ETH} netns {} type macvlan mode private",
+            host.name()
+        ))?;
+        without_offloads(&host, ETH)?;
+        host.ip(&format!(
+            "addr add {STICK}/24 dev {ETH}\nlink set {ETH} up\nroute add default via 10.71.9.1"
+        ))?;
+        Ok(host)
+    }
+
+    /// Listens to what passes the client's device, from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the device cannot be opened.
+    pub fn listen_at_client(&self) -> anyhow::Result<Box<dyn DataLinkReceiver>> {
+        Ok(self.client.enter(|| injector::open(ETH))??.1)
+    }
+
     /// Packets that the long wire had no room for.
     pub fn dropped(&self) -> u64 {
         self.wire.dropped()
@@ -185,13 +246,18 @@ fn veth(one: (&Namespace, &str), other: (&Namespace, &str)) -> anyhow::Result<()
     let (here, there) = (one.1, other.1);
     one.0.ip(&format!("link add {here} type veth peer name {there} netns {}", other.0.name()))?;
     for (namespace, device) in [one, other] {
-        let mut command = namespace.command("ethtool");
-        command.args(["-K", device]);
-        for offload in ["tx", "tso", "gso", "gro"] {
-            command.args([offload, "off"]);
-        }
-        process::succeed("ethtool", &mut command)?;
+        without_offloads(namespace, device)?;
         namespace.ip(&format!("link set {device} up"))?;
     }
+    Ok(())
+}
+
+fn without_offloads(namespace: &Namespace, device: &str) -> anyhow::Result<()> {
+    let mut command = namespace.command("ethtool");
+    command.args(["-K", device]);
+    for offload in ["tx", "tso", "gso", "gro"] {
+        command.args([offload, "off"]);
+    }
+    process::succeed("ethtool", &mut command)?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use std::{
         unix::fs::OpenOptionsExt as _,
     },
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
@@ -25,7 +25,10 @@ use std::{
 use anyhow::Context as _;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::namespace::Namespace;
+use super::{
+    inpath::{InPath, Way},
+    namespace::Namespace,
+};
 
 /// Packets under way in each direction, at most; more are dropped and counted, as by a full queue.
 const QUEUE: usize = 65_536;
@@ -41,6 +44,7 @@ const LOOK_MS: u16 = 50;
 pub struct Wire {
     stop: Arc<AtomicBool>,
     dropped: Arc<AtomicU64>,
+    censor: Arc<OnceLock<Arc<InPath>>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -58,10 +62,24 @@ impl Wire {
     ) -> anyhow::Result<Self> {
         let near = near.0.enter(|| open_tun(near.1))??;
         let far = far.0.enter(|| open_tun(far.1))??;
-        let mut wire = Self { stop: Arc::default(), dropped: Arc::default(), threads: Vec::new() };
-        wire.carry(near.try_clone()?, far.try_clone()?, delay)?;
-        wire.carry(far, near, delay)?;
+        let mut wire = Self {
+            stop: Arc::default(),
+            dropped: Arc::default(),
+            censor: Arc::default(),
+            threads: Vec::new(),
+        };
+        wire.carry(near.try_clone()?, far.try_clone()?, Way::Out, delay)?;
+        wire.carry(far, near, Way::Back, delay)?;
         Ok(wire)
+    }
+
+    /// Lets every packet pass through the hands of `censor` from now on.
+    ///
+    /// # Errors
+    ///
+    /// If there is one already.
+    pub(super) fn put(&self, censor: Arc<InPath>) -> anyhow::Result<()> {
+        self.censor.set(censor).ok().context("there is a censor in this wire already")
     }
 
     /// Packets that found the queue full.
@@ -69,13 +87,14 @@ impl Wire {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    fn carry(&mut self, from: File, to: File, delay: Duration) -> anyhow::Result<()> {
+    fn carry(&mut self, from: File, to: File, way: Way, delay: Duration) -> anyhow::Result<()> {
         let (sender, receiver) = sync_channel(QUEUE);
         let (stop, dropped) = (Arc::clone(&self.stop), Arc::clone(&self.dropped));
+        let censor = Arc::clone(&self.censor);
         let take = thread::Builder::new().name("wire in".into());
         self.threads.push(take.spawn(move || take_in(from, delay, &sender, &stop, &dropped))?);
         let give = thread::Builder::new().name("wire out".into());
-        self.threads.push(give.spawn(move || give_out(to, &receiver))?);
+        self.threads.push(give.spawn(move || give_out(to, way, &censor, &receiver))?);
         Ok(())
     }
 }
@@ -121,11 +140,14 @@ fn take_in(
     }
 }
 
-fn give_out(mut to: File, receiver: &Receiver<Underway>) {
+fn give_out(mut to: File, way: Way, censor: &OnceLock<Arc<InPath>>, receiver: &Receiver<Underway>) {
     // Ends when the other carrier, who has the sender, does.
-    while let Ok((due, packet)) = receiver.recv() {
+    while let Ok((due, mut packet)) = receiver.recv() {
         if let Some(rest) = due.checked_duration_since(Instant::now()) {
             thread::sleep(rest);
+        }
+        if censor.get().is_some_and(|censor| !censor.passes(way, &mut packet)) {
+            continue;
         }
         // A device that does not take it loses it, as a wire does.
         let _ = to.write(&packet);

@@ -7,8 +7,8 @@ use pnet::{
         MutablePacket as _,
         ethernet::{EtherType, EtherTypes, MutableEthernetPacket},
         ip::{IpNextHeaderProtocol, IpNextHeaderProtocols},
-        ipv4::{self, Ipv4Flags, MutableIpv4Packet},
-        ipv6::MutableIpv6Packet,
+        ipv4::{self, Ipv4Flags, Ipv4Packet, MutableIpv4Packet},
+        ipv6::{Ipv6Packet, MutableIpv6Packet},
         tcp::{self, MutableTcpPacket, TcpFlags},
         udp::{self, MutableUdpPacket},
     },
@@ -108,6 +108,38 @@ pub fn answer(query: &[u8], kind: u16) -> Option<Vec<u8>> {
     message.extend_from_slice(&(data.len() as u16).to_be_bytes());
     message.extend_from_slice(&data);
     Some(message)
+}
+
+/// Where the TCP segment of an IP packet begins; nothing if it has none.
+pub fn segment_at(packet: &[u8]) -> Option<usize> {
+    let (at, protocol) = match packet.first()? >> 4 {
+        4 => {
+            let ip = Ipv4Packet::new(packet)?;
+            (usize::from(ip.get_header_length()) * 4, ip.get_next_level_protocol())
+        }
+        6 => (IPV6, Ipv6Packet::new(packet)?.get_next_header()),
+        _ => return None,
+    };
+    (protocol == IpNextHeaderProtocols::Tcp && packet.len() >= at + TCP).then_some(at)
+}
+
+/// Corrects lengths and checksums of a packet whose TCP segment was changed, and nothing else.
+pub fn refit(packet: &mut [u8]) -> Option<()> {
+    let (at, len) = (segment_at(packet)?, packet.len());
+    let (ip, segment) = packet.split_at_mut(at);
+    let mut tcp = MutableTcpPacket::new(segment)?;
+    let sum = if let Some(mut ip) = MutableIpv4Packet::new(ip).filter(|ip| ip.get_version() == 4) {
+        ip.set_total_length(len as u16);
+        let sum = ipv4::checksum(&ip.to_immutable());
+        ip.set_checksum(sum);
+        tcp::ipv4_checksum(&tcp.to_immutable(), &ip.get_source(), &ip.get_destination())
+    } else {
+        let mut ip = MutableIpv6Packet::new(ip)?;
+        ip.set_payload_length((len - at) as u16);
+        tcp::ipv6_checksum(&tcp.to_immutable(), &ip.get_source(), &ip.get_destination())
+    };
+    tcp.set_checksum(sum);
+    Some(())
 }
 
 /// `packet` in an Ethernet frame.

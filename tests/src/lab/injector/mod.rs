@@ -40,10 +40,10 @@ use super::{
 pub const SHOTS_MAX: usize = 10_000;
 
 /// Connections whose beginnings are kept at one time.
-const STREAMS_MAX: usize = 4_096;
+pub(super) const STREAMS_MAX: usize = 4_096;
 
 /// Octets kept of each beginning: a hello with post-quantum keys has some 1,800.
-const STREAM_MAX: usize = 8_192;
+pub(super) const STREAM_MAX: usize = 8_192;
 
 /// How long it takes from trigger to first forged packet. Devices in use were measured to need some
 /// ten milliseconds: the server's answer is then already under way, and comes too late.
@@ -51,6 +51,9 @@ const THINKING: Duration = Duration::from_millis(10);
 
 /// How often it looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// LinkedIn's names.
+pub(super) const LINKEDIN: [&str; 2] = ["linkedin.com", "licdn.com"];
 
 /// What it does.
 #[derive(Clone, Debug)]
@@ -66,17 +69,21 @@ pub struct Settings {
 impl Settings {
     /// Resets of `model` and forged answers, for LinkedIn's names.
     pub fn linkedin(model: Model) -> Self {
-        let suffixes = ["linkedin.com", "licdn.com"].map(str::to_owned).to_vec();
-        Self { resets: Some(model), dns: true, suffixes }
+        Self { resets: Some(model), dns: true, suffixes: LINKEDIN.map(str::to_owned).to_vec() }
     }
 
     fn acts_on(&self, name: &str) -> bool {
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        self.suffixes.iter().any(|suffix| {
-            name.strip_suffix(suffix.as_str())
-                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        })
+        is_under(name, &self.suffixes)
     }
+}
+
+/// Whether `name` is one of `suffixes` or lies under one.
+pub(super) fn is_under(name: &str, suffixes: &[String]) -> bool {
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    suffixes.iter().any(|suffix| {
+        name.strip_suffix(suffix.as_str())
+            .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    })
 }
 
 /// What was done to whom.
@@ -157,10 +164,10 @@ impl Drop for Injector {
     }
 }
 
-type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);
+pub(super) type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);
 
 /// Opens a device of the calling thread's namespace.
-fn open(device: &str) -> anyhow::Result<Ends> {
+pub(super) fn open(device: &str) -> anyhow::Result<Ends> {
     let interfaces = datalink::interfaces();
     let interface = interfaces
         .iter()

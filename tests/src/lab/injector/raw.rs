@@ -9,10 +9,10 @@ use pnet::{
 use super::{craft, craft::Forged, open};
 use crate::lab::{
     namespace::Namespace,
-    network::{DOWN, Network, WAN},
+    network::{DOWN, ETH, LAN, Network, WAN},
 };
 
-/// A way into the wire between upstream box and router.
+/// A way into a wire of the router's.
 pub struct Raw {
     sender: Box<dyn DataLinkSender>,
     from: MacAddr,
@@ -26,9 +26,21 @@ impl Raw {
     ///
     /// If the device cannot be opened.
     pub fn towards_client(network: &Network) -> anyhow::Result<Self> {
-        let (sender, _) = network.upstream.enter(|| open(DOWN))??;
-        let (from, to) = (mac(&network.upstream, DOWN)?, mac(&network.router, WAN)?);
-        Ok(Self { sender, from, to })
+        Self::between((&network.upstream, DOWN), (&network.router, WAN))
+    }
+
+    /// Packets go from the clients' side to the router, whoever they claim to come from.
+    ///
+    /// # Errors
+    ///
+    /// If the device cannot be opened.
+    pub fn from_clients(network: &Network) -> anyhow::Result<Self> {
+        Self::between((&network.client, ETH), (&network.router, LAN))
+    }
+
+    fn between(here: (&Namespace, &str), there: (&Namespace, &str)) -> anyhow::Result<Self> {
+        let (sender, _) = here.0.enter(|| open(here.1))??;
+        Ok(Self { sender, from: mac(here.0, here.1)?, to: mac(there.0, there.1)? })
     }
 
     /// Sends a packet.

@@ -56,16 +56,25 @@ impl<'a> Packet<'a> {
     /// Reads an Ethernet frame; nothing if it is not TCP or UDP.
     pub fn read(frame: &'a [u8]) -> Option<Self> {
         let ethernet = EthernetPacket::new(frame)?;
+        if !matches!(ethernet.get_ethertype(), EtherTypes::Ipv4 | EtherTypes::Ipv6) {
+            return None;
+        }
         let ip = frame.get(EthernetPacket::minimum_packet_size()..)?;
-        let (addresses, protocol, rest) = match ethernet.get_ethertype() {
-            EtherTypes::Ipv4 => {
+        let (mac_from, mac_to) = (ethernet.get_source(), ethernet.get_destination());
+        Some(Self { mac_from, mac_to, ..Self::read_ip(ip)? })
+    }
+
+    /// Reads an IP packet without a frame around it.
+    pub fn read_ip(ip: &'a [u8]) -> Option<Self> {
+        let (addresses, protocol, rest) = match ip.first()? >> 4 {
+            4 => {
                 let packet = Ipv4Packet::new(ip)?;
                 let header = usize::from(packet.get_header_length()) * 4;
                 let end = usize::from(packet.get_total_length()).min(ip.len());
                 let addresses = (packet.get_source().into(), packet.get_destination().into());
                 (addresses, packet.get_next_level_protocol(), ip.get(header..end)?)
             }
-            EtherTypes::Ipv6 => {
+            6 => {
                 let packet = Ipv6Packet::new(ip)?;
                 let header = Ipv6Packet::minimum_packet_size();
                 let end = (header + usize::from(packet.get_payload_length())).min(ip.len());
@@ -94,8 +103,8 @@ impl<'a> Packet<'a> {
             _ => return None,
         };
         Some(Self {
-            mac_from: ethernet.get_source(),
-            mac_to: ethernet.get_destination(),
+            mac_from: MacAddr::zero(),
+            mac_to: MacAddr::zero(),
             from: SocketAddr::new(addresses.0, ports.0),
             to: SocketAddr::new(addresses.1, ports.1),
             payload,
