@@ -77,6 +77,8 @@ fn two_names(fate: Fate, exception: bool) -> Capture {
         }
         if fate == Fate::Reset {
             talk.connect();
+            // Right behind the handshake, the time alone would decide.
+            talk.wait(FAR);
             talk.hello(WATCHED);
             talk.refuse();
         } else {
