@@ -11,6 +11,7 @@
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A lost ACK, after which the SYN+ACK is sent again: the server has sent no data yet.
+//! * A SYN+ACK that the path doubled and delayed: sooner than any is sent again.
 //! * TCP Fast Open, where a server may send data before: the client has not acknowledged it.
 
 use probe_common::{flow::Side, seq, wire::tcp_flag};
@@ -20,6 +21,10 @@ use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
 };
+
+/// Sooner no SYN+ACK is sent again, in nanoseconds: the least initial timeout is 1 s (RFC 6298, section
+/// 2.1), less what clocks and paths vary. A copy that the path made comes sooner.
+const TIMEOUT: u64 = 500_000_000;
 
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("HANDSHAKE_AGAIN", EvidenceClass::S, judge);
@@ -51,6 +56,7 @@ fn is_again(seen: &Seen, side: Side) -> bool {
         && !server.syn.is_unseen()
         && seen.packet().seq == server.syn.isn
         && server.data != 0
+        && seen.packet().time.saturating_sub(server.first) >= TIMEOUT
         && acknowledged(seen, side) > 0
 }
 

@@ -7,7 +7,8 @@
 //! wrong number (Wang et al., IMC 2017). A stack chooses one initial sequence number for a connection
 //! (RFC 9293, section 3.4.1).
 //!
-//! **Worth.** C3, class D, that one is forged; which one is not said.
+//! **Worth.** Class D, that one is forged; which one is not said. C3 if the two differ in TTL by two or
+//! more or in their options; otherwise C2: a second SYN may have passed elsewhere.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A SYN sent again, which another machine behind the address may answer, or the same one with
@@ -35,7 +36,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let other = case.content().iter().chain(case.after_of(side)).find(|seen| is_other(seen, side))?;
     let server = other.flow().half(side);
     Some(Fired {
-        confidence: Confidence::C3,
+        confidence: if two_makers(other, side) { Confidence::C3 } else { Confidence::C2 },
         measured: measured! {
             "apart_ms": millis(other.packet().time.saturating_sub(server.first)),
             "ttl": [server.syn.hops, other.packet().hops],
@@ -43,6 +44,12 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         words: "one SYN was accepted twice, with two different numbers".into(),
         packets: vec![other.number()],
     })
+}
+
+/// Whether the two SYN+ACKs do not look as if one host had made both.
+fn two_makers(other: &Seen, side: Side) -> bool {
+    let (syn, packet) = (&other.flow().half(side).syn, other.packet());
+    syn.hops.abs_diff(packet.hops) >= 2 || syn.options != packet.options
 }
 
 fn is_other(seen: &Seen, side: Side) -> bool {
