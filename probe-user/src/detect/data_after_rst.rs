@@ -44,6 +44,10 @@ const WITHIN: u64 = 2_000_000_000;
 /// go by a few segments (4,380; 12,503); whoever has to guess blindly goes farther.
 const AHEAD: i32 = 16 << 10;
 
+/// How far from what the other side has sent an acknowledgment may lie, in octets: farther, and it is of
+/// another connection.
+const ASTRAY: i32 = 1 << 20;
+
 /// How far below what the other side has acknowledged: a device that saw an older packet.
 const BEHIND: i32 = 64 << 10;
 
@@ -96,6 +100,10 @@ fn plausible(reset: &Seen, side: Side) -> bool {
     let (flow, half) = (reset.flow(), reset.flow().half(side));
     let (packet, tells) = (reset.packet(), reset.tells());
     let bare = !packet.has(tcp_flag::ACK);
+    let stray = flow.half(side.other()).has_baseline() && tells.ack_from_end.abs() > ASTRAY;
+    if !bare && stray {
+        return false;
+    }
     if bare && !flow.is(state::ESTABLISHED) {
         // Only a server that has just offered the number that it resets at cannot mean another.
         return side != flow.initiator() && half.has_baseline() && packet.seq == half.end;

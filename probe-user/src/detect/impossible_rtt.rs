@@ -16,10 +16,12 @@
 //! **Look-alikes that it stays silent on.**
 //! * A server's reset that was under way already when the trigger passed (a timer, an answer to
 //!   something earlier): it does not acknowledge the trigger.
+//! * Data that is sent again and crosses a reset which had it already: others acknowledged it before.
 //! * Repeated SYNs, of which it is not known which one was answered: no round trip is taken.
 
 use probe_common::{
     flow::{Side, state},
+    seq,
     tells::tell,
     wire::tcp_flag,
 };
@@ -86,7 +88,10 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
 fn answers_trigger(reset: &Seen) -> bool {
     let (packet, tells) = (reset.packet(), reset.tells());
     if packet.has(tcp_flag::ACK) {
-        tells.ack_from_end == 0
+        // And it is the first to do so: a copy of old data triggers nothing.
+        let own = reset.flow().half(reset.side());
+        let known = own.has_acked() && seq::distance(packet.ack, own.acked) <= 0;
+        tells.ack_from_end == 0 && !known
     } else {
         tells.seq_from_acked == 0
     }

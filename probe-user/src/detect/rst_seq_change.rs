@@ -1,15 +1,16 @@
 //! `RST_SEQ_CHANGE`: resets that step beyond anything their side has sent.
 //!
-//! **Rule.** Two consecutive resets of one side, R1 and R2, less than two seconds apart, with
-//! R2.seq > R1.seq + 2; R2.seq beyond all that the side has sent; R2.seq more than 2 beyond all
-//! that the other side has acknowledged; no FIN from either side before R1; no reset from the other
-//! side before R1.
+//! **Rule.** Two consecutive resets of one side, R1 and R2, both with ACK or both without, less than two
+//! seconds apart: R1.seq not below what the side has sent; R2.seq > R1.seq + 2; R2.seq beyond all that
+//! the side has sent, and more than 2 beyond all that the other side has acknowledged; no FIN from
+//! either side before R1; no reset from the other side before R1.
 //!
 //! **Source.** Weaver, Sommer, Paxson (NDSS 2009), appendix A. The injector does not know how much
 //! the server has meanwhile sent, so it sprays numbers ahead of it; no stack resets beyond its own
 //! SND.NXT.
 //!
-//! **Worth.** C3, class S.
+//! **Worth.** Class S. C3 for resets with ACK, of which a stack sends one; C2 for bare ones, which answer
+//! what a capture may not have seen.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A closed socket answering each late segment with a reset at that segment's acknowledgment
@@ -53,8 +54,9 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let step = seq::distance(pair[1].packet().seq, pair[0].packet().seq);
     let ahead = pair[1].tells().seq_from_end;
     let apart = pair[1].packet().time.saturating_sub(pair[0].packet().time);
+    let acknowledge = pair[0].packet().has(tcp_flag::ACK);
     Some(Fired {
-        confidence: Confidence::C3,
+        confidence: if acknowledge { Confidence::C3 } else { Confidence::C2 },
         measured: measured! {
             "step_octets": step,
             "beyond_sent_octets": ahead,
@@ -83,7 +85,7 @@ fn steps_ahead(case: &Case, first: &Seen, second: &Seen, side: Side) -> bool {
         && !case.explained_by_abort(second)
         && !flow.is(state::FIN)
         && !peer_reset_before
-        && first_at.abs() <= AHEAD
+        && (0..=AHEAD).contains(&first_at)
         && seq::distance(two.seq, one.seq) > SLACK
         && tells.seq_from_end > 0
         && tells.seq_from_end <= AHEAD

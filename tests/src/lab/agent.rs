@@ -83,7 +83,7 @@ pub fn last_words(findings: &[Finding]) -> Vec<&Finding> {
 /// Whether two times, as the agent writes them, are of one packet. The clock may have been adjusted
 /// between the two tellings, but nobody in the lab connects twice within this time.
 pub fn is_same_moment(one: &str, other: &str) -> bool {
-    const WITHIN: f64 = 0.02;
+    const WITHIN: f64 = 0.002;
     let seconds = |time: &str| -> Option<f64> {
         let mut parts = time.split(['T', ' ']).nth(1)?.trim_end_matches('Z').split(':');
         let [hours, minutes, seconds] = [(); 3].map(|()| parts.next()?.parse::<f64>().ok());

@@ -35,6 +35,16 @@ fn acknowledging_resets(ahead: bool) -> Capture {
     talk.capture()
 }
 
+/// Two resets with ACK in the server's name, the second a step ahead that no known device takes.
+pub(crate) fn resets_that_step_ahead() -> Capture {
+    let mut talk = Talk::plain(0);
+    talk.served(OTHER);
+    talk.wait(FAR);
+    talk.forge(Server, RST | ACK, |_| {});
+    talk.forge(Server, RST | ACK, |forged| forged.seq = forged.seq.wrapping_add(700));
+    talk.capture()
+}
+
 pub(crate) fn guessed_acknowledgments() -> Capture {
     acknowledging_resets(true)
 }

@@ -69,7 +69,7 @@ pub(crate) static TCP: &[Row] = &[
     ),
     row(
         "RST_SEQ_CHANGE",
-        Case("iran-2013-v4-after-downstream"),
+        hand!(by_hand::resets_that_step_ahead),
         Case("innocent-server-restarts-download-v4"),
     ),
     row(
