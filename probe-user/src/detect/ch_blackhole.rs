@@ -58,7 +58,7 @@ fn judge(silent: &Silent, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
 pub fn is_swallowed(silent: &Silent) -> bool {
     let (client, server) = (silent.client(), silent.server());
     // A repeated SYN counts as a repetition too.
-    let repeated = client.repeated - u16::from(silent.record.is(state::SYN_REPEATED));
+    let repeated = client.repeated.saturating_sub(u16::from(silent.record.is(state::SYN_REPEATED)));
     silent.record.is(state::FOLLOWED | state::ESTABLISHED)
         && client.data_segments >= 1
         && repeated >= REPEATED

@@ -46,7 +46,7 @@ const AHEAD: i32 = 16 << 10;
 
 /// How far from what the other side has sent an acknowledgment may lie, in octets: farther, and it is of
 /// another connection.
-const ASTRAY: i32 = 1 << 20;
+const ASTRAY: u32 = 1 << 20;
 
 /// How far below what the other side has acknowledged: a device that saw an older packet.
 const BEHIND: i32 = 64 << 10;
@@ -100,7 +100,7 @@ fn plausible(reset: &Seen, side: Side) -> bool {
     let (flow, half) = (reset.flow(), reset.flow().half(side));
     let (packet, tells) = (reset.packet(), reset.tells());
     let bare = !packet.has(tcp_flag::ACK);
-    let stray = flow.half(side.other()).has_baseline() && tells.ack_from_end.abs() > ASTRAY;
+    let stray = flow.half(side.other()).has_baseline() && tells.ack_from_end.unsigned_abs() > ASTRAY;
     if !bare && stray {
         return false;
     }

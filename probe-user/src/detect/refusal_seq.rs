@@ -6,8 +6,9 @@
 //! **Source.** RFC 9293, section 3.10.7.1: the answer of a closed port to a SYN has sequence number 0. A
 //! device that lets the SYN pass and answers in place of the SYN+ACK takes its number over.
 //!
-//! **Worth.** C1, class S: a server that accepts and aborts at once, and whose SYN+ACK was lost on the
-//! way here, looks the same.
+//! **Worth.** C1, class S, and no more: there are firewalls that refuse for a host with a made-up number,
+//! and a server that accepts and aborts at once, and whose SYN+ACK was lost on the way here, looks the
+//! same.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A closed port, whose refusal has number 0.

@@ -42,7 +42,7 @@ pub static DETECTOR: TcpDetector =
 fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| is_below(reset, side) && !case.explained_by_abort(reset)).collect();
     let first = forged.first()?;
-    let below = -first.tells().seq_from_end;
+    let below = first.tells().seq_from_end.unsigned_abs();
     Some(Fired {
         confidence: Confidence::C2,
         measured: measured! { "octets_below": below, "resets": forged.len() },
@@ -59,7 +59,7 @@ fn is_below(reset: &Seen, side: Side) -> bool {
     let half = reset.flow().half(side);
     // A SYN counts as sent, its data does not lie in a window yet.
     let sent = half.octets;
-    let in_window = -tells.seq_from_end <= sent.cast_signed().max(0);
+    let in_window = tells.seq_from_end.unsigned_abs() <= sent;
     let told = tells.bits & tell::SEQ_BELOW != 0 && reset.flow().is(state::SYN_ACK);
     let unacknowledged = tells.seq_from_acked > 0;
     told && in_window
