@@ -75,7 +75,7 @@ macro_rules! silent {
 }
 
 silent! {
-    syn_blackhole, ch_blackhole, ch_ack_silent, nth_packet_stop, freeze_16k;
+    syn_blackhole, ch_blackhole, ch_ack_silent, sh_unacked, nth_packet_stop, freeze_16k;
     stage_sni, residual
 }
 

@@ -50,6 +50,22 @@ pub(crate) fn unknown_protocol_waits() -> Capture {
     unanswered(vec![0x2a; 300])
 }
 
+/// The server's answer, of one segment, is sent three times and nobody acknowledges it.
+pub(crate) fn answer_never_acknowledged() -> Capture {
+    let mut talk = Talk::plain(0);
+    talk.connect();
+    talk.hello(OTHER);
+    talk.wait(FAR);
+    let mut answer = talk.segment(Server, PSH | ACK);
+    answer.payload = vec![0x16; 900].into();
+    talk.sent(&answer);
+    for wait in [300, 600] {
+        talk.wait(wait);
+        talk.put(&answer);
+    }
+    together([talk, later(20)])
+}
+
 /// A few packets after the first data both ends stop, with something sent twice over before; what
 /// was sent last was acknowledged, and only its answer is missing.
 pub(crate) fn waits_for_an_answer() -> Capture {

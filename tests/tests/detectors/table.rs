@@ -166,6 +166,11 @@ pub(crate) static SILENT: &[Row] = &[
         hand!(silences::unknown_protocol_waits),
     ),
     row(
+        "SH_UNACKED",
+        hand!(silences::answer_never_acknowledged),
+        hand!(silences::download_that_ended),
+    ),
+    row(
         "NTH_PACKET_STOP",
         Case("tspu-sni2-v4-after-upstream"),
         hand!(silences::waits_for_an_answer),
