@@ -15,6 +15,7 @@ use super::{
     silence::{self, Silent},
 };
 use crate::{
+    fingerprint::Direction,
     report::{
         Finding,
         finding::{EvidenceClass, Position, Protocol},
@@ -58,16 +59,14 @@ pub(super) fn finding(
         .map(|flow| flow.half(initiator.other()))
         .filter(|half| half.has_baseline() && half.hops_min == half.hops_max)
         .and_then(|half| hops::from_ttl(half.hops_max));
-    let marked = decision.packets();
-    let forged: Vec<&Seen> = case
-        .resets_of(side)
-        .chain(case.content())
-        .filter(|seen| marked.binary_search(&seen.number()).is_ok())
-        .collect();
-    let injector_hops = hops::of_injector(
-        forged.iter().map(|seen| seen.packet().hops),
-        if side == initiator { None } else { responder_hops },
-    );
+    let forged = forged(case, side, decision);
+    let (direction, distance) = if side == initiator {
+        (Direction::ToServer, None)
+    } else {
+        (Direction::ToClient, responder_hops)
+    };
+    let ttls = forged.iter().map(|seen| seen.packet().hops);
+    let injector_hops = hops::of_injector(ttls, distance);
     let name = case.subject.name.as_deref();
     let service = before.and_then(|flow| service(flow, name, knowledge, settings));
     Finding {
@@ -87,10 +86,23 @@ pub(super) fn finding(
         injector_hops_range: injector_hops.map(hops::range),
         server_hops: responder_hops,
         frames: decision.frames(),
-        fingerprints: fingerprints::of(case, side, decision, knowledge, settings.epoch),
+        fingerprints: fingerprints::of(&forged, side, direction, knowledge, settings.epoch),
         revises: None,
         stage: before.map(|flow| silence::stage(Stage::of(flow))),
     }
+}
+
+/// The packets of `side` that `decision` holds to be forged, in the order they came.
+fn forged<'a>(case: &'a Case, side: Side, decision: &Decision) -> Vec<&'a Seen> {
+    let marked = decision.packets();
+    let mut forged: Vec<&Seen> = case
+        .resets_of(side)
+        .chain(case.content().iter().filter(|seen| seen.side() == side))
+        .filter(|seen| marked.binary_search(&seen.number()).is_ok())
+        .collect();
+    forged.sort_by_key(|seen| seen.number());
+    forged.dedup_by_key(|seen| seen.number());
+    forged
 }
 
 /// The finding about a connection that fell silent.

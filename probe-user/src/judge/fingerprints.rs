@@ -2,33 +2,21 @@
 
 use probe_common::flow::Side;
 
-use super::{
-    Knowledge,
-    case::{Case, Seen},
-    decision::Decision,
-};
+use super::{Knowledge, case::Seen};
 use crate::{
     fingerprint::{Direction, FingerprintId, Forged, Label, Trigger, Vector, vector},
     report::finding::Fingerprint,
 };
 
-/// The fingerprints of the packets of `side` that `decision` holds to be forged: one for each kind of
-/// packet, as a device that sends a page and a reset sends both in its own way.
+/// The fingerprints of the packets of `side` that are held to be forged, in the order they came: one for
+/// each kind of packet, as a device that sends a page and a reset sends both in its own way.
 pub(super) fn of(
-    case: &Case,
+    forged: &[&Seen],
     side: Side,
-    decision: &Decision,
+    direction: Direction,
     knowledge: &Knowledge,
     epoch: u64,
 ) -> Vec<Fingerprint> {
-    let marked = decision.packets();
-    let mut forged: Vec<&Seen> = case
-        .resets_of(side)
-        .chain(case.content().iter().filter(|seen| seen.side() == side))
-        .filter(|seen| marked.binary_search(&seen.number()).is_ok())
-        .collect();
-    forged.sort_by_key(|seen| seen.number());
-    forged.dedup_by_key(|seen| seen.number());
     let Some(first) = forged.first() else { return Vec::new() };
     let time = first.packet().time.saturating_add(epoch);
     let peer = first.flow().half(side.other());
@@ -36,8 +24,6 @@ pub(super) fn of(
         ip_id: if peer.data == 0 { peer.ip_id } else { peer.data_ip_id },
         window: peer.window,
     });
-    let direction =
-        if side == case.initiator() { Direction::ToServer } else { Direction::ToClient };
     let packets: Vec<Forged<'_>> = forged
         .iter()
         .map(|seen| Forged { packet: seen.packet(), payload: &seen.payload })
