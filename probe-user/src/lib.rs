@@ -9,11 +9,13 @@
 //! * [`judge`] gathers events by connection and by DNS question, learns what is normal, and
 //!   decides.
 //! * [`detect`] has the detectors, one file each.
+//! * [`attribute`] gathers how flows ended until it can say whether a service is blocked.
 //! * [`fingerprint`] says which known device makes such packets, as a label.
 //! * [`report`] says what was found, and what was missed.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
+pub mod attribute;
 pub mod cli;
 pub mod data;
 pub mod detect;

@@ -21,7 +21,9 @@ const LINKEDIN: &str = include_str!("../../../targets/linkedin.toml");
 const CONTROLS: &str = include_str!("../../../targets/controls.toml");
 
 /// Why a service is in the set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Its blocking is what is looked for.
