@@ -7,6 +7,7 @@
 //! Sources: RFC 1035 section 4 (format), RFC 6891 (OPT), RFC 4343 (case).
 
 mod compare;
+mod https;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use domain::dep::octseq::Parser;
 use domain::rdata::{A, Aaaa, AllRecordData, Cname};
 
 pub use compare::{Difference, SAME_NETWORK_V4, SAME_NETWORK_V6, same_substance};
+pub use https::ech_configs;
 
 use super::host::push_label;
 

@@ -8,11 +8,13 @@
 //! RFC 7301 (ALPN), RFC 9849 (ECH).
 
 mod cursor;
+pub mod ech;
 #[cfg(test)]
 mod tests;
 
 use super::host::{NAME_MAX, normalise};
 use cursor::{Cursor, Stop};
+use ech::Outer;
 
 /// Most ALPN protocols kept of one hello. Real clients offer two or three.
 pub const ALPN_MAX: usize = 16;
@@ -45,26 +47,17 @@ pub enum State {
 /// The Encrypted ClientHello extension.
 ///
 /// A real one and the GREASE that every current browser sends look alike by design (RFC 9849
-/// section 6.2), so this says that the extension is there and never that ECH was used.
+/// section 6.2), so this says that the extension is there and never that ECH was used: for what can
+/// be known of that see [`ech`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Ech {
     /// No such extension in the part seen.
     #[default]
     None,
     /// An outer extension, real or GREASE.
-    GreaseOrReal {
-        /// HPKE key derivation function.
-        kdf: u16,
-        /// HPKE authenticated encryption.
-        aead: u16,
-        /// Which of the server's configurations the client claims to use.
-        config_id: u8,
-        /// Length of the encapsulated key in bytes; 0 in a second hello.
-        enc_len: u16,
-        /// Length of the encrypted inner hello in bytes.
-        payload_len: u16,
-    },
-    /// The extension is there but its content cannot be read.
+    Outer(Outer),
+    /// The extension is there but its content cannot be read, or claims to be that of an inner hello,
+    /// which no wire ever carries.
     Unreadable,
 }
 
@@ -221,7 +214,7 @@ fn read_extension(kind: u16, content: &mut Cursor<'_>, hello: &mut Hello) -> Res
         }
         EXT_ECH => {
             hello.ech = Ech::Unreadable;
-            hello.ech = ech_outer(content)?;
+            hello.ech = Ech::Outer(Outer::read(content)?);
         }
         EXT_ESNI => hello.esni = true,
         _ => {}
@@ -242,18 +235,6 @@ fn server_name<'a>(content: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, Stop> {
         }
     }
     Ok(None)
-}
-
-fn ech_outer(content: &mut Cursor<'_>) -> Result<Ech, Stop> {
-    if content.u8()? != 0 {
-        return Err(Stop::Malformed); // An inner hello is never seen on a wire.
-    }
-    let (kdf, aead, config_id) = (content.u16()?, content.u16()?, content.u8()?);
-    let enc_len = content.u16()?;
-    content.take(usize::from(enc_len))?;
-    let payload_len = content.u16()?;
-    content.take(usize::from(payload_len))?;
-    Ok(Ech::GreaseOrReal { kdf, aead, config_id, enc_len, payload_len })
 }
 
 /// Values that mean nothing and keep servers tolerant (RFC 8701): 0x0a0a, 0x1a1a, ... 0xfafa.

@@ -91,7 +91,7 @@ fn reads_a_whole_hello() {
         state: State::Complete,
         sni: Some("www.linkedin.com".into()),
         alpn: vec!["h2".into(), "http/1.1".into()],
-        ech: Ech::GreaseOrReal { kdf: 1, aead: 1, config_id: 7, enc_len: 32, payload_len: 144 },
+        ech: Ech::Outer(Outer { kdf: 1, aead: 1, config_id: 7, enc_len: 32, payload_len: 144 }),
         esni: false,
         version: 0x0304,
         length: Some(message.len() as u32),
@@ -124,6 +124,42 @@ fn records_may_split_the_hello_anywhere() {
         let split = client_hello(&records(&message, size));
         let count = message.len().div_ceil(size) as u16;
         assert_eq!(split, Hello { records: count, ..whole.clone() }, "records of {size}");
+    }
+}
+
+/// A hello whose only extension is ECH with this content.
+fn with_ech(content: &[u8]) -> Hello {
+    let extensions = extension(EXT_ECH, content);
+    let body = [&[3, 3][..], &[0; 32], &[0, 0, 2, 0x13, 1, 1, 0], &prefixed::<2>(&extensions)];
+    handshake(&[&[1][..], &prefixed::<3>(&body.concat())].concat())
+}
+
+#[test]
+fn the_second_hello_after_a_retry_has_no_key() {
+    let hello = with_ech(&[&[0, 0, 1, 0, 3, 0xf2][..], &[0, 0], &prefixed::<2>(&[2; 48])].concat());
+    let outer = Outer { kdf: 1, aead: 3, config_id: 0xf2, enc_len: 0, payload_len: 48 };
+    assert_eq!((hello.ech, hello.malformed), (Ech::Outer(outer), false));
+}
+
+#[test]
+fn an_inner_hello_on_the_wire_is_no_ech() {
+    for content in [&[1][..], &[2, 0, 1, 0, 1, 7], &[], &[0, 0, 1, 0, 1, 7, 0, 9, 1]] {
+        let hello = with_ech(content);
+        assert_eq!((hello.ech, hello.malformed), (Ech::Unreadable, true), "{content:?}");
+    }
+}
+
+#[test]
+fn esni_is_told_from_ech() {
+    let message = |kind| {
+        let extensions = extension(kind, &[0x13, 1, 0, 0x1d]);
+        let body = [&[3, 3][..], &[0; 32], &[0, 0, 2, 0x13, 1, 1, 0], &prefixed::<2>(&extensions)];
+        [&[1][..], &prefixed::<3>(&body.concat())].concat()
+    };
+    // What drafts of ECH used before has no meaning any more.
+    for (kind, esni) in [(EXT_ESNI, true), (0xff02, false), (0xfe09, false)] {
+        let hello = handshake(&message(kind));
+        assert_eq!((hello.esni, hello.ech), (esni, Ech::None), "{kind:#x}");
     }
 }
 
