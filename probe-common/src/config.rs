@@ -19,8 +19,12 @@ pub struct Config {
     pub flags: u32,
     /// Events per second and CPU that each class may emit; 0: no limit.
     pub event_rate: u32,
-    /// Ports taken for DNS over UDP; 0: none.
+    /// Ports taken for DNS over UDP and TCP; 0: none.
     pub dns_ports: [u16; DNS_PORTS],
+    /// Number of sets in the table of resolvers, less one; the number is a power of two.
+    pub resolver_mask: u32,
+    /// Explicit padding.
+    pub reserved: u32,
     /// Indices of the watched interfaces, for [`FLAG_SKIP_FORWARDED`]; 0: none.
     pub interfaces: [u32; INTERFACES],
 }
@@ -28,7 +32,7 @@ pub struct Config {
 /// How many interfaces one agent can watch.
 pub const INTERFACES: usize = 8;
 
-/// How many ports can be taken for DNS over UDP.
+/// How many ports can be taken for DNS.
 pub const DNS_PORTS: usize = 4;
 
 /// Follow every TCP connection, not only those of watched addresses. Always on in a replay.
@@ -54,6 +58,10 @@ pub const DEFAULT_FLOW_SETS: u32 = 1 << 14;
 /// window in which a second answer is looked for.
 pub const DEFAULT_DNS_SETS: u32 = 1 << 12;
 
+/// Sets in the table of resolvers by default: 2^10 of four. Beside a resolver that asks the whole
+/// world, the servers asked lately.
+pub const DEFAULT_RESOLVER_SETS: u32 = 1 << 10;
+
 /// Events per second, CPU and class by default.
 pub const DEFAULT_EVENT_RATE: u32 = 100_000;
 
@@ -77,6 +85,8 @@ impl Config {
             flags: FLAG_WATCH_ALL | FLAG_STAMPED,
             event_rate: 0,
             dns_ports: [53, 0, 0, 0],
+            resolver_mask: DEFAULT_RESOLVER_SETS - 1,
+            reserved: 0,
             interfaces: [0; INTERFACES],
         }
     }
@@ -102,4 +112,4 @@ impl Config {
     }
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 4 * 4 + 2 * DNS_PORTS + 4 * INTERFACES);
+const _: () = assert!(size_of::<Config>() == 16 + 4 * 4 + 2 * DNS_PORTS + 4 * 2 + 4 * INTERFACES);

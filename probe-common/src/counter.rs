@@ -95,6 +95,17 @@ counters! {
     DnsRepliesRepeated = "dns_replies_repeated", Seen;
     /// DNS replies to a query that was not seen.
     DnsRepliesUnasked = "dns_replies_unasked", Seen;
+    /// DNS replies of watched names, told with what they say.
+    DnsRepliesWatched = "dns_replies_watched", Seen;
+    /// DNS replies of names that nobody watches, only counted.
+    DnsRepliesUnwatched = "dns_replies_unwatched", Seen;
+    /// Those of them that were told without name and payload, to know what a resolver's are like.
+    DnsSamples = "dns_samples", Seen;
+    /// DNS replies that go on in a later fragment.
+    DnsRepliesFragmented = "dns_replies_fragmented", Seen;
+    /// DNS messages without a question that can be read, or shorter than their fixed part, and no
+    /// reply to a query that was seen.
+    DnsMalformed = "dns_malformed", Seen;
     /// ICMP and ICMPv6 errors that quote another packet.
     IcmpErrors = "icmp_errors", Seen;
     /// Packets that have already been seen entering by another watched interface.
@@ -115,6 +126,12 @@ counters! {
     FlowsEvicted = "flows_evicted", Lost;
     /// DNS queries evicted before two seconds had passed.
     DnsEvicted = "dns_evicted", Lost;
+    /// DNS replies beyond the sixteenth to one query.
+    DnsRepliesBeyond = "dns_replies_beyond", Lost;
+    /// Records of who answers DNS evicted to make room for others.
+    ResolversEvicted = "resolvers_evicted", Lost;
+    /// DNS replies not counted by who sent them, since those who were asked need the room.
+    ResolversFull = "resolvers_full", Lost;
     /// Events refused because their class had used up its rate.
     RateLimited = "events_rate_limited", Lost;
     /// Events lost because the ring buffer was full.
@@ -132,6 +149,7 @@ impl Counter {
         Self::TcpSegments,
         Self::DnsQueries,
         Self::DnsReplies,
+        Self::DnsMalformed,
         Self::IcmpErrors,
         Self::SeenAtIngress,
         Self::NotIp,

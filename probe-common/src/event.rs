@@ -9,8 +9,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::{
     dns::DnsRecord,
     flow::FlowRecord,
+    resolver::ResolverRecord,
     tells::Tells,
-    wire::{LOOK_MAX, Located, Packet},
+    wire::{
+        LOOK_MAX, Located, Packet,
+        question::{Name, Question},
+    },
 };
 
 /// What happened.
@@ -25,7 +29,8 @@ pub mod kind {
     /// A connection's record is given up: taken over or evicted. [`TcpEvent`](super::TcpEvent)
     /// whose packet is the one that took its place.
     pub const FLOW_END: u16 = 4;
-    /// A DNS reply: [`DnsEvent`](super::DnsEvent), with payload.
+    /// A DNS reply of a watched name, or one that is not the first: [`DnsEvent`](super::DnsEvent),
+    /// with payload.
     pub const DNS_REPLY: u16 = 5;
     /// An ICMP error about a watched flow: [`TcpEvent`](super::TcpEvent) whose packet is the error.
     pub const ICMP_ERROR: u16 = 6;
@@ -33,6 +38,9 @@ pub mod kind {
     /// another number:
     /// [`TcpEvent`](super::TcpEvent), with payload.
     pub const ODD: u16 = 7;
+    /// A DNS reply of a name that nobody watches, one of a few of its resolver:
+    /// [`DnsEvent`](super::DnsEvent), without payload and without hashes of the name.
+    pub const DNS_SAMPLE: u16 = 8;
 }
 
 /// Where a packet was seen.
@@ -76,10 +84,12 @@ pub enum Class {
     Dns = 2,
     /// Ends of flows and ICMP errors.
     Other = 3,
+    /// Samples of DNS replies.
+    Sample = 4,
 }
 
 /// How many classes there are.
-pub const CLASSES: u32 = 4;
+pub const CLASSES: u32 = 5;
 
 /// Payload octets that go up with an opening: a whole segment on Ethernet, so that a ClientHello
 /// with a post-quantum key share arrives in two events.
@@ -150,15 +160,27 @@ pub struct DnsEvent {
     pub flags: u16,
     /// Transaction id of the reply.
     pub id: u16,
-    /// Hash of the question that the reply repeats.
+    /// Hash of the question that the reply repeats: see
+    /// [`Question::hash`](crate::wire::question::Question::hash). 0: it has none that can be read.
     pub question: u32,
     /// Section counts of the reply.
     pub counts: [u16; 4],
+    /// Hash of the question as it is spelled in the reply.
+    pub exact: u32,
+    /// UDP size in the OPT record that the reply ends with; 0: it does not end with one. One with
+    /// options (cookies, say) is to be looked for in the payload.
+    pub opt: u16,
+    /// Of the reply: see [`crate::dns::mark`].
+    pub marks: u8,
+    /// Explicit padding.
+    pub reserved: u8,
+    /// Whoever replied, as it stood before the packet; all zero if there was no room for it.
+    pub resolver: ResolverRecord,
 }
 
 const _: () = assert!(size_of::<Header>() == 16);
 const _: () = assert!(size_of::<TcpEvent>() == 536);
-const _: () = assert!(size_of::<DnsEvent>() == 264);
+const _: () = assert!(size_of::<DnsEvent>() == 464);
 
 /// An event and the payload that goes up behind it.
 #[derive(Clone, Copy, Debug)]
@@ -184,6 +206,10 @@ pub struct Scratch {
     pub located: Located,
     /// For the offsets on the way there.
     pub cell: u64,
+    /// The question of a DNS message.
+    pub question: Question,
+    /// Its name.
+    pub name: Name,
     /// An event of a connection.
     pub tcp: Message<TcpEvent>,
     /// An event of a DNS exchange.
@@ -196,6 +222,16 @@ impl Scratch {
     pub fn relocate(&mut self, located: Located) -> Located {
         self.located = located;
         self.located()
+    }
+
+    /// Passes a question through memory, as [`relocate`](Self::relocate) does with offsets.
+    #[inline(always)]
+    pub fn requestion(&mut self, question: Question) -> Question {
+        self.question = question;
+        // SAFETY: a reference is valid to read.
+        let mut question = unsafe { core::ptr::read_volatile(&raw const self.question) };
+        question.after &= LOOK_MAX as u32;
+        question
     }
 
     /// What was passed to [`relocate`](Self::relocate) last, read from memory.

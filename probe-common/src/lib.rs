@@ -12,7 +12,8 @@
 //!
 //! * [`wire`] says what one packet is. It never rejects a strange packet: oddities are flags.
 //! * [`flow`] keeps what each side of a TCP connection really sent.
-//! * [`dns`] keeps what was asked, until it is answered, and answered again.
+//! * [`dns`] keeps what was asked, until it is answered, and answered again; [`resolver`] counts by
+//!   who answers; [`names`] says which names are watched.
 //! * [`tells`] measures a packet against that baseline. Measures, not verdicts: the agent judges.
 //! * [`event`] is the record that goes up to the agent.
 //! * [`engine`] strings them together for one packet.
@@ -26,6 +27,8 @@ pub mod engine;
 pub mod event;
 pub mod flow;
 pub mod hash;
+pub mod names;
+pub mod resolver;
 pub mod seq;
 pub mod tells;
 pub mod wire;
@@ -35,4 +38,4 @@ pub mod words;
 ///
 /// The object and the agent are built together; the version guards against an agent that finds
 /// maps or objects of another build.
-pub const ABI_VERSION: u16 = 1;
+pub const ABI_VERSION: u16 = 2;

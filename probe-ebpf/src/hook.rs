@@ -12,7 +12,7 @@ use probe_common::{
 };
 
 use crate::{
-    maps::{self, Flows, Questions},
+    maps::{self, Flows, Questions, Resolvers},
     octets::{Capture, CopiedOctets, Window, XdpOctets},
     output::Output,
 };
@@ -109,6 +109,7 @@ fn run<O: Capture>(config: &Config, octets: &O, scratch: u32, stamp: impl FnOnce
         config,
         flows: &mut Flows,
         questions: &mut Questions,
+        resolvers: &mut Resolvers,
         output: &mut output,
         scratch,
     };

@@ -7,11 +7,13 @@ use aya_ebpf::{
 };
 use probe_common::{
     bucket::Bucket,
-    config::{Config, DEFAULT_DNS_SETS, DEFAULT_FLOW_SETS, WATCH_WORDS},
+    config::{Config, DEFAULT_DNS_SETS, DEFAULT_FLOW_SETS, DEFAULT_RESOLVER_SETS, WATCH_WORDS},
     counter::COUNTERS,
     dns::{DnsSet, DnsStore},
     event::{CLASSES, Scratch},
     flow::{FlowSet, FlowStore},
+    names::Names,
+    resolver::{ResolverSet, ResolverStore},
 };
 
 use crate::octets::Copied;
@@ -31,6 +33,15 @@ static FLOWS: Array<FlowSet> = Array::with_max_entries(DEFAULT_FLOW_SETS, BPF_F_
 /// The DNS table.
 #[map]
 static QUESTIONS: Array<DnsSet> = Array::with_max_entries(DEFAULT_DNS_SETS, 0);
+
+/// The table of resolvers; the agent maps it, as the flow table.
+#[map]
+static RESOLVERS: Array<ResolverSet> =
+    Array::with_max_entries(DEFAULT_RESOLVER_SETS, BPF_F_MMAPABLE);
+
+/// The list of watched names; written by the agent.
+#[map]
+static NAMES: Array<Names> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Bitmap of watched addresses; written by the agent, and by the programs after a reset.
 #[map]
@@ -98,6 +109,13 @@ borrow!(
     watched, WATCHED, [u64; WATCH_WORDS as usize]
 );
 
+/// The list of watched names.
+#[inline(always)]
+pub(crate) fn names() -> Option<&'static Names> {
+    // SAFETY: as in `borrow!`; what a reader may meet is said at `Names`.
+    NAMES.get_ptr(0).map(|names| unsafe { &*names })
+}
+
 /// The flow table as the engine sees it.
 pub(crate) struct Flows;
 
@@ -117,6 +135,31 @@ impl DnsStore for Questions {
     fn dns_set(&mut self, index: u32) -> Option<&mut DnsSet> {
         // SAFETY: as in `borrow!`. A query and its reply are a round trip apart.
         QUESTIONS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+    }
+}
+
+/// The table of resolvers as the engine sees it.
+pub(crate) struct Resolvers;
+
+impl ResolverStore for Resolvers {
+    #[inline(always)]
+    fn resolver_set(&mut self, index: u32) -> Option<&mut ResolverSet> {
+        // SAFETY: as in `borrow!`; who writes what at once is said at `ResolverRecord`.
+        RESOLVERS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+    }
+
+    #[inline(always)]
+    fn increment(count: &mut u64) {
+        // SAFETY: adds to the borrowed number, at once for all CPUs. (The compiler has no atomics
+        // for BPF.)
+        unsafe {
+            core::arch::asm!(
+                "lock *(u64 *)({0} + 0) += {1}",
+                in(reg) count,
+                in(reg) 1_u64,
+                options(nostack, preserves_flags)
+            );
+        }
     }
 }
 

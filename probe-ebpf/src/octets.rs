@@ -237,6 +237,23 @@ impl Octets for CopiedOctets<'_> {
     fn u64(&self, at: usize) -> Option<u64> {
         self.read(at).map(u64::from_be)
     }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> Option<u64> {
+        if let Some(word) = self.u64(at) {
+            return Some(word);
+        }
+        if at > LOOK_MAX {
+            return None;
+        }
+        let mut word = 0_u64;
+        // SAFETY: there is room for eight octets.
+        if unsafe { self.capture(at as u32, (&raw mut word).cast(), 8) } {
+            Some(u64::from_be(word))
+        } else {
+            None
+        }
+    }
 }
 
 impl Capture for CopiedOctets<'_> {

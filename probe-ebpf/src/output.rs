@@ -7,6 +7,7 @@ use probe_common::{
     engine,
     event::{CAPTURE_MAX, CLASSES, Class, DnsEvent, Header, Message, TcpEvent},
     flow::watch_bit,
+    names::Names,
     wire::Address,
 };
 
@@ -75,6 +76,11 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
             Some(word) => word >> (bit % 64) & 1 != 0,
             None => false,
         }
+    }
+
+    #[inline(always)]
+    fn names(&self) -> Option<&Names> {
+        maps::names()
     }
 
     #[inline(always)]

@@ -127,7 +127,7 @@ impl Duel {
         self.counts = *local;
     }
 
-    /// Compares what the engines remember: each place of the flow table.
+    /// Compares what the engines remember: each place of the tables of flows and of resolvers.
     ///
     /// # Panics
     ///
@@ -145,6 +145,10 @@ impl Duel {
         for (local, kernel) in local.iter().zip(&kernel) {
             assert!(local == kernel, "the flow tables: {}", difference(ENGINES, local, kernel));
         }
+        let [mut kernel, mut local] = [const { Vec::new() }; 2];
+        self.kernel.resolvers(|record| kernel.push(*record));
+        self.local.resolvers(|record| local.push(*record));
+        assert!(local == kernel, "the resolvers: {}", difference(ENGINES, &local, &kernel));
     }
 
     /// Packets so far.

@@ -4,14 +4,13 @@ use super::{Engine, Output, Stamp, tcp::Teller};
 use crate::{
     ABI_VERSION,
     counter::Counter,
-    dns::DnsStore,
     event::{Class, kind},
     flow::{self, FlowKey, FlowStore},
     wire::{Located, Octets, icmp, protocol},
     words,
 };
 
-impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
+impl<F: FlowStore, D, R, S> Engine<'_, F, D, R, S> {
     /// Takes an ICMP packet; only errors that quote a TCP segment are of interest.
     #[inline(always)]
     pub(super) fn control<O: Octets>(

@@ -10,6 +10,8 @@ use crate::{
     dns::DnsStore,
     event::{Class, DnsEvent, Message, Scratch, TcpEvent},
     flow::FlowStore,
+    names::Names,
+    resolver::ResolverStore,
     wire::{self, Address, Octets, Packet, protocol},
 };
 
@@ -31,6 +33,9 @@ pub trait Output<O: Octets> {
 
     /// Whether `address` is watched (or shares its bit with one that is).
     fn watched(&self, address: Address) -> bool;
+
+    /// The list of watched names.
+    fn names(&self) -> Option<&Names>;
 
     /// Watches `address` from now on.
     fn watch(&mut self, address: Address);
@@ -64,20 +69,22 @@ impl Stamp {
 }
 
 /// What the engine works with.
-pub struct Engine<'a, F, D, S> {
+pub struct Engine<'a, F, D, R, S> {
     /// Settings.
     pub config: &'a Config,
     /// The flow table.
     pub flows: &'a mut F,
     /// The DNS table.
     pub questions: &'a mut D,
+    /// The table of resolvers.
+    pub resolvers: &'a mut R,
     /// Where it tells.
     pub output: &'a mut S,
     /// Where it makes what it tells.
     pub scratch: &'a mut Scratch,
 }
 
-impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
+impl<F: FlowStore, D: DnsStore, R: ResolverStore, S> Engine<'_, F, D, R, S> {
     /// Takes one packet. `stamp` is asked only if the packet is looked at closely: reading the
     /// clock costs more than passing a bulk packet.
     #[inline(always)]
@@ -101,7 +108,9 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         let found = wire::locate(octets, &mut self.scratch.cell)?;
         match found.protocol {
             protocol::TCP => {
-                if !self.config.watch_all() && !tcp::interesting(octets, &found, self.output)? {
+                if !self.config.watch_all()
+                    && !tcp::interesting(octets, &found, self.config, self.output)?
+                {
                     self.output.count(Counter::TcpSegments, 1);
                     self.output.count(Counter::TcpUnwatched, 1);
                     return Ok(());
@@ -124,6 +133,18 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
             _ => Err(Counter::OtherProtocol),
         }
     }
+}
+
+/// No [`kind`](crate::event::kind).
+const NOTHING: u16 = 0;
+
+/// Passes an answer through memory, so that the verifier forgets which of the ways led to it: it
+/// would follow all that comes after once for each.
+#[inline(always)]
+fn forget(cell: &mut u64, answer: u16) -> u16 {
+    *cell = u64::from(answer);
+    // SAFETY: a reference is valid to read.
+    unsafe { core::ptr::read_volatile(cell) as u16 }
 }
 
 /// How much of the payload there is to capture, at most `limit`.

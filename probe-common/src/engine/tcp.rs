@@ -1,11 +1,10 @@
 //! TCP segments: which are looked at, what is told of them, and the flow's record after them.
 
-use super::{Engine, Output, Stamp, captured};
+use super::{Engine, NOTHING, Output, Stamp, captured, forget};
 use crate::{
     ABI_VERSION,
     config::Config,
     counter::Counter,
-    dns::DnsStore,
     event::{Class, Message, OPENING_CAPTURE, OPENING_WINDOW, TcpEvent, kind},
     flow::{self, FlowKey, FlowRecord, FlowStore, Side, Stage, state},
     seq,
@@ -22,11 +21,12 @@ const RESET_CAPTURE: u32 = 64;
 const AFTER_MAX: u16 = 16;
 
 /// Whether a segment of a flow that need not be watched is to be looked at all the same: it opens
-/// or resets a connection, begins a conversation, or concerns a watched address.
+/// or resets a connection, begins a conversation, carries DNS, or concerns a watched address.
 #[inline(always)]
 pub(super) fn interesting<O: Octets, S: Output<O>>(
     octets: &O,
     found: &Located,
+    config: &Config,
     output: &S,
 ) -> Result<bool, Counter> {
     let flags = tcp::flags(octets, found).ok_or(Counter::Truncated)?;
@@ -36,6 +36,9 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     }
     let (source, destination) = wire::ip::addresses(octets, found).ok_or(Counter::Truncated)?;
     let (from, to) = wire::dns::ports(octets, found).ok_or(Counter::Truncated)?;
+    if config.is_dns_port(from) || config.is_dns_port(to) {
+        return Ok(true);
+    }
     // Servers listen on the lower port; what is watched are servers. See `is_watched`.
     if output.watched(if from < to { source } else { destination }) {
         return Ok(true);
@@ -51,7 +54,7 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     Ok(tcp::opens_conversation(head, next))
 }
 
-impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
+impl<F: FlowStore, D, R, S> Engine<'_, F, D, R, S> {
     /// Reads a segment, finds or opens its flow's record, tells what is to be told, and brings the
     /// record up to date.
     #[inline(always)]
@@ -80,7 +83,9 @@ impl<F: FlowStore, D: DnsStore, S> Engine<'_, F, D, S> {
         header.side = side as u8;
         let tag = key.hash(config.hash_key, 0);
         let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
-        let watched = config.watch_all() || is_watched(&message.event.packet, &**output);
+        let watched = config.watch_all()
+            || is_dns(config, &message.event.packet)
+            || is_watched(&message.event.packet, &**output);
         let cell = &mut scratch.cell;
         let mut teller = Teller { message, output: &mut **output, config, octets, watched, cell };
         teller.follow(set, tag, key, side)
@@ -99,6 +104,12 @@ pub(super) struct Teller<'a, O, S> {
     pub(super) cell: &'a mut u64,
 }
 
+/// Whether a connection is to a port where DNS is spoken: it is followed, whoever it is with.
+#[inline(always)]
+const fn is_dns(config: &Config, packet: &Packet) -> bool {
+    config.is_dns_port(packet.source_port) || config.is_dns_port(packet.destination_port)
+}
+
 /// Whether all segments of a packet's connection are looked at: [`interesting`] asks for the end on the
 /// lower port, so the other end's being watched is not enough.
 #[inline(always)]
@@ -106,18 +117,6 @@ fn is_watched<O: Octets, S: Output<O>>(packet: &Packet, output: &S) -> bool {
     let (from, to) = (packet.source_port, packet.destination_port);
     (from > to || output.watched(packet.source))
         && (from < to || output.watched(packet.destination))
-}
-
-/// No [`kind`].
-const NOTHING: u16 = 0;
-
-/// Passes an answer through memory, so that the verifier forgets which of the ways led to it: it would
-/// follow all that comes after once for each.
-#[inline(always)]
-fn forget(cell: &mut u64, answer: u16) -> u16 {
-    *cell = u64::from(answer);
-    // SAFETY: a reference is valid to read.
-    unsafe { core::ptr::read_volatile(cell) as u16 }
 }
 
 impl<O: Octets, S: Output<O>> Teller<'_, O, S> {

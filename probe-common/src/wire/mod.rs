@@ -8,12 +8,14 @@
 //! Whatever contradicts the standards but can still be read is kept as a [`quirk`]: for a censorship
 //! detector the malformation is the evidence.
 
+pub mod answer;
 pub mod dns;
 pub mod icmp;
 pub mod ip;
 pub mod link;
 mod octets;
 mod packet;
+pub mod question;
 pub mod tcp;
 
 pub use octets::{Octets, Slice};

@@ -26,6 +26,12 @@ pub trait Octets {
     fn u32(&self, at: usize) -> Option<u32>;
     /// The eight octets at `at`.
     fn u64(&self, at: usize) -> Option<u64>;
+
+    /// The eight octets at `at`, also where they cannot be read directly and getting them costs a
+    /// call: for what may lie far into a packet, such as the end of a DNS message.
+    fn word(&self, at: usize) -> Option<u64> {
+        self.u64(at)
+    }
 }
 
 /// The octets of a captured packet.

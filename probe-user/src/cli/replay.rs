@@ -85,7 +85,8 @@ fn capture(
 ) -> Result<(), Failure> {
     let mut reader = CaptureReader::open(file)?;
     let config = Config::replay();
-    let driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
+    let mut driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
+    driver.watch_names(&targets.names(config.hash_key));
     let mut judge =
         Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });
     let mut packets = Packets::new(driver);

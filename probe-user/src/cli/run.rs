@@ -108,7 +108,9 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
     let form = Form::of(options.json, &stdout);
     // Before anything is attached: who is told to end from then on ends with a summary.
     let signals = [signal_of(SignalKind::interrupt())?, signal_of(SignalKind::terminate())?];
-    let live = Live::start(config(options)?, &options.ifaces, options.ring)?;
+    let config = config(options)?;
+    let names = targets.names(config.hash_key);
+    let live = Live::start(config, &names, &options.ifaces, options.ring)?;
     if !options.json {
         for at in live.attached() {
             eprintln!(

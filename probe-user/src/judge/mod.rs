@@ -131,6 +131,11 @@ impl Judge {
                     interest(&mut self.interests, server);
                 }
             }
+            // A reply without name or payload: it says what its resolver's are like.
+            Event::Dns(event, _) if event.header.kind == kind::DNS_SAMPLE => {
+                let delay = event.packet.time.checked_sub(event.query.asked_again);
+                self.knowledge.clean_answer(event.packet.source, event.packet.hops, delay);
+            }
             Event::Dns(event, payload) => {
                 let exchanges = &mut self.exchanges;
                 let reply =

@@ -44,7 +44,7 @@ impl<'a> Event<'a> {
         }
         let captured = usize::from(header.captured);
         match header.kind {
-            kind::DNS_REPLY => {
+            kind::DNS_REPLY | kind::DNS_SAMPLE => {
                 let (event, rest) = DnsEvent::ref_from_prefix(octets).map_err(|_| short)?;
                 Ok(Self::Dns(event, rest.get(..captured).ok_or(short)?))
             }

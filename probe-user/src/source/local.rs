@@ -7,6 +7,8 @@ use probe_common::{
     engine::{Engine, Output, Stamp},
     event::{Class, DnsEvent, Message, Scratch, TcpEvent, hook},
     flow::{FlowSet, FlowStore, watch_bit},
+    names::Names,
+    resolver::{self, ResolverRecord, ResolverSet, ResolverStore},
     wire::{Address, Slice},
 };
 use zerocopy::FromZeros;
@@ -18,6 +20,8 @@ pub struct Local {
     config: Config,
     flows: Flows,
     questions: Questions,
+    resolvers: Resolvers,
+    names: Box<Names>,
     counts: [u64; COUNTERS as usize],
     watched: Box<[u64; WATCH_WORDS as usize]>,
     scratch: Box<Scratch>,
@@ -39,6 +43,18 @@ impl DnsStore for Questions {
     }
 }
 
+struct Resolvers(Vec<ResolverSet>);
+
+impl ResolverStore for Resolvers {
+    fn resolver_set(&mut self, index: u32) -> Option<&mut ResolverSet> {
+        self.0.get_mut(index as usize)
+    }
+
+    fn increment(count: &mut u64) {
+        *count += 1;
+    }
+}
+
 /// Zeroed memory for `sets` sets, which the system hands out only as it is touched.
 fn zeroed<T: FromZeros>(sets: u32) -> Vec<T> {
     T::new_vec_zeroed(sets as usize)
@@ -52,6 +68,8 @@ impl Local {
             config,
             flows: Flows(zeroed(config.flow_mask + 1)),
             questions: Questions(zeroed(config.dns_mask + 1)),
+            resolvers: Resolvers(zeroed(config.resolver_mask + 1)),
+            names: Box::default(),
             counts: [0; COUNTERS as usize],
             watched: Box::new([0; WATCH_WORDS as usize]),
             scratch: Box::default(),
@@ -61,11 +79,13 @@ impl Local {
     /// Takes one packet of a capture and hands what it gives rise to to `sink`, in order.
     pub fn packet(&mut self, frame: &Frame<'_>, sink: impl FnMut(Event<'_>)) {
         let octets = Slice { octets: frame.data, wire_len: frame.wire_len as usize };
-        let mut output = Told { counts: &mut self.counts, watched: &mut self.watched, sink };
+        let mut output =
+            Told { counts: &mut self.counts, watched: &mut self.watched, names: &self.names, sink };
         let mut engine = Engine {
             config: &self.config,
             flows: &mut self.flows,
             questions: &mut self.questions,
+            resolvers: &mut self.resolvers,
             output: &mut output,
             scratch: &mut self.scratch,
         };
@@ -83,6 +103,20 @@ impl Local {
         &self.counts
     }
 
+    /// Watches these names from now on, and no others.
+    pub fn watch_names(&mut self, names: &Names) {
+        *self.names = *names;
+    }
+
+    /// Shows each resolver on record.
+    pub fn resolvers(&self, mut look: impl FnMut(&ResolverRecord)) {
+        for set in &self.resolvers.0 {
+            for way in (0..resolver::WAYS).filter(|&way| set.tags[way] != 0) {
+                look(&set.records[way]);
+            }
+        }
+    }
+
     /// The flow table.
     pub fn flow_sets(&self) -> &[FlowSet] {
         &self.flows.0
@@ -92,6 +126,7 @@ impl Local {
 struct Told<'a, F> {
     counts: &'a mut [u64; COUNTERS as usize],
     watched: &'a mut [u64; WATCH_WORDS as usize],
+    names: &'a Names,
     sink: F,
 }
 
@@ -126,6 +161,10 @@ impl<F: FnMut(Event<'_>)> Output<Slice<'_>> for Told<'_, F> {
     fn watched(&self, address: Address) -> bool {
         let bit = watch_bit(address);
         self.watched[(bit / 64) as usize] >> (bit % 64) & 1 != 0
+    }
+
+    fn names(&self) -> Option<&Names> {
+        Some(self.names)
     }
 
     fn watch(&mut self, address: Address) {

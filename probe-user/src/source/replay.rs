@@ -1,6 +1,8 @@
 //! A capture through either engine: packets in, events to the judge, the clock from the capture.
 
-use probe_common::{config::Config, counter::COUNTERS, flow::WAYS};
+use probe_common::{
+    config::Config, counter::COUNTERS, flow::WAYS, names::Names, resolver::ResolverRecord,
+};
 
 use super::{
     capture::Frame,
@@ -34,6 +36,14 @@ impl Driver {
     /// If it cannot be loaded.
     pub fn kernel(config: &Config) -> Result<Self, ObjectError> {
         Ok(Self::Kernel(Box::new(KernelReplay::new(config)?)))
+    }
+
+    /// Watches these names from now on, and no others: their replies are marked as such.
+    pub fn watch_names(&mut self, names: &Names) {
+        match self {
+            Self::Local(local) => local.watch_names(names),
+            Self::Kernel(kernel) => kernel.watch_names(names),
+        }
     }
 }
 
@@ -98,6 +108,14 @@ impl Packets {
             Driver::Kernel(kernel) => {
                 kernel.scan(|place, record| judge.look(place, record, now, &mut tell));
             }
+        }
+    }
+
+    /// Shows each resolver on record.
+    pub fn resolvers(&self, look: impl FnMut(&ResolverRecord)) {
+        match &self.driver {
+            Driver::Local(local) => local.resolvers(look),
+            Driver::Kernel(kernel) => kernel.resolvers(look),
         }
     }
 

@@ -4,6 +4,7 @@
 //! other service is a file. Names decide first, since a front serves many services from one address.
 
 pub mod file;
+mod names;
 #[cfg(test)]
 mod tests;
 

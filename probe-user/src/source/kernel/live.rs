@@ -8,13 +8,15 @@ use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, INTERFACES},
     counter::COUNTERS,
     flow::FlowRecord,
+    names::Names,
+    resolver::ResolverRecord,
     wire::Address,
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     attach::{AttachError, Attached, attach, interface_index},
-    maps::{Counters, FlowTable, Watched, take_ring},
+    maps::{Counters, FlowTable, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
 };
 use crate::source::event::{Event, EventError};
@@ -30,6 +32,8 @@ pub struct Live {
     counters: Counters,
     table: FlowTable,
     watched: Watched,
+    names: WatchedNames,
+    resolvers: Resolvers,
     attached: Vec<Attached>,
 }
 
@@ -37,14 +41,15 @@ pub struct Live {
 pub type RingOctets = Option<u32>;
 
 impl Live {
-    /// Loads the programs under `config` and attaches them to `interfaces`. Needs the context of a
-    /// tokio runtime.
+    /// Loads the programs under `config`, has them watch `names`, and attaches them to `interfaces`.
+    /// Needs the context of a tokio runtime.
     ///
     /// # Errors
     ///
     /// See [`AttachError`].
     pub fn start(
         mut config: Config,
+        names: &Names,
         interfaces: &[String],
         ring: RingOctets,
     ) -> Result<Self, AttachError> {
@@ -72,11 +77,14 @@ impl Live {
         let counters = Counters::take(&mut bpf)?;
         let table = FlowTable::take(&mut bpf, config.flow_mask + 1)?;
         let watched = Watched::take(&mut bpf)?;
+        let resolvers = Resolvers::take(&mut bpf, config.resolver_mask + 1)?;
+        let list = WatchedNames::take(&mut bpf)?;
+        list.replace(names);
         let attached = interfaces
             .iter()
             .map(|interface| attach(&mut bpf, interface))
             .collect::<Result<_, _>>()?;
-        Ok(Self { _bpf: bpf, ring, counters, table, watched, attached })
+        Ok(Self { _bpf: bpf, ring, counters, table, watched, names: list, resolvers, attached })
     }
 
     /// Waits until there are events, and hands out those there are, up to a batch. Returns how many
@@ -118,6 +126,16 @@ impl Live {
     /// Watches `address` from now on.
     pub fn watch(&self, address: Address) {
         self.watched.watch(address);
+    }
+
+    /// Watches these names from now on, and no others.
+    pub fn watch_names(&self, names: &Names) {
+        self.names.replace(names);
+    }
+
+    /// Shows each resolver on record.
+    pub fn resolvers(&self, look: impl FnMut(&ResolverRecord)) {
+        self.resolvers.scan(look);
     }
 
     /// Shows each connection on record, with the number of its place in the table.

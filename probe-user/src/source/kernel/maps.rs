@@ -1,6 +1,10 @@
 //! What the agent reads and writes of the programs' maps.
 
-use std::{os::fd::AsRawFd as _, ptr::NonNull};
+use std::{
+    os::fd::AsRawFd as _,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aya::{
     Ebpf, Pod,
@@ -10,6 +14,8 @@ use probe_common::{
     config::WATCH_WORDS,
     counter::COUNTERS,
     flow::{FlowRecord, FlowSet, WAYS, watch_bit},
+    names::{NAME_BIT_WORDS, Names},
+    resolver::{self, ResolverRecord, ResolverSet},
     wire::Address,
 };
 
@@ -167,6 +173,83 @@ impl FlowTable {
     }
 }
 
+/// The table of resolvers as the kernel writes it.
+pub struct Resolvers {
+    shared: Shared,
+    sets: usize,
+}
+
+impl Resolvers {
+    /// Maps the table of `sets` sets.
+    ///
+    /// # Errors
+    ///
+    /// If the map is missing or cannot be mapped.
+    pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
+        let sets = sets as usize;
+        let len = (sets * size_of::<ResolverSet>()).next_multiple_of(4096);
+        Ok(Self { shared: Shared::map(bpf, "RESOLVERS", len, false)?, sets })
+    }
+
+    /// Shows each record in turn, copied; its counts go on meanwhile.
+    pub fn scan(&self, mut look: impl FnMut(&ResolverRecord)) {
+        let first = self.shared.start.as_ptr().cast::<ResolverSet>();
+        for set in 0..self.sets {
+            for way in 0..resolver::WAYS {
+                // SAFETY: within the mapping; the kernel writes it, hence volatile.
+                let record = unsafe {
+                    let set = first.add(set);
+                    if (&raw const (*set).tags[way]).read_volatile() == 0 {
+                        continue;
+                    }
+                    (&raw const (*set).records[way]).read_volatile()
+                };
+                look(&record);
+            }
+        }
+    }
+}
+
+/// The list of watched names.
+pub struct WatchedNames(Shared);
+
+impl WatchedNames {
+    /// Maps the list.
+    ///
+    /// # Errors
+    ///
+    /// If the map is missing or cannot be mapped.
+    pub fn take(bpf: &mut Ebpf) -> Result<Self, ObjectError> {
+        let len = size_of::<Names>().next_multiple_of(4096);
+        Shared::map(bpf, "NAMES", len, true).map(Self)
+    }
+
+    /// Watches these names from now on, and no others. What was on the list and stays is watched
+    /// all the time.
+    pub fn replace(&self, names: &Names) {
+        for keep_old in [true, false] {
+            self.write(0, names.lengths, keep_old);
+            for (word, &bits) in names.bits.iter().enumerate() {
+                self.write(1 + word, bits, keep_old);
+            }
+        }
+    }
+
+    /// Writes one word; adds to it only, if what is there is to be kept.
+    fn write(&self, word: usize, value: u64, keep_old: bool) {
+        const { assert!(size_of::<Names>() == 8 * (1 + NAME_BIT_WORDS as usize)) };
+        let start = self.0.start.as_ptr().cast::<AtomicU64>();
+        // SAFETY: within the list, which is mapped writable and aligned: a word for the lengths,
+        // and the bits behind it.
+        let word = unsafe { &*start.add(word) };
+        if keep_old {
+            word.fetch_or(value, Ordering::SeqCst);
+        } else {
+            word.store(value, Ordering::SeqCst);
+        }
+    }
+}
+
 /// The bitmap of watched addresses.
 pub struct Watched(Shared);
 
@@ -183,9 +266,9 @@ impl Watched {
     /// Watches `address` from now on.
     pub fn watch(&self, address: Address) {
         let bit = watch_bit(address);
-        let word = self.0.start.as_ptr().cast::<std::sync::atomic::AtomicU64>();
+        let word = self.0.start.as_ptr().cast::<AtomicU64>();
         // SAFETY: the bit lies within the bitmap, which is mapped writable and aligned.
         let word = unsafe { &*word.add((bit / 64) as usize) };
-        word.fetch_or(1 << (bit % 64), std::sync::atomic::Ordering::Relaxed);
+        word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
     }
 }

@@ -13,11 +13,13 @@ use probe_common::{
     counter::{COUNTERS, Counter},
     event::Metadata,
     flow::FlowRecord,
+    names::Names,
+    resolver::ResolverRecord,
 };
 use zerocopy::{Immutable, IntoBytes};
 
 use super::{
-    maps::{Counters, FlowTable, take_ring},
+    maps::{Counters, FlowTable, Resolvers, WatchedNames, take_ring},
     object::{self, INGRESS, ObjectError},
 };
 use crate::source::{
@@ -49,6 +51,8 @@ pub struct KernelReplay {
     ring: RingBuf<MapData>,
     counters: Counters,
     table: FlowTable,
+    resolvers: Resolvers,
+    names: WatchedNames,
     buffer: Vec<u8>,
     out: Vec<u8>,
     refused: Refused,
@@ -83,6 +87,8 @@ impl KernelReplay {
             ring: take_ring(&mut bpf)?,
             counters: Counters::take(&mut bpf)?,
             table: FlowTable::take(&mut bpf, config.flow_mask + 1)?,
+            resolvers: Resolvers::take(&mut bpf, config.resolver_mask + 1)?,
+            names: WatchedNames::take(&mut bpf)?,
             bpf,
             buffer: Vec::new(),
             out: Vec::new(),
@@ -165,6 +171,16 @@ impl KernelReplay {
         counts[Counter::Octets as usize] += self.refused.octets;
         counts[Counter::Truncated as usize] += self.refused.packets;
         Ok(counts)
+    }
+
+    /// Watches these names from now on, and no others.
+    pub fn watch_names(&self, names: &Names) {
+        self.names.replace(names);
+    }
+
+    /// Shows each resolver on record.
+    pub fn resolvers(&self, look: impl FnMut(&ResolverRecord)) {
+        self.resolvers.scan(look);
     }
 
     /// Shows each connection on record, with the number of its place in the table.

@@ -1,0 +1,179 @@
+//! What whoever answers DNS queries has been asked and has answered: counts, no names.
+//!
+//! The same shape as the other tables: sets of four, keyed hash, oldest out. It is what the replies
+//! of names that nobody watches leave behind.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{
+    hash::{HashKey, Sip},
+    wire::{Address, dns::flag},
+    words,
+};
+
+/// Records in a set.
+pub const WAYS: usize = 4;
+
+/// Replies of a resolver that are told from its first one on, without name or payload.
+pub const SAMPLE_FIRST: u64 = 32;
+
+/// Afterwards one in so many; a power of two.
+pub const SAMPLE_EVERY: u64 = 64;
+
+/// What is counted of a resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Tally {
+    /// Queries, repeated ones included.
+    Queries,
+    /// Replies, all.
+    Replies,
+    /// Replies of watched names.
+    Watched,
+    /// Replies to a query that was not seen.
+    Unasked,
+    /// Second and later replies to one query.
+    Repeated,
+    /// Replies whose question is not the query's.
+    OtherQuestion,
+    /// Replies that are truncated.
+    Truncated,
+    /// Replies of an authority.
+    Authoritative,
+    /// Replies that answer. This and the next five make up all replies.
+    Answers,
+    /// Replies without error that answer nothing.
+    Empty,
+    /// Replies that say that there is no such name.
+    NxDomain,
+    /// Replies of a server that failed.
+    ServFail,
+    /// Replies that refuse.
+    Refused,
+    /// Replies with another error.
+    OtherError,
+}
+
+impl Tally {
+    /// What a reply comes to, by its DNS flags and number of answers.
+    #[inline(always)]
+    pub const fn of_reply(flags: u16, answers: u16) -> Self {
+        match flags & flag::RCODE {
+            0 if answers != 0 => Self::Answers,
+            0 => Self::Empty,
+            2 => Self::ServFail,
+            3 => Self::NxDomain,
+            5 => Self::Refused,
+            _ => Self::OtherError,
+        }
+    }
+}
+
+/// How many there are.
+pub const TALLIES: usize = Tally::OtherError as usize + 1;
+
+/// One resolver, or authoritative server, or whoever else replies.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct ResolverRecord {
+    /// Its address.
+    pub address: Address,
+    /// When the record was opened.
+    pub first: u64,
+    /// Time of the latest query or reply.
+    pub last: u64,
+    /// How often what was seen: by [`Tally`].
+    ///
+    /// Packets of one resolver meet several CPUs: see [`ResolverStore::increment`].
+    pub counts: [u64; TALLIES],
+}
+
+const _: () = assert!(size_of::<ResolverRecord>() == 144);
+
+/// One set.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ResolverSet {
+    /// Hash of each record's address; 0: the place is free.
+    pub tags: [u64; WAYS],
+    /// The records.
+    pub records: [ResolverRecord; WAYS],
+}
+
+/// The keyed hash of a resolver's address; never 0.
+#[inline(always)]
+pub fn tag(key: HashKey, address: Address) -> u64 {
+    let hash = Sip::new(key).word(address.high).word(address.low).finish();
+    if hash == 0 { 1 } else { hash }
+}
+
+/// Where the sets are kept.
+pub trait ResolverStore {
+    /// The set at `index`, which the caller has masked to the table's size.
+    fn resolver_set(&mut self, index: u32) -> Option<&mut ResolverSet>;
+
+    /// Adds one to a count, which others may do at the same time where several packets are looked
+    /// at at once.
+    fn increment(count: &mut u64);
+}
+
+/// Where in a set the record tagged `tag` is or could be, below [`WAYS`]: its own place, a free
+/// one, or that of the resolver that was silent longest. [`WAYS`] if there is none for it.
+///
+/// A reply alone takes no place from a resolver that somebody has asked: anyone can send replies
+/// from addresses without number.
+#[inline(always)]
+pub fn place(set: &ResolverSet, tag: u64, asked: bool) -> usize {
+    let mut way = WAYS;
+    let mut oldest = u64::MAX;
+    for candidate in 0..WAYS {
+        let record = &set.records[candidate];
+        let last = if set.tags[candidate] == tag {
+            return candidate;
+        } else if set.tags[candidate] == 0 {
+            0
+        } else if asked || record.count(Tally::Queries) == 0 {
+            record.last.max(1)
+        } else {
+            continue;
+        };
+        if last < oldest {
+            oldest = last;
+            way = candidate;
+        }
+    }
+    way
+}
+
+impl ResolverRecord {
+    /// Opens the record for the resolver at `address`.
+    #[inline(always)]
+    pub fn open(&mut self, address: Address, now: u64) {
+        words::clear(self);
+        self.address = address;
+        self.first = now;
+    }
+
+    /// How often something was seen.
+    #[inline(always)]
+    pub const fn count(&self, tally: Tally) -> u64 {
+        self.counts[tally as usize]
+    }
+
+    /// Counts once more, in the way of where the record is kept.
+    #[inline(always)]
+    pub fn add<R: ResolverStore>(&mut self, tally: Tally) {
+        if let Some(count) = self.counts.get_mut(tally as usize) {
+            R::increment(count);
+        }
+    }
+
+    /// Whether its next reply is one of those that are told as a sample of its replies.
+    #[inline(always)]
+    pub const fn is_sampled(&self) -> bool {
+        let replies = self.count(Tally::Replies);
+        replies < SAMPLE_FIRST || replies.is_multiple_of(SAMPLE_EVERY)
+    }
+}
