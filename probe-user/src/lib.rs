@@ -11,6 +11,7 @@
 //! * [`detect`] has the detectors, one file each.
 //! * [`attribute`] gathers how flows ended until it can say whether a service is blocked.
 //! * [`fingerprint`] says which known device makes such packets, as a label.
+//! * [`ledger`] keeps what was found on disk.
 //! * [`report`] says what was found, and what was missed.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
@@ -22,6 +23,7 @@ pub mod detect;
 pub mod doctor;
 pub mod fingerprint;
 pub mod judge;
+pub mod ledger;
 pub mod names;
 pub mod report;
 pub mod source;

@@ -230,7 +230,7 @@ impl<'a> Record<'a> {
 }
 
 /// IPv4 mapped into IPv6, as the flow table keys it, back to IPv4.
-pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 

@@ -1,0 +1,247 @@
+//! What the agent has of the ledger: it hands over and goes on.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender, TrySendError},
+    },
+    thread::JoinHandle,
+};
+
+use super::{
+    HOUR_NANOS, QUEUE_MAX, TOLD_MAX,
+    crowds::Crowds,
+    error::LedgerError,
+    keep::Keep,
+    row::{EvidencePacket, Hour},
+    scribe::{Clocks, Counts, Scribe},
+    scrub,
+    store::{Ledger, RunStart},
+    write::Entry,
+};
+use crate::{
+    attribute::{Cell, Verdict},
+    report::{
+        Finding, Summary,
+        summary::{Counters, StageCounts, Stages},
+    },
+    targets::TargetSet,
+};
+
+/// How a recorder works.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// How much is kept.
+    pub keep: Keep,
+    /// Wait for the disk rather than leave something out: for replays, whose packets can wait.
+    pub patient: bool,
+}
+
+/// What was counted since the beginning of the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Packets.
+    pub packets: u64,
+    /// TCP connections.
+    pub tcp_flows: u64,
+    /// How TCP connections ended.
+    pub stages: Stages,
+}
+
+impl From<&Summary> for Totals {
+    fn from(summary: &Summary) -> Self {
+        Self { packets: summary.packets, tcp_flows: summary.tcp_flows, stages: summary.stages }
+    }
+}
+
+/// Records a run.
+pub struct Recorder {
+    queue: Option<SyncSender<Entry>>,
+    thread: Option<JoinHandle<()>>,
+    counts: Arc<Counts>,
+    targets: Arc<TargetSet>,
+    crowds: Crowds,
+    /// Number of each finding that can still be told again, by what is the same then. In memory only.
+    told: BTreeMap<(u64, SocketAddr, SocketAddr), u64>,
+    number: u64,
+    before: Totals,
+    hour: Hour,
+    patient: bool,
+}
+
+impl Recorder {
+    /// Opens the ledger in `dir` and begins a run. If the disk is full or does not answer, the run goes
+    /// on all the same, and so do attempts to record it.
+    ///
+    /// # Errors
+    /// When the ledger cannot be used and waiting would not help: see [`LedgerError::may_pass`].
+    pub fn start(
+        dir: &Path,
+        start: RunStart,
+        options: Options,
+        clocks: Box<dyn Clocks>,
+    ) -> Result<Self, LedgerError> {
+        let opened = Ledger::open(dir).and_then(|mut ledger| {
+            ledger.begin(&start)?;
+            Ok(ledger)
+        });
+        let (ledger, trouble) = match opened {
+            Ok(ledger) => (Some(ledger), None),
+            Err(error) if error.may_pass() => (None, Some(error)),
+            Err(error) => return Err(error),
+        };
+        let fail = |reason: String| LedgerError::Failed { path: dir.to_owned(), reason };
+        let crowds = Crowds::new().map_err(|error| fail(error.to_string()))?;
+        let targets = Arc::clone(&start.targets);
+        let (queue, entries) = mpsc::sync_channel(QUEUE_MAX);
+        let counts = Arc::new(Counts::default());
+        let mut scribe = Scribe::new(dir, start, ledger, options.keep, clocks, Arc::clone(&counts));
+        if let Some(error) = trouble {
+            scribe.stumble(&error);
+        }
+        let thread = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || scribe.work(&entries))
+            .map_err(|error| fail(format!("cannot start the thread that writes: {error}")))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            counts,
+            targets,
+            crowds,
+            told: BTreeMap::new(),
+            number: 0,
+            before: Totals::default(),
+            hour: Hour::default(),
+            patient: options.patient,
+        })
+    }
+
+    /// Records a finding and packets that show it. One that is told again takes its earlier place.
+    pub fn finding(&mut self, finding: &Finding, evidence: &[EvidencePacket]) {
+        let flow = (finding.time, finding.client, finding.server);
+        let before = finding.revises.and_then(|_| self.told.get(&flow).copied());
+        let number = before.unwrap_or_else(|| {
+            self.number += 1;
+            if self.told.len() >= TOLD_MAX {
+                self.told.pop_first();
+            }
+            self.told.insert(flow, self.number);
+            self.number
+        });
+        let row = scrub::row(finding, number, &self.targets);
+        let (evidence, refused) = scrub::evidence(finding, evidence);
+        self.counts.evidence_refused.add(refused);
+        let service = row.service.clone().unwrap_or_default();
+        let crowds =
+            self.crowds.note(finding.client.ip(), row.time, &service, row.protocol, row.verdict);
+        self.hand_over(Entry::Finding(Box::new(row), evidence));
+        for crowd in crowds {
+            self.hand_over(Entry::Crowd(crowd));
+        }
+    }
+
+    /// Records a window of a unit.
+    pub fn cell(&mut self, cell: Cell) {
+        self.hand_over(Entry::Cell(Box::new(cell)));
+    }
+
+    /// Records a verdict.
+    pub fn verdict(&mut self, verdict: Verdict) {
+        self.hand_over(Entry::Verdict(Box::new(verdict)));
+    }
+
+    /// Records what passed up to `time` (nanoseconds since 1970-01-01 UTC): what is new since it was
+    /// last told goes to the hour of `time`.
+    pub fn traffic(&mut self, time: u64, totals: Totals) {
+        let start = time - time % HOUR_NANOS;
+        if start != self.hour.hour {
+            self.hour = Hour { hour: start, ..Hour::default() };
+        }
+        let (before, hour) = (self.before, &mut self.hour);
+        hour.packets += totals.packets.saturating_sub(before.packets);
+        hour.tcp_flows += totals.tcp_flows.saturating_sub(before.tcp_flows);
+        let (now, then) = (totals.stages, before.stages);
+        grow(&mut hour.from_server, now.from_server, then.from_server);
+        grow(&mut hour.from_client, now.from_client, then.from_client);
+        grow(&mut hour.silent, now.silent, then.silent);
+        self.before = totals;
+        let hour = Box::new(hour.clone());
+        self.hand_over(Entry::Hour(hour));
+    }
+
+    /// Records the summary as it is now, so that a run that is cut short has one.
+    pub fn summary(&mut self, summary: &Summary) {
+        if let Ok(value) = serde_json::to_value(summary) {
+            self.hand_over(Entry::Summary(value));
+        }
+    }
+
+    /// What was not recorded, by name.
+    pub fn losses(&self) -> Counters {
+        let counts = &self.counts;
+        [("ledger_refused", counts.refused.get()), ("ledger_unrecorded", counts.unrecorded.get())]
+            .map(|(name, count)| (name.to_owned(), count))
+            .into()
+    }
+
+    /// What was recorded, and what is no loss, by name.
+    pub fn counters(&self) -> Counters {
+        let counts = &self.counts;
+        [
+            ("ledger_recorded", counts.recorded.get()),
+            ("ledger_expired", counts.expired.get()),
+            ("ledger_crowds_evicted", self.crowds.forgotten()),
+            ("ledger_evidence_replaced", counts.evidence_replaced.get()),
+            ("ledger_evidence_refused", counts.evidence_refused.get()),
+        ]
+        .map(|(name, count)| (name.to_owned(), count))
+        .into()
+    }
+
+    /// Writes what is left and ends the run.
+    pub fn close(mut self) {
+        self.stop();
+    }
+
+    /// Writes all that was handed over so far, ends the run, and keeps the counts.
+    pub fn stop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // Had it panicked, there would be nothing to do about it here.
+            let _ = thread.join();
+        }
+    }
+
+    fn hand_over(&mut self, entry: Entry) {
+        let Some(queue) = &self.queue else { return };
+        let refused = if self.patient {
+            queue.send(entry).is_err()
+        } else {
+            matches!(
+                queue.try_send(entry),
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_))
+            )
+        };
+        if refused {
+            self.counts.refused.add(1);
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn grow(hour: &mut StageCounts, now: StageCounts, before: StageCounts) {
+    hour.post_syn += now.post_syn.saturating_sub(before.post_syn);
+    hour.post_ack += now.post_ack.saturating_sub(before.post_ack);
+    hour.post_psh += now.post_psh.saturating_sub(before.post_psh);
+    hour.later_in_flow += now.later_in_flow.saturating_sub(before.later_in_flow);
+    hour.no_match += now.no_match.saturating_sub(before.no_match);
+}

@@ -1,0 +1,436 @@
+//! Rows into tables: a batch is one transaction.
+
+use rusqlite::{Transaction, params};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    EVIDENCE_FINDINGS_MAX,
+    error::LedgerError,
+    row::{Crowd, EvidencePacket, FindingRow, Hour, NoticeKind, RunClock},
+    store::{Ledger, RunStart},
+};
+use crate::{
+    attribute::{Cell, Verdict},
+    report::summary::StageCounts,
+};
+
+/// One thing to record.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A finding, new or told again (its number tells), and packets that show it. Its `id` and `run`
+    /// are not looked at.
+    Finding(Box<FindingRow>, Vec<EvidencePacket>),
+    /// How many clients there are in a period, so far.
+    Crowd(Crowd),
+    /// A window of a unit.
+    Cell(Box<Cell>),
+    /// A verdict.
+    Verdict(Box<Verdict>),
+    /// What passed in an hour, so far in this run.
+    Hour(Box<Hour>),
+    /// The summary as it is now.
+    Summary(Value),
+    /// Something that happened.
+    Notice(NoticeKind, String),
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Findings whose packets took the place of those of an earlier one of their kind.
+    pub evidence_replaced: u64,
+}
+
+impl Ledger {
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(&mut self, start: &RunStart) -> Result<i64, LedgerError> {
+        let clock = self.clock_of(start)?;
+        let run = insert_run(&mut self.connection, start, clock)
+            .map_err(|error| LedgerError::of_sqlite(&self.path, &error))?;
+        self.run = Some(run);
+        Ok(run)
+    }
+
+    /// Writes a batch, all of it or nothing.
+    ///
+    /// # Errors
+    /// When it cannot be written, or no run has begun.
+    pub fn write(&mut self, batch: &[Entry], now: u64) -> Result<Written, LedgerError> {
+        let Some(run) = self.run else {
+            return Err(LedgerError::Failed {
+                path: self.path.clone(),
+                reason: "no run has begun".into(),
+            });
+        };
+        write_batch(&mut self.connection, run, batch, now)
+            .map_err(|error| LedgerError::of_sqlite(&self.path, &error))
+    }
+
+    /// Ends the run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn end(&mut self, now: u64) -> Result<(), LedgerError> {
+        self.connection
+            .execute("UPDATE runs SET seen = ?2, ended = ?2 WHERE id = ?1", (self.run, clip(now)))
+            .map(drop)
+            .map_err(|error| LedgerError::of_sqlite(&self.path, &error))
+    }
+
+    /// What to hold of the clock of a run that begins: see [`RunClock::Doubted`].
+    fn clock_of(&self, start: &RunStart) -> Result<RunClock, LedgerError> {
+        let Some(newest) = self.newest_before()?.filter(|_| start.clock != RunClock::Capture)
+        else {
+            return Ok(start.clock);
+        };
+        if newest > start.started.saturating_add(super::CLOCK_JUMP) {
+            self.notice(
+                NoticeKind::Clock,
+                &format!(
+                    "the clock is {:.3} s behind what was recorded last: the order of what is recorded is \
+                     that of its numbers, not of its times",
+                    (newest - start.started) as f64 / 1e9
+                ),
+            )?;
+        }
+        let ahead = start.started.saturating_sub(newest);
+        if start.clock == RunClock::Synchronised || ahead <= super::CLOCK_AHEAD_MAX {
+            return Ok(start.clock);
+        }
+        self.notice(
+            NoticeKind::Clock,
+            &format!(
+                "the clock, which is not synchronised, is {} days ahead of what was recorded last: nothing \
+                 is let go for its age in this run",
+                ahead / super::DAY_NANOS
+            ),
+        )?;
+        Ok(RunClock::Doubted)
+    }
+
+    /// When the last run whose clock is not doubted, other than the one that is written, last wrote.
+    pub(super) fn newest_before(&self) -> Result<Option<u64>, LedgerError> {
+        self.connection
+            .query_row(
+                "SELECT max(seen) FROM runs WHERE kind = 'live' AND clock <> 'doubted' AND id IS NOT ?1",
+                [self.run],
+                |row| row.get(0),
+            )
+            .map_err(|error| self.failed(&error))
+    }
+}
+
+fn insert_run(
+    connection: &mut rusqlite::Connection,
+    start: &RunStart,
+    clock: RunClock,
+) -> rusqlite::Result<i64> {
+    let change = connection.transaction()?;
+    change.execute(
+        "INSERT INTO runs (kind, started, seen, version, kernel, targets, interfaces, clock)
+         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            start.kind.as_str(),
+            clip(start.started),
+            start.version,
+            start.kernel,
+            start.targets.hash(),
+            json(&start.interfaces),
+            clock.as_str(),
+        ],
+    )?;
+    let run = change.last_insert_rowid();
+    for service in start.targets.services() {
+        change.execute(
+            "INSERT OR IGNORE INTO services (targets, service, title, role, suffixes)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                start.targets.hash(),
+                service.id,
+                service.title,
+                word(&service.role),
+                json(&service.suffixes),
+            ],
+        )?;
+    }
+    change.commit()?;
+    Ok(run)
+}
+
+fn write_batch(
+    connection: &mut rusqlite::Connection,
+    run: i64,
+    batch: &[Entry],
+    now: u64,
+) -> rusqlite::Result<Written> {
+    let change = connection.transaction()?;
+    let mut written = Written::default();
+    for entry in batch {
+        match entry {
+            Entry::Finding(row, evidence) => finding(&change, run, row, evidence, &mut written)?,
+            Entry::Crowd(row) => crowd(&change, run, row)?,
+            Entry::Cell(row) => cell(&change, run, row)?,
+            Entry::Verdict(row) => verdict(&change, run, row, now)?,
+            Entry::Hour(row) => hour(&change, run, row)?,
+            Entry::Summary(summary) => {
+                change
+                    .prepare_cached("UPDATE runs SET summary = ?2 WHERE id = ?1")?
+                    .execute((run, summary.to_string()))?;
+            }
+            Entry::Notice(kind, words) => {
+                change
+                    .prepare_cached(
+                        "INSERT INTO notices (run, time, kind, words) VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute((run, clip(now), kind.as_str(), words))?;
+            }
+        }
+    }
+    change.prepare_cached("UPDATE runs SET seen = ?2 WHERE id = ?1")?.execute((run, clip(now)))?;
+    change.commit()?;
+    Ok(written)
+}
+
+fn finding(
+    change: &Transaction<'_>,
+    run: i64,
+    row: &FindingRow,
+    evidence: &[EvidencePacket],
+    written: &mut Written,
+) -> rusqlite::Result<()> {
+    let range = row.injector_hops_range;
+    let id: i64 = change
+        .prepare_cached(
+            "INSERT INTO findings (run, number, time, protocol, verdict, confidence, service, role, name,
+                 network, server, port, position, injector_hops, injector_hops_least,
+                 injector_hops_most, server_hops, stage, frames, signatures, fingerprints)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                 ?19, ?20, ?21)
+             ON CONFLICT (run, number) DO UPDATE SET time = excluded.time,
+                 protocol = excluded.protocol, verdict = excluded.verdict,
+                 confidence = excluded.confidence, service = excluded.service, role = excluded.role,
+                 name = excluded.name, network = excluded.network, server = excluded.server,
+                 port = excluded.port, position = excluded.position,
+                 injector_hops = excluded.injector_hops,
+                 injector_hops_least = excluded.injector_hops_least,
+                 injector_hops_most = excluded.injector_hops_most,
+                 server_hops = excluded.server_hops, stage = excluded.stage,
+                 frames = excluded.frames, signatures = excluded.signatures,
+                 fingerprints = excluded.fingerprints, revisions = revisions + 1
+             RETURNING id",
+        )?
+        .query_row(
+            params![
+                run,
+                clip(row.number),
+                clip(row.time),
+                word(&row.protocol),
+                word(&row.verdict),
+                word(&row.confidence),
+                row.service,
+                row.role.map(|role| word(&role)),
+                row.name,
+                row.network.to_string(),
+                row.server.map(|server| server.to_string()),
+                row.port,
+                word(&row.position),
+                row.injector_hops,
+                range.map(|[least, _]| least),
+                range.map(|[_, most]| most),
+                row.server_hops,
+                row.stage.map(|stage| word(&stage)),
+                json(&row.frames),
+                json(&row.signatures),
+                json(&row.fingerprints),
+            ],
+            |row| row.get(0),
+        )?;
+    if evidence.is_empty() {
+        return Ok(());
+    }
+    // Told again, its packets are told again as well.
+    let before = change.prepare_cached("DELETE FROM evidence WHERE finding = ?1")?.execute([id])?;
+    if before == 0 {
+        written.evidence_replaced += make_room(change, row)?;
+    }
+    let mut insert = change.prepare_cached(
+        "INSERT INTO evidence (finding, position, time_offset, direction, label, bytes, comment)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    for (position, packet) in evidence.iter().enumerate() {
+        insert.execute(params![
+            id,
+            position as i64,
+            packet.time_offset,
+            packet.direction.as_str(),
+            packet.label,
+            packet.bytes,
+            packet.comment,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Of one kind of finding the packets of the first half and of the latest are kept: a kind that comes
+/// a thousand times a day is shown by its first and its latest.
+fn make_room(change: &Transaction<'_>, row: &FindingRow) -> rusqlite::Result<u64> {
+    let mut others = change.prepare_cached(
+        "SELECT f.id FROM findings f
+         WHERE f.service IS ?1 AND f.protocol = ?2 AND f.verdict = ?3
+             AND EXISTS (SELECT 1 FROM evidence e WHERE e.finding = f.id)
+         ORDER BY f.id",
+    )?;
+    let ids: Vec<i64> = others
+        .query_map(params![row.service, word(&row.protocol), word(&row.verdict)], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if ids.len() < EVIDENCE_FINDINGS_MAX {
+        return Ok(0);
+    }
+    let victim = ids[EVIDENCE_FINDINGS_MAX / 2];
+    change.prepare_cached("DELETE FROM evidence WHERE finding = ?1")?.execute([victim])?;
+    Ok(1)
+}
+
+fn crowd(change: &Transaction<'_>, run: i64, row: &Crowd) -> rusqlite::Result<()> {
+    change
+        .prepare_cached(
+            "INSERT OR REPLACE INTO crowds (run, service, protocol, verdict, seconds, start,
+                 clients_least, clients_most, networks_least, networks_most)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            run,
+            row.service,
+            word(&row.protocol),
+            word(&row.verdict),
+            row.seconds,
+            clip(row.start),
+            clip(row.clients.least),
+            clip(row.clients.most),
+            clip(row.networks.least),
+            clip(row.networks.most),
+        ])
+        .map(drop)
+}
+
+fn cell(change: &Transaction<'_>, run: i64, row: &Cell) -> rusqlite::Result<()> {
+    change
+        .prepare_cached(
+            "INSERT INTO cells (run, window_from, window_to, service, role, network, asn, protocol,
+                 vantage, flows, failed, n, clients_least, clients_most, networks_least, networks_most)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+        )?
+        .execute(params![
+            run,
+            clip(row.window.from),
+            clip(row.window.to),
+            row.unit.service,
+            word(&row.unit.role),
+            row.unit.network.to_string(),
+            row.unit.asn,
+            word(&row.unit.protocol),
+            row.unit.vantage,
+            clip(row.flows),
+            clip(row.failed),
+            clip(row.n),
+            clip(row.clients.least),
+            clip(row.clients.most),
+            clip(row.client_networks.least),
+            clip(row.client_networks.most),
+        ])?;
+    let id = change.last_insert_rowid();
+    let mut insert = change.prepare_cached(
+        "INSERT INTO cell_methods (cell, method, flows, proven, share, clients)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    for (method, affected) in &row.methods {
+        insert.execute(params![
+            id,
+            method.as_str(),
+            clip(affected.flows),
+            clip(affected.proven),
+            affected.share,
+            clip(affected.clients),
+        ])?;
+    }
+    Ok(())
+}
+
+fn verdict(change: &Transaction<'_>, run: i64, row: &Verdict, now: u64) -> rusqlite::Result<()> {
+    change
+        .prepare_cached(
+            "INSERT INTO verdicts (run, recorded, period_from, period_to, service, role, network, asn,
+                 protocol, vantage, method, networks_least, body)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            run,
+            clip(now),
+            clip(row.period.from),
+            clip(row.period.to),
+            row.unit.service,
+            word(&row.unit.role),
+            row.unit.network.to_string(),
+            row.unit.asn,
+            word(&row.unit.protocol),
+            row.unit.vantage,
+            row.method.as_str(),
+            clip(row.target.client_networks.least),
+            json(row),
+        ])
+        .map(drop)
+}
+
+fn hour(change: &Transaction<'_>, run: i64, row: &Hour) -> rusqlite::Result<()> {
+    change
+        .prepare_cached(
+            "INSERT OR REPLACE INTO hours (hour, run, packets, tcp_flows) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![clip(row.hour), run, clip(row.packets), clip(row.tcp_flows)])?;
+    let endings = [
+        ("from_server", row.from_server),
+        ("from_client", row.from_client),
+        ("silent", row.silent),
+    ];
+    for (ending, StageCounts { post_syn, post_ack, post_psh, later_in_flow, no_match }) in endings {
+        change
+            .prepare_cached(
+                "INSERT OR REPLACE INTO stages (hour, run, ending, post_syn, post_ack, post_psh,
+                     later_in_flow, no_match)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                clip(row.hour),
+                run,
+                ending,
+                clip(post_syn),
+                clip(post_ack),
+                clip(post_psh),
+                clip(later_in_flow),
+                clip(no_match),
+            ])?;
+    }
+    Ok(())
+}
+
+/// SQLite's numbers end at 2^63 - 1: in nanoseconds, in the year 2262.
+pub(super) fn clip(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The word that serde has for an enum without data.
+pub(super) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Maps with text keys and finite numbers; others become null.
+    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
+}
