@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use probe_tests::score::{self, Group, Mistake, Sheet, captures};
+use probe_tests::score::{self, Answers, Group, Mistake, Sheet, captures};
 use probe_user::targets::TargetSet;
 use serde_json::{Value, json};
 
@@ -120,8 +120,8 @@ fn holds(sheet: &Sheet, options: &Options) -> bool {
 }
 
 /// The columns of tables of connections.
-const COLUMNS: &str = "inject  found accused |  drop found accused | unseen found |   clean \
-                       suspect FALSE";
+const COLUMNS: &str = "inject  found accused |  drop found accused |  lied found accused | unseen \
+                       found |   clean suspect FALSE";
 
 fn print(sheet: &Sheet, options: &Options, out: &mut String) -> fmt::Result {
     if options.cases {
@@ -169,6 +169,9 @@ fn print(sheet: &Sheet, options: &Options, out: &mut String) -> fmt::Result {
     }
     writeln!(out, "{:<34} {COLUMNS}", "in total")?;
     row(&format!("{} captures", sheet.cases.len()), &sheet.total, out)?;
+    if sheet.answers.exchanges > 0 {
+        print_answers(&sheet.answers, out)?;
+    }
     let (packets, forged, right, wrong) = sheet.packets;
     writeln!(
         out,
@@ -177,16 +180,36 @@ fn print(sheet: &Sheet, options: &Options, out: &mut String) -> fmt::Result {
     )
 }
 
+/// The rows about DNS.
+fn print_answers(answers: &Answers, out: &mut String) -> fmt::Result {
+    let Answers { forged, at_frame, injected, told_injected, .. } = answers;
+    let Answers { lied, told_lied, lied_told_injected, .. } = answers;
+    let Answers { innocent, false_injected, false_lied, .. } = answers;
+    writeln!(
+        out,
+        "DNS: {forged} forged answers, {at_frame} of them found at their frame; of {injected} \
+         questions beside whose answer others were forged {told_injected} told as injected\n\
+         DNS: {lied} questions answered falsely and not otherwise, {told_lied} told as lied and \
+         {lied_told_injected} as injected\n\
+         DNS: {innocent} innocent questions, {false_injected} FALSE of injection and {false_lied} \
+         FALSE of lies"
+    )
+}
+
 fn row(name: &str, group: &Group, out: &mut String) -> fmt::Result {
     writeln!(
         out,
-        "{name:<34} {:>6} {:>6} {:>7} | {:>5} {:>5} {:>7} | {:>6} {:>5} | {:>7} {:>7} {:>5}",
+        "{name:<34} {:>6} {:>6} {:>7} | {:>5} {:>5} {:>7} | {:>5} {:>5} {:>7} | {:>6} {:>5} | {:>7} \
+         {:>7} {:>5}",
         group.injected,
         group.found,
         group.accused,
         group.dropped,
         group.dropped_found,
         group.dropped_accused,
+        group.lied,
+        group.lied_found,
+        group.lied_accused,
         group.unseen,
         group.unseen_found,
         group.innocent,
@@ -238,6 +261,7 @@ fn as_json(sheet: &Sheet) -> Value {
         "packets": {
             "all": packets, "forged": forged, "rightly_named": right, "wrongly_named": wrong,
         },
+        "dns": sheet.answers,
         "models": sheet.models,
         "places": sheet.places,
         "signatures": sheet.signatures,

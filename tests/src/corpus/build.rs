@@ -3,6 +3,10 @@
 use super::{
     case::{Case, Flow},
     device::{Censor, Stage},
+    dns::{
+        build::{self as lookups, Attack},
+        injectors as liars, innocents as askers,
+    },
     injectors::{self, Deed, Model, Web},
     innocents::{self, Behaviour},
     path::node,
@@ -62,6 +66,10 @@ pub enum Plan {
     Attack(&'static Model, bool, Stage, Position),
     /// A behaviour that is none.
     Innocent(&'static Behaviour, bool),
+    /// False answers over DNS.
+    Lookup(Attack),
+    /// Look-ups of a behaviour.
+    InnocentLookup(&'static askers::Behaviour, bool),
 }
 
 /// All cases.
@@ -78,6 +86,10 @@ pub fn plans() -> Vec<Plan> {
     }
     for behaviour in innocents::all() {
         plans.extend([false, true].map(|v6| Plan::Innocent(behaviour, v6)));
+    }
+    plans.extend(lookups::attacks().into_iter().map(Plan::Lookup));
+    for behaviour in askers::all() {
+        plans.extend([false, true].map(|v6| Plan::InnocentLookup(behaviour, v6)));
     }
     plans
 }
@@ -99,6 +111,19 @@ pub fn tables() -> String {
     for behaviour in innocents::all() {
         out.push_str(&format!("| `{}` | {} |\n", behaviour.name, behaviour.what));
     }
+    out.push_str("\n| model | deed | where | what it does | source |\n|---|---|---|---|---|\n");
+    for model in liars::all() {
+        let (deed, place) = (model.deed.word(), model.place.word());
+        let line = format!(
+            "| `dns-{}` | {deed} | {place} | {} | {} |\n",
+            model.name, model.what, model.source
+        );
+        out.push_str(&line);
+    }
+    out.push_str("\n| behaviour | what happens |\n|---|---|\n");
+    for behaviour in askers::all() {
+        out.push_str(&format!("| `dns-{}` | {} |\n", behaviour.name, behaviour.what));
+    }
     out
 }
 
@@ -111,6 +136,10 @@ impl Plan {
                 format!("{}-{}-{}-{}", model.name, family(*v6), stage.word(), position.word())
             }
             Self::Innocent(behaviour, v6) => format!("innocent-{}-{}", behaviour.name, family(*v6)),
+            Self::Lookup(attack) => attack.name(),
+            Self::InnocentLookup(behaviour, v6) => {
+                format!("innocent-dns-{}-{}", behaviour.name, family(*v6))
+            }
         }
     }
 
@@ -136,6 +165,14 @@ impl Plan {
                 for number in 0..scale.flows {
                     innocent(&mut case, &mut rng, (behaviour, v6), number, scale);
                 }
+            }
+            Self::Lookup(attack) => {
+                attack.model.what.clone_into(&mut case.what);
+                attack.make(&mut case, &mut rng, scale);
+            }
+            Self::InnocentLookup(behaviour, v6) => {
+                behaviour.what.clone_into(&mut case.what);
+                lookups::innocents(behaviour, v6, &mut case, &mut rng, scale);
             }
         }
         case.tape.sort();
@@ -182,6 +219,10 @@ fn attack(
             scene.port = 80;
             Talk::http(name, length, &mut scene.rng)
         }
+        Web::Dns => {
+            scene.port = 53;
+            Talk::dns(name, &mut scene.rng)
+        }
     };
     let thought = scene.thought();
     let client = then(talk.client(), [Step::Pause(2 * SECOND), Step::Close]);
@@ -199,9 +240,10 @@ fn attack(
     case.flows.push(Flow {
         client: pair.client,
         server: pair.server,
-        name,
+        protocol: "tcp",
+        name: name.into(),
         truth,
-        model: model.name,
+        model: model.name.into(),
         position: position.word(),
         stage: stage.word(),
         evidence: evidence(&case.tape, first, model.deed),
@@ -251,9 +293,10 @@ fn control(case: &mut Case, rng: &mut Rng, v6: bool, number: u64, scale: Scale) 
     case.flows.push(Flow {
         client: pair.client,
         server: pair.server,
-        name,
+        protocol: "tcp",
+        name: name.into(),
         truth: "innocent",
-        model: "control",
+        model: "control".into(),
         position: "none",
         stage: "none",
         evidence: false,
@@ -283,9 +326,10 @@ fn innocent(
     case.flows.extend(pairs.into_iter().map(|(client, server)| Flow {
         client,
         server,
-        name: "www.example.org",
+        protocol: "tcp",
+        name: "www.example.org".into(),
         truth: "innocent",
-        model: behaviour.name,
+        model: behaviour.name.into(),
         position: "none",
         stage: "none",
         evidence: false,
@@ -327,7 +371,13 @@ mod tests {
             let case = plan.make(1, Scale::FULL);
             let forged = case.count(Truth::Forged);
             match plan {
-                super::Plan::Innocent(..) => assert_eq!(forged, 0, "{}", case.name),
+                super::Plan::Innocent(..) | super::Plan::InnocentLookup(..) => {
+                    assert_eq!(forged + case.count(Truth::Lied), 0, "{}", case.name);
+                }
+                super::Plan::Lookup(attack) => {
+                    let seen = attack.position == super::Position::Upstream;
+                    assert_eq!(forged + case.count(Truth::Lied) >= 4, seen, "{}", case.name);
+                }
                 super::Plan::Attack(..) => {
                     let touched = case.flows.iter().filter(|flow| flow.truth != "innocent");
                     assert!(touched.count() >= 3, "{}", case.name);

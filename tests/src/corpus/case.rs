@@ -1,6 +1,7 @@
 //! One capture, the truth about it, and how both are written.
 
 use std::{
+    borrow::Cow,
     fmt::Write as _,
     fs,
     io::{self, Write as _},
@@ -20,12 +21,14 @@ pub struct Flow {
     pub client: SocketAddr,
     /// The end that was asked.
     pub server: SocketAddr,
+    /// `tcp` or `dns`.
+    pub protocol: &'static str,
     /// Name asked for.
-    pub name: &'static str,
-    /// `injected`, `altered`, `dropped` or `innocent`.
+    pub name: Cow<'static, str>,
+    /// `injected`, `altered`, `lied`, `dropped` or `innocent`.
     pub truth: &'static str,
     /// The model or behaviour.
-    pub model: &'static str,
+    pub model: Cow<'static, str>,
     /// Where the device stands; `none` without one.
     pub position: &'static str,
     /// How far the connection had come; `none` without a device.
@@ -119,7 +122,7 @@ impl Case {
             );
         }
         out.push_str("#summary");
-        for truth in [Truth::Genuine, Truth::Forged, Truth::Spoofed] {
+        for truth in [Truth::Genuine, Truth::Forged, Truth::Lied, Truth::Spoofed] {
             let count = self.count(truth);
             if count > 0 {
                 let _ = write!(out, " router/{}={count}", truth.word());
@@ -136,11 +139,12 @@ impl Case {
         for flow in &self.flows {
             let _ = writeln!(
                 out,
-                "{},{},{},{},tcp,{},{},{},{},{},{}",
+                "{},{},{},{},{},{},{},{},{},{},{}",
                 flow.client.ip(),
                 flow.client.port(),
                 flow.server.ip(),
                 flow.server.port(),
+                flow.protocol,
                 flow.name,
                 flow.truth,
                 flow.model,

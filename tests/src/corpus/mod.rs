@@ -16,6 +16,7 @@ pub mod apps;
 pub mod build;
 pub mod case;
 pub mod device;
+pub mod dns;
 pub mod host;
 pub mod injectors;
 pub mod innocents;

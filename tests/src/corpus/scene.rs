@@ -6,6 +6,10 @@ use bytes::Bytes;
 
 use super::{
     apps,
+    dns::{
+        message::{ANSWER, Message, Opt, kind},
+        names::{Name, Served},
+    },
     host::{self, Host, Os},
     path::Path,
     rng::Rng,
@@ -274,6 +278,23 @@ impl Talk {
     /// HTTP with `name`.
     pub fn http(name: &str, length: usize, rng: &mut Rng) -> Self {
         Self { asks: apps::get(name, "/"), greets: None, wants: None, gets: apps::ok(length, rng) }
+    }
+
+    /// A look-up of `name` over TCP (RFC 7766).
+    pub fn dns(name: &str, rng: &mut Rng) -> Self {
+        let name = Name::called(name, Served::RoundRobin, rng.bits());
+        let query = Message::query(rng.u16(), name.question(kind::A), Some(Opt::of(1_232, false)));
+        let reply = name.truth(kind::A, 0, 0, rng).reply(&query, ANSWER, query.opt.clone());
+        Self::prefixed(&query, &reply)
+    }
+
+    /// A question and its answer over TCP, each behind its length.
+    pub fn prefixed(query: &Message, reply: &Message) -> Self {
+        let [asks, gets] = [query, reply].map(|message| {
+            let octets = message.octets();
+            (octets.len() as u16).to_be_bytes().into_iter().chain(octets).collect()
+        });
+        Self { asks, greets: None, wants: None, gets }
     }
 
     /// Octets of the server's first flight.

@@ -49,6 +49,8 @@ pub enum Truth {
     Genuine,
     /// Made or altered by somebody on the way.
     Forged,
+    /// Sent by whom it says, and what it says is false: a resolver that lies.
+    Lied,
     /// Made by somebody far from the way, who cannot see the connection and guesses its numbers.
     Spoofed,
 }
@@ -59,6 +61,7 @@ impl Truth {
         match self {
             Self::Genuine => "genuine",
             Self::Forged => "injected_or_altered",
+            Self::Lied => "false_answer",
             Self::Spoofed => "spoofed_blindly",
         }
     }
@@ -161,8 +164,10 @@ pub struct Pair {
 /// Length of the Ethernet header that captures of a router's port have.
 pub const ETHERNET: usize = 14;
 
-const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
+/// Of the router's neighbour on the clients' side.
+pub(super) const CLIENT_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+/// Of the router's neighbour on the other side.
+pub(super) const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// Appends `segment` to `out` as an Ethernet frame with right checksums.
 pub fn write(segment: &Segment, pair: &Pair, out: &mut Vec<u8>) {
@@ -251,7 +256,8 @@ fn write_options(options: &Options, out: &mut [u8; 40]) -> usize {
     at.next_multiple_of(4)
 }
 
-fn sum_of(octets: &[u8]) -> u64 {
+/// Octets as a sum of 32-bit words, which folds to that of 16-bit ones.
+pub(super) fn sum_of(octets: &[u8]) -> u64 {
     let (words, rest) = octets.as_chunks::<4>();
     let sum: u64 = words.iter().map(|word| u64::from(u32::from_be_bytes(*word))).sum();
     let mut last = [0; 4];
@@ -259,7 +265,8 @@ fn sum_of(octets: &[u8]) -> u64 {
     sum + u64::from(u32::from_be_bytes(last))
 }
 
-fn checksum(start: u64, octets: &[u8]) -> u16 {
+/// The Internet checksum (RFC 1071) of `octets` and what is in `start` already.
+pub(super) fn checksum(start: u64, octets: &[u8]) -> u16 {
     let mut sum = start + sum_of(octets);
     while sum > 0xffff {
         sum = (sum >> 16) + (sum & 0xffff);

@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::segment::{ETHERNET, End, Pair, Segment, Truth, flag, write};
 
+/// Protocol number of UDP.
+const UDP: u8 = 17;
+
 /// One frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
@@ -44,6 +47,20 @@ impl Tape {
         let len = self.octets.len() - at;
         let from_client = segment.from == End::Client;
         self.records.push(Record { time, at, len, wire: len, truth: segment.truth, from_client });
+    }
+
+    /// Adds a frame seen at `time`, as `write` appends it.
+    pub fn put(
+        &mut self,
+        time: u64,
+        truth: Truth,
+        from_client: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let at = self.octets.len();
+        write(&mut self.octets);
+        let len = self.octets.len() - at;
+        self.records.push(Record { time, at, len, wire: len, truth, from_client });
     }
 
     /// Adds a copy of frame `index` as seen at `time`, changed by `change`.
@@ -100,7 +117,36 @@ impl View<'_> {
     }
 
     fn tcp(&self) -> &[u8] {
-        &self.0[ETHERNET + if self.is_v6() { 40 } else { 20 }..]
+        &self.0[self.transport().1..]
+    }
+
+    /// Protocol of the transport, where its header begins, and whether that is in this packet: it is
+    /// not in a fragment after the first.
+    fn transport(&self) -> (u8, usize, bool) {
+        let ip = &self.0[ETHERNET..];
+        match (self.is_v6(), ip[6]) {
+            (false, _) => (ip[9], ETHERNET + 20, Self::u16(ip, 6) & 0x1fff == 0),
+            // A fragment header (RFC 8200, section 4.5).
+            (true, 44) => (ip[40], ETHERNET + 48, Self::u16(ip, 42) >> 3 == 0),
+            (true, next) => (next, ETHERNET + 40, true),
+        }
+    }
+
+    /// The message in a datagram, as far as it is in this packet; none if it is no datagram or a
+    /// fragment after the first.
+    pub fn message(&self) -> Option<&[u8]> {
+        let (protocol, at, whole) = self.transport();
+        (protocol == UDP && whole).then(|| &self.0[at + 8..])
+    }
+
+    /// Whether it has a transport header that tells its ports.
+    pub fn has_ports(&self) -> bool {
+        self.transport().2
+    }
+
+    /// Whether it is a segment of a TCP connection.
+    pub fn is_tcp(&self) -> bool {
+        self.transport().0 != UDP
     }
 
     fn u16(octets: &[u8], at: usize) -> u16 {
@@ -124,10 +170,8 @@ impl View<'_> {
             }
         };
         let tcp = self.tcp();
-        (
-            SocketAddr::new(address(0), Self::u16(tcp, 0)),
-            SocketAddr::new(address(1), Self::u16(tcp, 2)),
-        )
+        let port = |at: usize| if self.has_ports() { Self::u16(tcp, at) } else { 0 };
+        (SocketAddr::new(address(0), port(0)), SocketAddr::new(address(1), port(2)))
     }
 
     /// TTL or hop limit.
@@ -178,6 +222,9 @@ impl View<'_> {
 
     /// The headers in the words of the label files.
     pub fn words(&self) -> String {
+        if !self.is_tcp() {
+            return self.datagram_words();
+        }
         format!(
             "tcp fl={:02x} seq={} ack={} win={} ttl={} id={} df={} len={}",
             self.flags(),
@@ -189,6 +236,18 @@ impl View<'_> {
             u8::from(self.df()),
             self.payload(),
         )
+    }
+
+    fn datagram_words(&self) -> String {
+        let (ttl, id, df) = (self.ttl(), self.ip_id(), u8::from(self.df()));
+        match self.message() {
+            Some(message) => format!(
+                "udp ttl={ttl} id={id} df={df} len={} {}",
+                message.len(),
+                super::dns::message::words(message)
+            ),
+            None => format!("fragment ttl={ttl} id={id} df={df}"),
+        }
     }
 }
 

@@ -26,6 +26,12 @@ pub struct Group {
     pub dropped_found: u64,
     /// Of these, those in which somebody was accused.
     pub dropped_accused: u64,
+    /// Those that were answered falsely by the resolver or in its place.
+    pub lied: u64,
+    /// Of these, those with any finding.
+    pub lied_found: u64,
+    /// Of these, those in which somebody was accused.
+    pub lied_accused: u64,
     /// Those that were interfered with out of sight.
     pub unseen: u64,
     /// Of these, those with any finding all the same.
@@ -63,6 +69,11 @@ impl Group {
                 self.found += found;
                 self.accused += accused;
             }
+            Kind::Lied => {
+                self.lied += 1;
+                self.lied_found += found;
+                self.lied_accused += accused;
+            }
             Kind::Dropped => {
                 self.dropped += 1;
                 self.dropped_found += found;
@@ -75,8 +86,62 @@ impl Group {
     pub const fn is_perfect(&self) -> bool {
         self.accused == self.injected
             && self.dropped_accused == self.dropped
+            && self.lied_accused == self.lied
             && self.falsely_accused == 0
             && self.suspected == 0
+    }
+}
+
+/// Sums over exchanges over DNS.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Answers {
+    /// Exchanges.
+    pub exchanges: u64,
+    /// Forged answers in them.
+    pub forged: u64,
+    /// Of these, those that an accusation names: found at their frame.
+    pub at_frame: u64,
+    /// Exchanges with a forged answer beside which the genuine one comes, or may come.
+    pub injected: u64,
+    /// Of these, those with the verdict `injected`.
+    pub told_injected: u64,
+    /// Exchanges that were answered falsely, and nothing else came.
+    pub lied: u64,
+    /// Of these, those with the verdict `lied`.
+    pub told_lied: u64,
+    /// Of these, those with the verdict `injected`.
+    pub lied_told_injected: u64,
+    /// Innocent exchanges.
+    pub innocent: u64,
+    /// Of these, those in which somebody was accused of injecting.
+    pub false_injected: u64,
+    /// Of these, those in which a resolver was accused of lying.
+    pub false_lied: u64,
+}
+
+impl Answers {
+    fn add(&mut self, one: &Outcome) {
+        let (lied, injected) = (u64::from(one.verdicts.0), u64::from(one.verdicts.1));
+        self.exchanges += 1;
+        self.forged += one.answers.0;
+        self.at_frame += one.answers.1;
+        match one.kind {
+            Kind::Injected if one.evidence => {
+                self.injected += 1;
+                self.told_injected += injected;
+            }
+            Kind::Lied if one.evidence => {
+                self.lied += 1;
+                self.told_lied += lied;
+                self.lied_told_injected += injected;
+            }
+            Kind::Innocent => {
+                self.innocent += 1;
+                self.false_injected += injected;
+                self.false_lied += lied;
+            }
+            _ => {}
+        }
     }
 }
 
@@ -96,6 +161,8 @@ pub struct Fired {
 pub struct Sheet {
     /// Over everything.
     pub total: Group,
+    /// Over exchanges over DNS.
+    pub answers: Answers,
     /// By model or behaviour.
     pub models: BTreeMap<String, Group>,
     /// By stage and position.
@@ -121,6 +188,9 @@ impl Sheet {
         for one in &case.outcomes {
             own.add(one);
             self.total.add(one);
+            if one.dns {
+                self.answers.add(one);
+            }
             self.models.entry(one.model.clone()).or_default().add(one);
             if one.kind != Kind::Innocent && !one.place.is_empty() {
                 self.places.entry(one.place.clone()).or_default().add(one);

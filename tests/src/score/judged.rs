@@ -1,7 +1,7 @@
 //! One capture through engine and judge, and how what they say compares with the truth.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::Arc,
 };
@@ -25,6 +25,9 @@ use super::{
     captures::Found,
     truth::{Key, Kind},
 };
+
+/// The port of DNS.
+const DNS: u16 = 53;
 
 /// A finding that is wrong, or a connection that was missed.
 #[derive(Clone, Debug)]
@@ -60,6 +63,12 @@ pub struct Outcome {
     pub named: (u64, u64),
     /// The signatures that fired.
     pub signatures: BTreeSet<&'static str>,
+    /// Whether it is an exchange over UDP on port 53.
+    pub dns: bool,
+    /// Its forged answers, and those of them that an accusation names.
+    pub answers: (u64, u64),
+    /// Whether a verdict is `lied`, and whether one is `injected`; accusations only.
+    pub verdicts: (bool, bool),
 }
 
 /// What came of one capture.
@@ -83,13 +92,22 @@ pub struct Case {
     pub damage: Option<String>,
 }
 
+/// What the capture has of one connection.
+#[derive(Default)]
+struct Seen {
+    /// Packets that were made or altered.
+    forged: Vec<u64>,
+    /// Whether it is an exchange over DNS.
+    dns: bool,
+}
+
 /// Whether a finding accuses somebody.
 fn accuses(finding: &Finding) -> bool {
     finding.verdict != Verdict::Suspect && finding.confidence >= Confidence::C2
 }
 
-/// The ends of a frame's connection, if it is one.
-fn key_of(frame: &Frame<'_>) -> Option<Key> {
+/// The ends of a frame's connection, if it is one, and whether it is an exchange over DNS.
+fn key_of(frame: &Frame<'_>) -> Option<(Key, bool)> {
     let sliced = etherparse::LaxSlicedPacket::from_ethernet(frame.data).ok()?;
     let (from, to): (std::net::IpAddr, std::net::IpAddr) = match sliced.net.as_ref()? {
         etherparse::LaxNetSlice::Ipv4(ip) => {
@@ -100,12 +118,13 @@ fn key_of(frame: &Frame<'_>) -> Option<Key> {
         }
         etherparse::LaxNetSlice::Arp(_) => return None,
     };
-    let (source, destination) = match sliced.transport.as_ref()? {
-        etherparse::TransportSlice::Tcp(tcp) => (tcp.source_port(), tcp.destination_port()),
-        etherparse::TransportSlice::Udp(udp) => (udp.source_port(), udp.destination_port()),
+    let (source, destination, udp) = match sliced.transport.as_ref()? {
+        etherparse::TransportSlice::Tcp(tcp) => (tcp.source_port(), tcp.destination_port(), false),
+        etherparse::TransportSlice::Udp(udp) => (udp.source_port(), udp.destination_port(), true),
         _ => return None,
     };
-    Some(Key::new(SocketAddr::new(from, source), SocketAddr::new(to, destination)))
+    let dns = udp && (source == DNS || destination == DNS);
+    Some((Key::new(SocketAddr::new(from, source), SocketAddr::new(to, destination)), dns))
 }
 
 /// Runs the capture and compares.
@@ -128,8 +147,7 @@ pub fn judge(
         Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });
     let mut findings: Vec<Finding> = Vec::new();
     // Connections, and of each the packets that were made or altered.
-    let mut keys: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
-    let mut key_by_frame: HashMap<u64, Key> = HashMap::new();
+    let mut keys: BTreeMap<Key, Seen> = BTreeMap::new();
     loop {
         match reader.next_frame() {
             Ok(None) => break,
@@ -139,11 +157,11 @@ pub fn judge(
             }
             Ok(Some(frame)) => {
                 case.packets += 1;
-                if let Some(key) = key_of(&frame) {
-                    let forged = keys.entry(key).or_default();
+                if let Some((key, dns)) = key_of(&frame) {
+                    let seen = keys.entry(key).or_default();
+                    seen.dns |= dns;
                     if found.truth.forged.contains(&frame.number) {
-                        forged.push(frame.number);
-                        key_by_frame.insert(frame.number, key);
+                        seen.forged.push(frame.number);
                     }
                 }
                 packets.take(&frame, &mut judge, |finding| findings.push(finding))?;
@@ -157,7 +175,7 @@ pub fn judge(
     Ok(case)
 }
 
-fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findings: &[Finding]) {
+fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Seen>, findings: &[Finding]) {
     let mut said: BTreeMap<Key, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
         said.entry(Key::new(finding.client, finding.server)).or_default().push(finding);
@@ -168,13 +186,16 @@ fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findi
         blamed.extend(&finding.frames);
     }
     case.forged.1 = blamed.iter().filter(|frame| found.truth.forged.contains(frame)).count() as u64;
-    case.forged.2 = blamed.len() as u64 - case.forged.1;
+    let lies = blamed.iter().filter(|frame| found.truth.lies.contains(frame)).count() as u64;
+    case.forged.2 = blamed.len() as u64 - case.forged.1 - lies;
 
     let nothing = Vec::new();
-    for (key, forged) in keys {
+    for (key, seen) in keys {
+        let forged = &seen.forged;
         let findings = said.get(key).unwrap_or(&nothing);
         let told = found.truth.told.get(key);
         let kind = match told {
+            Some(told) if told.kind == Kind::Lied => Kind::Lied,
             _ if !forged.is_empty() => Kind::Injected,
             Some(told) => told.kind,
             None => Kind::Innocent,
@@ -203,7 +224,11 @@ fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findi
             .filter(|one| accuses(one))
             .flat_map(|one| one.frames.iter().copied())
             .collect();
-        let right = frames.iter().filter(|frame| found.truth.forged.contains(frame)).count();
+        let false_ones =
+            |frame: &&u64| found.truth.forged.contains(frame) || found.truth.lies.contains(frame);
+        let right = frames.iter().filter(false_ones).count();
+        let given = |verdict| findings.iter().any(|one| accuses(one) && one.verdict == verdict);
+        let named = forged.iter().filter(|frame| frames.contains(frame)).count();
         case.outcomes.push(Outcome {
             named: (right as u64, (frames.len() - right) as u64),
             kind,
@@ -216,6 +241,9 @@ fn compare(case: &mut Case, found: &Found, keys: &BTreeMap<Key, Vec<u64>>, findi
                 .flat_map(|one| one.signatures.iter().map(|signature| signature.id))
                 .collect(),
             model,
+            dns: seen.dns,
+            answers: if seen.dns { (forged.len() as u64, named as u64) } else { (0, 0) },
+            verdicts: (given(Verdict::Lied), given(Verdict::Injected)),
         });
     }
 }

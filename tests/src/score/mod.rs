@@ -10,6 +10,6 @@ mod group;
 mod judged;
 mod truth;
 
-pub use group::{Group, Sheet};
+pub use group::{Answers, Group, Sheet};
 pub use judged::{Case, Mistake, judge};
 pub use truth::{Key, Kind, Truth};

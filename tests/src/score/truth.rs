@@ -27,6 +27,8 @@ pub enum Kind {
     Innocent,
     /// Packets were made or altered.
     Injected,
+    /// What came was false, and nothing else came: a resolver that lies, or a device in its place.
+    Lied,
     /// Packets were taken out, and nothing else.
     Dropped,
 }
@@ -49,6 +51,8 @@ pub struct Told {
 pub struct Truth {
     /// Numbers of the packets that were made or altered on the way.
     pub forged: HashSet<u64>,
+    /// Numbers of the answers that a resolver gave itself and that are false.
+    pub lies: HashSet<u64>,
     /// What is said of connections.
     pub told: HashMap<Key, Told>,
 }
@@ -86,9 +90,14 @@ impl Truth {
             }
             let of_router = vantage_at.is_none_or(|at| fields.get(at) == Some(&"router"));
             let label = fields.get(label_at).copied().unwrap_or_default();
-            if of_router && matches!(label, "injected_or_altered" | "injected") {
+            let list = match label {
+                "injected_or_altered" | "injected" => &mut self.forged,
+                "false_answer" => &mut self.lies,
+                _ => continue,
+            };
+            if of_router {
                 let frame = fields.get(frame_at).and_then(|frame| frame.parse().ok());
-                self.forged.insert(frame.ok_or_else(|| bad(line))?);
+                list.insert(frame.ok_or_else(|| bad(line))?);
             }
         }
         Ok(())
@@ -97,8 +106,19 @@ impl Truth {
     fn flows(&mut self, text: &str) -> io::Result<()> {
         for line in text.lines().skip(1).filter(|line| !line.is_empty()) {
             let fields: Vec<&str> = line.split(',').collect();
-            let [src, sport, dst, dport, _, _, truth, injector, position, stage, evidence] =
-                fields[..]
+            let [
+                src,
+                sport,
+                dst,
+                dport,
+                _protocol,
+                _name,
+                truth,
+                injector,
+                position,
+                stage,
+                evidence,
+            ] = fields[..]
             else {
                 return Err(bad(line));
             };
@@ -110,6 +130,7 @@ impl Truth {
             };
             let kind = match truth {
                 "injected" | "altered" => Kind::Injected,
+                "lied" => Kind::Lied,
                 "dropped" => Kind::Dropped,
                 "innocent" => Kind::Innocent,
                 _ => return Err(bad(line)),

@@ -1,8 +1,8 @@
 //! The national firewall of China, through twenty years.
 
 use super::{
-    ALL, ASKED, BOTH, Deed, FIN_PSH_ACK, LIVE, Look, Model, PSH_ACK, RST, RST_ACK, Then, Web,
-    ahead, carrying, forge, shot,
+    ALL, ASKED, BOTH, Deed, FIN_PSH_ACK, LIVE, Look, Model, PSH_ACK, QUESTION, RST, RST_ACK, Then,
+    Web, ahead, carrying, forge, shot,
 };
 use crate::corpus::{
     apps,
@@ -71,6 +71,16 @@ pub(super) static MODELS: &[Model] = &[
         deed: Deed::Injected,
         stages: ALL,
         fire: type3,
+        then: Then::Nothing,
+    },
+    Model {
+        name: "gfw-dns-over-tcp",
+        what: "three identical RST+ACK to each end, for a name in a question over TCP",
+        source: "Farnan, Darer, Wright: Poisoning the Well (WPES 2016); the packets as of type II",
+        web: Web::Dns,
+        deed: Deed::Injected,
+        stages: QUESTION,
+        fire: type2_same,
         then: Then::Nothing,
     },
     Model {

@@ -31,6 +31,8 @@ pub enum Web {
     Tls,
     /// HTTP.
     Http,
+    /// DNS over TCP.
+    Dns,
 }
 
 /// What is done to a connection.
@@ -40,6 +42,8 @@ pub enum Deed {
     Injected,
     /// Packets are altered.
     Altered,
+    /// What comes is false, and nothing else comes.
+    Lied,
     /// Packets are taken out, and nothing else.
     Dropped,
 }
@@ -50,6 +54,7 @@ impl Deed {
         match self {
             Self::Injected => "injected",
             Self::Altered => "altered",
+            Self::Lied => "lied",
             Self::Dropped => "dropped",
         }
     }
@@ -80,6 +85,9 @@ const ALL: &[Stage] = &Stage::ALL;
 
 /// Those at which there is a connection.
 const LIVE: &[Stage] = &[Stage::At, Stage::After, Stage::Mid];
+
+/// The one at which a question has been asked that has a short answer.
+const QUESTION: &[Stage] = &[Stage::After];
 
 /// Those at which something has been asked for.
 const ASKED: &[Stage] = &[Stage::After, Stage::Mid];

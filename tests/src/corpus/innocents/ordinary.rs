@@ -27,6 +27,15 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        name: "dns-over-tcp",
+        what: "a look-up over TCP; either side closes",
+        act: |scene| {
+            let talk = dns(scene);
+            let client = scene.rng.chance(0.5);
+            closes(scene, &talk, client);
+        },
+    },
+    Behaviour {
         name: "download",
         what: "a long response",
         act: |scene| {
@@ -176,6 +185,13 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
 ];
+
+/// A look-up over TCP.
+pub(super) fn dns(scene: &mut Scene<'_>) -> Talk {
+    scene.port = 53;
+    let name = *scene.rng.pick(&["www.linkedin.com", "www.example.org", "a.site-7.net"]);
+    Talk::dns(name, &mut scene.rng)
+}
 
 /// An ordinary connection.
 pub(super) fn https(scene: &mut Scene<'_>) {

@@ -62,6 +62,27 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        name: "dns-over-tcp-refused",
+        what: "a resolver without TCP",
+        act: |scene| {
+            scene.go_to(Trait::Refusing);
+            scene.port = 53;
+            let mut world = scene.world(script![], script![]);
+            world.ends[1].close_port();
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "dns-over-tcp-reaped",
+        what: "a resolver that resets a connection of a look-up after ten idle seconds",
+        act: |scene| {
+            let talk = ordinary::dns(scene);
+            let server = then(talk.server(MS), [Step::Pause(10 * SECOND), Step::Abort]);
+            let mut world = scene.world(talk.client(), server);
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
         name: "refused-repeated",
         what: "the port is closed, and Windows asks three times",
         act: |scene| {
