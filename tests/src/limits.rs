@@ -9,6 +9,12 @@ pub const FALSE: u64 = 0;
 /// Accusations of innocent connections at C2: one in so many connections is tolerated.
 pub const STRONG_IN: u64 = 1_000_000;
 
+/// Whether so many accusations of innocent look-ups are tolerated: of 15.2 million pairs of answers at a
+/// university 2 differed innocently (Duan et al., 2012), and both kinds are explained.
+pub const fn tolerates_of_lookups(certain: u64, strong: u64) -> bool {
+    certain == 0 && strong == 0
+}
+
 /// Whether so many accusations of innocent `connections` are tolerated. Certain ones (C3) never are.
 pub const fn tolerates(certain: u64, strong: u64, connections: u64) -> bool {
     certain == 0 && strong <= connections / STRONG_IN

@@ -92,9 +92,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
-    /// Send millions of innocent connections through engine and judge: nobody may be accused.
+    /// Send millions of innocent connections or look-ups through engine and judge: nobody may be
+    /// accused.
     Soak {
-        /// `tcp`, and further arguments.
+        /// `tcp` or `dns`, and further arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },

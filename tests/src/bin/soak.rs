@@ -1,4 +1,4 @@
-//! Sends millions of innocent connections through engine and judge.
+//! Sends millions of innocent connections, or look-ups, through engine and judge.
 
 use std::{
     fs,
@@ -11,11 +11,8 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use probe_tests::{
-    corpus::{
-        case,
-        innocents::{self, Behaviour},
-    },
-    soak::{self, Count, Soaked, Stream},
+    corpus::{case, dns, innocents},
+    soak::{self, Cast, Connections, Count, Lookups, Soaked, Stream},
 };
 
 /// Send innocent traffic through engine and judge: nobody may be accused.
@@ -29,6 +26,8 @@ struct Options {
 enum What {
     /// TCP connections of every innocent behaviour, with loss, duplication and overtaking
     Tcp(Tcp),
+    /// Look-ups over DNS of every innocent behaviour
+    Dns(Dns),
 }
 
 #[derive(clap::Args)]
@@ -36,16 +35,34 @@ struct Tcp {
     /// How many connections
     #[arg(long, default_value_t = 10_000_000)]
     flows: u64,
-    /// Seed of everything that is random
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
     /// Connections that begin in a second of the simulated time
     #[arg(long, default_value_t = 2_000)]
     rate: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Args)]
+struct Dns {
+    /// How many pairs of a question and its answer
+    #[arg(long, default_value_t = 10_000_000)]
+    pairs: u64,
+    /// Look-ups, or groups of them, that begin in a second of the simulated time
+    #[arg(long, default_value_t = 2_000)]
+    rate: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(clap::Args)]
+struct Common {
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     /// Only behaviours with this in their name
     #[arg(long)]
     only: Option<String>,
-    /// Where captures of the first accused connections go
+    /// Where captures of the first accused go
     #[arg(long, default_value = "target/soak")]
     examples: PathBuf,
 }
@@ -53,96 +70,128 @@ struct Tcp {
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(5);
 
+/// What is counted, and how many of them.
+struct Amount {
+    /// In output.
+    word: &'static str,
+    /// In names of files.
+    prefix: &'static str,
+    wanted: u64,
+    rate: u64,
+}
+
 fn main() -> anyhow::Result<ExitCode> {
-    let What::Tcp(options) = Options::parse().what;
-    let mut behaviours = innocents::all();
-    if let Some(only) = &options.only {
-        behaviours.retain(|behaviour| behaviour.name.contains(only.as_str()));
+    let clean = match Options::parse().what {
+        What::Tcp(Tcp { flows, rate, common }) => {
+            let behaviours = chosen(innocents::all(), &common, |one| one.name)?;
+            let cast = Connections { seed: common.seed, behaviours: &behaviours };
+            run(cast, &common, &Amount { word: "connections", prefix: "", wanted: flows, rate })?
+        }
+        What::Dns(Dns { pairs, rate, common }) => {
+            let behaviours = chosen(dns::innocents::all(), &common, |one| one.name)?;
+            let cast = Lookups { seed: common.seed, behaviours: &behaviours };
+            run(cast, &common, &Amount { word: "pairs", prefix: "dns-", wanted: pairs, rate })?
+        }
+    };
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn chosen<T>(
+    mut behaviours: Vec<&'static T>,
+    common: &Common,
+    name: fn(&T) -> &'static str,
+) -> anyhow::Result<Vec<&'static T>> {
+    if let Some(only) = &common.only {
+        behaviours.retain(|behaviour| name(behaviour).contains(only.as_str()));
         anyhow::ensure!(!behaviours.is_empty(), "no behaviour has {only:?} in its name");
     }
+    Ok(behaviours)
+}
+
+/// Soaks, and says whether nobody was accused.
+fn run<C: Cast>(cast: C, common: &Common, amount: &Amount) -> anyhow::Result<bool> {
     let start = Instant::now();
-    let mut stream = Stream::new(options.seed, &behaviours, options.flows, options.rate);
+    let mut stream = Stream::new(cast, amount.wanted, amount.rate);
     let mut told = Instant::now();
     let soaked = soak::run(&mut stream, |soaked, begun| {
         if soaked.packets.is_multiple_of(65_536) && told.elapsed() >= PROGRESS {
             told = Instant::now();
-            progress(&options, soaked, begun, start.elapsed());
+            progress(amount, soaked, begun, start.elapsed());
         }
     })?;
     let packets = soaked.packets;
     let seconds = start.elapsed().as_secs_f64();
+    let (begun, word) = (stream.begun(), amount.word);
     println!(
-        "{} connections, {packets} packets in {seconds:.1} s: {:.0} connections and {:.0} packets \
-         a second",
-        options.flows,
-        options.flows as f64 / seconds,
+        "{begun} {word}, {packets} packets in {seconds:.1} s: {:.0} {word} and {:.0} packets a \
+         second",
+        begun as f64 / seconds,
         packets as f64 / seconds
     );
-    let clean = report(&options, &behaviours, &stream, &soaked)?;
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    report(common, amount, &stream, &soaked)
 }
 
-fn progress(options: &Tcp, soaked: &Soaked, begun: u64, elapsed: Duration) {
+fn progress(amount: &Amount, soaked: &Soaked, begun: u64, elapsed: Duration) {
     let accused: u64 = soaked.tally.counts.values().map(|one| one.certain + one.strong).sum();
-    let share = 100.0 * begun as f64 / options.flows as f64;
+    let share = 100.0 * begun as f64 / amount.wanted as f64;
     let rate = begun as f64 / elapsed.as_secs_f64();
     let line = format!(
-        "soak: {begun} of {} connections ({share:.0} %), {rate:.0} a second, {} packets, {accused} \
-         accused",
-        options.flows, soaked.packets
+        "soak: {begun} of {} {} ({share:.0} %), {rate:.0} a second, {} packets, {accused} accused",
+        amount.wanted, amount.word, soaked.packets
     );
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Prints what was said of whom; says whether nobody was accused.
-fn report(
-    options: &Tcp,
-    behaviours: &[&'static Behaviour],
-    stream: &Stream<'_>,
+fn report<C: Cast>(
+    common: &Common,
+    amount: &Amount,
+    stream: &Stream<C>,
     soaked: &Soaked,
 ) -> anyhow::Result<bool> {
-    println!("{:<28} {:>10} {:>7} {:>7} {:>9}", "behaviour", "flows", "C3", "C2", "suspected");
-    let tally = &soaked.tally;
-    for (which, behaviour) in behaviours.iter().enumerate() {
+    println!("{:<28} {:>11} {:>7} {:>7} {:>9}", "behaviour", amount.word, "C3", "C2", "suspected");
+    let (tally, cast) = (&soaked.tally, stream.cast());
+    for which in 0..cast.behaviours() {
         let count = tally.counts.get(&which).copied().unwrap_or_default();
-        let strangers = stream.spoofed[which];
         println!(
-            "{:<28} {:>10} {:>7} {:>7} {:>9}{}",
-            behaviour.name,
+            "{:<28} {:>11} {:>7} {:>7} {:>9}{}",
+            cast.name(which),
             stream.counts[which],
             count.certain,
             count.strong,
             count.suspect,
-            if strangers { "  (has packets of strangers; not counted)" } else { "" }
+            if stream.spoofed[which] { "  (has packets of strangers; not counted)" } else { "" }
         );
     }
     let Count { certain, strong, .. } = soaked.accused(stream);
-    println!("{:<28} {:>10} {certain:>7} {strong:>7}", "in total", options.flows);
+    println!("{:<28} {:>11} {certain:>7} {strong:>7}", "in total", stream.begun());
     if tally.unknown > 0 {
         println!("{} findings about nobody's connection", tally.unknown);
     }
     if !tally.examples.is_empty() {
         println!("\nfirst accused of each kind:");
     }
-    for ((which, signatures), number) in &tally.examples {
-        let path = example(options, behaviours, *number, *which)?;
-        println!("  {} [{signatures}]\n      {}", behaviours[*which].name, path.display());
+    for ((which, said), number) in &tally.examples {
+        let path = example(common, amount, stream, *number, *which)?;
+        println!("  {} [{said}]\n      {}", cast.name(*which), path.display());
     }
     Ok(soaked.is_clean(stream))
 }
 
-/// Makes connection `number` again and writes it to a file.
-fn example(
-    options: &Tcp,
-    behaviours: &[&'static Behaviour],
+/// Makes scene `number` again and writes it to a file.
+fn example<C: Cast>(
+    common: &Common,
+    amount: &Amount,
+    stream: &Stream<C>,
     number: u64,
     which: usize,
 ) -> anyhow::Result<PathBuf> {
-    let (tape, _) = soak::alone(options.seed, number, behaviours);
-    let directory: &Path = &options.examples;
+    let (tape, _) = stream.example(number);
+    let directory: &Path = &common.examples;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    let path = directory.join(format!("{}-{number}.pcap", behaviours[which].name));
+    let name = format!("{}{}-{number}.pcap", amount.prefix, stream.cast().name(which));
+    let path = directory.join(name);
     let file =
         fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     case::write_pcap(&tape, case::EPOCH, file)?;

@@ -128,6 +128,11 @@ pub fn tables() -> String {
 }
 
 impl Plan {
+    /// Whether it is about look-ups over DNS.
+    pub const fn is_lookup(&self) -> bool {
+        matches!(self, Self::Lookup(_) | Self::InnocentLookup(..))
+    }
+
     /// The case's name.
     pub fn name(&self) -> String {
         let family = |v6: bool| if v6 { "v6" } else { "v4" };

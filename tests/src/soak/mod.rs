@@ -1,12 +1,14 @@
-//! Millions of innocent connections through engine and judge, interleaved as a router sees them.
+//! Millions of innocent connections and look-ups through engine and judge: nobody may be accused.
 //!
-//! Connection `number` of a seed is always the same one, so an accused one can be made again, alone,
-//! for a look at it.
+//! They are made as those of the corpus, one after the other and interleaved in time, without files,
+//! and each can be made again alone by its number.
 
+mod cast;
 mod run;
 mod stream;
 mod tally;
 
+pub use cast::{Cast, Connections, Lookups};
 pub use run::{Soaked, run};
-pub use stream::{Stream, alone};
+pub use stream::Stream;
 pub use tally::{Count, Tally};

@@ -13,8 +13,8 @@ use probe_user::{
     targets::TargetSet,
 };
 
-use super::{Count, Stream, Tally};
-use crate::{corpus::case, limits};
+use super::{Cast, Count, Stream, Tally};
+use crate::corpus::case;
 
 /// What came of a soak.
 #[derive(Debug, Default)]
@@ -26,37 +26,38 @@ pub struct Soaked {
 }
 
 /// Plays all of `stream`; `watch` sees how far it has come after each packet, and how many connections
-/// have begun.
+/// or pairs have begun.
 ///
 /// # Errors
 ///
 /// If the engine refuses a packet.
-pub fn run(
-    stream: &mut Stream<'_>,
+pub fn run<C: Cast>(
+    stream: &mut Stream<C>,
     mut watch: impl FnMut(&Soaked, u64),
 ) -> Result<Soaked, ObjectError> {
     let targets = Arc::new(TargetSet::builtin());
     let mut judge = Judge::new(Settings { telling: Telling::AtClose, epoch: case::EPOCH, targets });
     let mut engine = Packets::new(Driver::local(Config::replay()));
     let mut soaked = Soaked::default();
-    let behaviour_of = stream.casting();
+    let cast = stream.cast();
+    let behaviour_of = |number| cast.which(number);
     stream.play(|time, data, wire, begun| {
         soaked.packets += 1;
         let number = soaked.packets;
         let frame = Frame { number, time, interface: 0, wire_len: wire as u32, data };
         let tally = &mut soaked.tally;
-        engine.take(&frame, &mut judge, |finding| tally.add(&finding, &behaviour_of))?;
+        engine.take(&frame, &mut judge, |finding| tally.add(&finding, behaviour_of))?;
         watch(&soaked, begun);
         Ok(())
     })?;
-    judge.finish(|finding| soaked.tally.add(&finding, &behaviour_of));
+    judge.finish(|finding| soaked.tally.add(&finding, behaviour_of));
     Ok(soaked)
 }
 
 impl Soaked {
     /// Accusations in all. Where strangers send in a server's name, to say so is no false accusation:
     /// those behaviours are not counted.
-    pub fn accused(&self, stream: &Stream<'_>) -> Count {
+    pub fn accused<C: Cast>(&self, stream: &Stream<C>) -> Count {
         let mut sum = Count::default();
         for (&which, count) in &self.tally.counts {
             if !stream.spoofed[which] {
@@ -68,9 +69,9 @@ impl Soaked {
         sum
     }
 
-    /// Whether that is within the [limits] for so many connections.
-    pub fn is_clean(&self, stream: &Stream<'_>) -> bool {
+    /// Whether that is within the [limits](crate::limits) for so many connections.
+    pub fn is_clean<C: Cast>(&self, stream: &Stream<C>) -> bool {
         let Count { certain, strong, .. } = self.accused(stream);
-        limits::tolerates(certain, strong, stream.begun())
+        stream.cast().tolerates(certain, strong, stream.begun())
     }
 }

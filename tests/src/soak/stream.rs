@@ -2,26 +2,15 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use crate::corpus::{
-    innocents::Behaviour,
-    rng::Rng,
-    scene::{Guest, SITES, Scene, Site},
-    script::SECOND,
-    segment::Truth,
-    tape::Tape,
-};
-
-/// What amounts of data are divided by.
-const BRIEF: usize = 4;
-
-/// Connections that are ordinary, in percent; the others are of all behaviours alike.
-const ORDINARY: u64 = 70;
+use super::Cast;
+use crate::corpus::{script::SECOND, segment::Truth, tape::Tape};
 
 /// Makes the packets of all connections, one after the other.
-pub struct Stream<'a> {
-    seed: u64,
-    behaviours: &'a [&'static Behaviour],
-    flows: u64,
+pub struct Stream<C> {
+    cast: C,
+    /// How much there is to be, in what the cast counts, and how much has begun.
+    wanted: u64,
+    made: u64,
     /// Nanoseconds from one connection's beginning to the next one's.
     interval: u64,
     next: u64,
@@ -35,78 +24,44 @@ pub struct Stream<'a> {
     pub spoofed: Vec<bool>,
 }
 
-/// Which behaviour connection `number` is, and what else is random about it.
-fn cast(seed: u64, number: u64, behaviours: usize) -> (Rng, usize) {
-    let mut rng = Rng::part(seed, number);
-    let ordinary = rng.below(100) < ORDINARY;
-    let which = rng.below(behaviours as u64) as usize;
-    (rng, if ordinary { 0 } else { which })
-}
-
-/// Acts out connection `number`, beginning at `start`, on `tape`.
-fn act(
-    seed: u64,
-    number: u64,
-    start: u64,
-    behaviours: &[&'static Behaviour],
-    tape: &mut Tape,
-) -> usize {
-    let (mut rng, which) = cast(seed, number, behaviours.len());
-    let rough = if rng.chance(0.5) {
-        let mut share = |most: u64| rng.below(most) as f64 / 1e5;
-        (share(1_500), share(300), share(1_500))
-    } else {
-        (0.0, 0.0, 0.0)
-    };
-    let mut scene = Scene {
-        guest: Guest::of(number, &mut rng),
-        site: Site::of(seed, rng.below(SITES.into()) as u32),
-        port: 443,
-        v6: rng.chance(0.4),
-        start,
-        tape,
-        rough,
-        brief: BRIEF,
-        rng,
-    };
-    (behaviours[which].act)(&mut scene);
-    tape.sort();
-    which
-}
-
-/// Connection `number` alone, and its behaviour.
-pub fn alone(seed: u64, number: u64, behaviours: &[&'static Behaviour]) -> (Tape, usize) {
-    let mut tape = Tape::default();
-    let which = act(seed, number, 0, behaviours, &mut tape);
-    (tape, which)
-}
-
-impl<'a> Stream<'a> {
-    /// `flows` connections, so many of which begin in a second.
-    pub fn new(seed: u64, behaviours: &'a [&'static Behaviour], flows: u64, rate: u64) -> Self {
+impl<C: Cast> Stream<C> {
+    /// `wanted` connections or pairs of what `cast` acts out, of which so many scenes begin in a second.
+    pub fn new(cast: C, wanted: u64, rate: u64) -> Self {
+        let behaviours = cast.behaviours();
         Self {
-            seed,
-            behaviours,
-            flows,
+            cast,
+            wanted,
+            made: 0,
             interval: SECOND / rate,
             next: 0,
             due: BinaryHeap::new(),
             playing: Vec::new(),
             idle: Vec::new(),
-            counts: vec![0; behaviours.len()],
-            spoofed: vec![false; behaviours.len()],
+            counts: vec![0; behaviours],
+            spoofed: vec![false; behaviours],
         }
     }
 
-    /// Tells which of the behaviours a connection is, by its number.
-    pub fn casting(&self) -> impl Fn(u64) -> usize + use<> {
-        let (seed, behaviours) = (self.seed, self.behaviours.len());
-        move |number| cast(seed, number, behaviours).1
+    /// Who acts.
+    pub const fn cast(&self) -> C {
+        self.cast
     }
 
-    /// Connections begun so far.
+    /// Connections or pairs begun so far.
     pub const fn begun(&self) -> u64 {
-        self.next
+        self.made
+    }
+
+    /// What scene `number` looks like, with what an observer has to have seen before it; and its
+    /// behaviour.
+    pub fn example(&self, number: u64) -> (Tape, usize) {
+        let mut tape = Tape::default();
+        for earlier in self.cast.before(number) {
+            self.cast.act(earlier, earlier * self.interval, &mut tape);
+        }
+        let which = self.cast.act(number, number * self.interval, &mut tape);
+        tape.sort();
+        (tape, which)
     }
 
     /// Hands all packets to `take`, in order: time in nanoseconds, octets, length on the wire.
@@ -121,14 +76,14 @@ impl<'a> Stream<'a> {
         loop {
             let start = self.next * self.interval;
             let due = self.due.peek().map(|Reverse((time, _))| *time);
-            if self.next < self.flows && due.is_none_or(|due| start <= due) {
+            if self.made < self.wanted && due.is_none_or(|due| start <= due) {
                 self.begin(start);
                 continue;
             }
             let Some(Reverse((time, place))) = self.due.pop() else { return Ok(()) };
             let (tape, index) = &mut self.playing[place];
             let record = tape.records[*index];
-            take(time, tape.frame(&record), record.wire, self.next)?;
+            take(time, tape.frame(&record), record.wire, self.made)?;
             *index += 1;
             match tape.records.get(*index) {
                 Some(record) => self.due.push(Reverse((record.time, place))),
@@ -147,8 +102,11 @@ impl<'a> Stream<'a> {
         let (tape, index) = &mut self.playing[place];
         tape.clear();
         *index = 0;
-        let which = act(self.seed, number, start, self.behaviours, tape);
-        self.counts[which] += 1;
+        let which = self.cast.act(number, start, tape);
+        tape.sort();
+        let weight = self.cast.weight(tape);
+        self.made += weight;
+        self.counts[which] += weight;
         self.spoofed[which] |= tape.records.iter().any(|record| record.truth == Truth::Spoofed);
         match tape.records.first() {
             Some(record) => self.due.push(Reverse((record.time, place))),
@@ -159,13 +117,14 @@ impl<'a> Stream<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stream, alone};
-    use crate::corpus::innocents;
+    use super::Stream;
+    use crate::{
+        corpus::{dns, innocents, tape::Tape},
+        soak::{Cast, Connections, Lookups},
+    };
 
-    #[test]
-    fn packets_come_in_order_and_each_connection_is_the_same_alone() {
-        let behaviours = innocents::all();
-        let mut stream = Stream::new(7, &behaviours, 2_000, 500);
+    fn plays<C: Cast>(cast: C, wanted: u64) {
+        let mut stream = Stream::new(cast, wanted, 500);
         let (mut last, mut packets) = (0, 0);
         stream
             .play(|time, octets, _, _| {
@@ -174,8 +133,24 @@ mod tests {
                 Ok::<(), ()>(())
             })
             .unwrap();
-        let apart: usize = (0..2_000).map(|one| alone(7, one, &behaviours).0.octets.len()).sum();
-        assert!(packets <= apart && packets * 10 > apart * 9, "{packets} of {apart}");
-        assert_eq!(stream.counts.iter().sum::<u64>(), 2_000);
+        let mut apart = 0;
+        for one in 0..stream.next {
+            let mut tape = Tape::default();
+            cast.act(one, one * stream.interval, &mut tape);
+            apart += tape.records.iter().map(|record| record.len).sum::<usize>();
+        }
+        assert_eq!(packets, apart);
+        assert_eq!(stream.counts.iter().sum::<u64>(), stream.begun());
+        assert!(stream.begun() >= wanted && stream.begun() < wanted + 20);
+    }
+
+    #[test]
+    fn packets_come_in_order_and_each_connection_is_the_same_alone() {
+        plays(Connections { seed: 7, behaviours: &innocents::all() }, 2_000);
+    }
+
+    #[test]
+    fn so_do_look_ups() {
+        plays(Lookups { seed: 7, behaviours: &dns::innocents::all() }, 2_000);
     }
 }

@@ -57,6 +57,7 @@ impl Tally {
             .map(|one| format!("{} {}", one.id, one.confidence.as_str()))
             .collect();
         signatures.sort();
-        self.examples.entry((which, signatures.join(", "))).or_insert(number);
+        let said = format!("{}: {}", finding.verdict.as_str(), signatures.join(", "));
+        self.examples.entry((which, said)).or_insert(number);
     }
 }

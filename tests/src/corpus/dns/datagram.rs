@@ -91,7 +91,7 @@ impl Datagram<'_> {
         match (self.from.ip(), self.to.ip()) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 let flags = match fragment {
-                    Some((offset, more)) => offset / 8 | if more { 0x2000 } else { 0 },
+                    Some((offset, more)) => (offset / 8) | if more { 0x2000 } else { 0 },
                     None => u16::from(self.look.df) << 14,
                 };
                 out.extend_from_slice(&[0x08, 0x00, 0x45, 0]);

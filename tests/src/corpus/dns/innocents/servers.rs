@@ -214,13 +214,13 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "fragments",
         what: "signatures for two packets: the answer comes in fragments",
-        act: |scene| in_fragments(scene, |_, pieces| pieces),
+        act: |scene| in_fragments(scene, |pieces| pieces),
     },
     Behaviour {
         name: "fragments-reversed",
         what: "the same, the last fragment first",
         act: |scene| {
-            in_fragments(scene, |_, mut pieces| {
+            in_fragments(scene, |mut pieces| {
                 pieces.reverse();
                 pieces
             });
@@ -230,7 +230,7 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         name: "fragment-lost",
         what: "the same, the first fragment is lost; the client asks again for less",
         act: |scene| {
-            in_fragments(scene, |_, mut pieces| {
+            in_fragments(scene, |mut pieces| {
                 pieces.remove(0);
                 pieces
             });
@@ -363,8 +363,11 @@ fn signed(scene: &mut Scene<'_>, asked: &Asked, node: &Node, time: u64, count: u
     reply
 }
 
+/// Frames of the fragments of one datagram.
+type Pieces = Vec<Vec<u8>>;
+
 /// A large answer in fragments, in the order that `order` makes of them.
-fn in_fragments(scene: &mut Scene<'_>, order: fn(&Asked, Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
+fn in_fragments(scene: &mut Scene<'_>, order: fn(Pieces) -> Pieces) {
     let (asked, node, time) = signed_asked(scene);
     let payload = signed(scene, &asked, &node, time, 6).octets();
     let look = scene.look(&node, time);
@@ -376,7 +379,7 @@ fn in_fragments(scene: &mut Scene<'_>, order: fn(&Asked, Vec<Vec<u8>>) -> Vec<Ve
         payload: &payload,
     };
     let piece = if scene.v6 { 1_232 } else { 1_480 };
-    for (piece, nth) in order(&asked, datagram.fragments(piece)).into_iter().zip(0..) {
+    for (piece, nth) in order(datagram.fragments(piece)).into_iter().zip(0..) {
         let time = time + nth * 40_000;
         scene.tape.put(time, Truth::Genuine, false, |out| out.extend_from_slice(&piece));
     }
