@@ -106,13 +106,17 @@ counters! {
     /// DNS messages without a question that can be read, or shorter than their fixed part, and no
     /// reply to a query that was seen.
     DnsMalformed = "dns_malformed", Seen;
+    /// QUIC datagrams on port 443 with a long header: those with which connections begin.
+    QuicLong = "quic_long_headers", Seen;
+    /// QUIC connections for which a record was opened.
+    QuicFlows = "quic_flows", Seen;
     /// ICMP and ICMPv6 errors that quote another packet.
     IcmpErrors = "icmp_errors", Seen;
     /// Packets that have already been seen entering by another watched interface.
     SeenAtIngress = "seen_at_ingress", Other;
     /// Frames that carry neither IPv4 nor IPv6.
     NotIp = "not_ip", Other;
-    /// IP packets that carry neither TCP, UDP port 53 nor an ICMP error.
+    /// IP packets that carry neither TCP, DNS, the beginning of a QUIC connection nor an ICMP error.
     OtherProtocol = "other_protocol", Other;
     /// Second and later fragments: no ports to attribute them by.
     FragmentTail = "fragment_tail", Lost;
@@ -132,6 +136,8 @@ counters! {
     ResolversEvicted = "resolvers_evicted", Lost;
     /// DNS replies not counted by who sent them, since those who were asked need the room.
     ResolversFull = "resolvers_full", Lost;
+    /// Records of QUIC connections evicted while their clients may still have been trying.
+    QuicEvicted = "quic_evicted", Lost;
     /// Events refused because their class had used up its rate.
     RateLimited = "events_rate_limited", Lost;
     /// Events lost because the ring buffer was full.
@@ -150,6 +156,7 @@ impl Counter {
         Self::DnsQueries,
         Self::DnsReplies,
         Self::DnsMalformed,
+        Self::QuicLong,
         Self::IcmpErrors,
         Self::SeenAtIngress,
         Self::NotIp,

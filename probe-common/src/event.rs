@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::{
     dns::DnsRecord,
     flow::FlowRecord,
+    quic::QuicRecord,
     resolver::ResolverRecord,
     tells::Tells,
     wire::{
@@ -41,6 +42,14 @@ pub mod kind {
     /// A DNS reply of a name that nobody watches, one of a few of its resolver:
     /// [`DnsEvent`](super::DnsEvent), without payload and without hashes of the name.
     pub const DNS_SAMPLE: u16 = 8;
+    /// A datagram of a QUIC client that begins with an Initial: [`QuicEvent`](super::QuicEvent),
+    /// with payload.
+    pub const QUIC_INITIAL: u16 = 9;
+    /// A QUIC server's answer: [`QuicEvent`](super::QuicEvent), with the beginning of its payload.
+    pub const QUIC_ANSWER: u16 = 10;
+    /// An ICMP error about a QUIC connection on record: [`QuicEvent`](super::QuicEvent) whose packet
+    /// is the error.
+    pub const QUIC_ERROR: u16 = 11;
 }
 
 /// Where a packet was seen.
@@ -103,10 +112,15 @@ pub const OPENING_WINDOW: u32 = 4096;
 /// fragments (DNS flag day 2020).
 pub const DNS_CAPTURE: u32 = 1232;
 
+/// Payload octets that go up with a QUIC client's Initial: a whole datagram on Ethernet. Of a part
+/// nothing can be decrypted.
+pub const QUIC_CAPTURE: u32 = 1472;
+
 /// Room for payload behind an event; a power of two, so that a mask bounds it.
 pub const CAPTURE_MAX: u32 = 2048;
 
 const _: () = assert!(OPENING_CAPTURE <= CAPTURE_MAX && DNS_CAPTURE <= CAPTURE_MAX);
+const _: () = assert!(QUIC_CAPTURE <= CAPTURE_MAX);
 
 /// What every event begins with.
 #[derive(
@@ -178,9 +192,24 @@ pub struct DnsEvent {
     pub resolver: ResolverRecord,
 }
 
+/// An event of a QUIC connection.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct QuicEvent {
+    /// What every event begins with.
+    pub header: Header,
+    /// The packet.
+    pub packet: Packet,
+    /// The connection as it stood before the packet.
+    pub record: QuicRecord,
+}
+
 const _: () = assert!(size_of::<Header>() == 16);
 const _: () = assert!(size_of::<TcpEvent>() == 536);
 const _: () = assert!(size_of::<DnsEvent>() == 464);
+const _: () = assert!(size_of::<QuicEvent>() == 240);
 
 /// An event and the payload that goes up behind it.
 #[derive(Clone, Copy, Debug)]
@@ -214,6 +243,8 @@ pub struct Scratch {
     pub tcp: Message<TcpEvent>,
     /// An event of a DNS exchange.
     pub dns: Message<DnsEvent>,
+    /// An event of a QUIC connection.
+    pub quic: Message<QuicEvent>,
 }
 
 impl Scratch {

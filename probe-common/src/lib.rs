@@ -14,6 +14,7 @@
 //! * [`flow`] keeps what each side of a TCP connection really sent.
 //! * [`dns`] keeps what was asked, until it is answered, and answered again; [`resolver`] counts by
 //!   who answers; [`names`] says which names are watched.
+//! * [`quic`] keeps that a QUIC connection was begun, and whether it was answered.
 //! * [`tells`] measures a packet against that baseline. Measures, not verdicts: the agent judges.
 //! * [`event`] is the record that goes up to the agent.
 //! * [`engine`] strings them together for one packet.
@@ -28,6 +29,7 @@ pub mod event;
 pub mod flow;
 pub mod hash;
 pub mod names;
+pub mod quic;
 pub mod resolver;
 pub mod seq;
 pub mod tells;
@@ -38,4 +40,4 @@ pub mod words;
 ///
 /// The object and the agent are built together; the version guards against an agent that finds
 /// maps or objects of another build.
-pub const ABI_VERSION: u16 = 2;
+pub const ABI_VERSION: u16 = 3;

@@ -12,7 +12,7 @@ use probe_common::{
 };
 
 use crate::{
-    maps::{self, Flows, Questions, Resolvers},
+    maps::{self, Flows, Questions, Quics, Resolvers},
     octets::{Capture, CopiedOctets, Window, XdpOctets},
     output::Output,
 };
@@ -110,6 +110,7 @@ fn run<O: Capture>(config: &Config, octets: &O, scratch: u32, stamp: impl FnOnce
         flows: &mut Flows,
         questions: &mut Questions,
         resolvers: &mut Resolvers,
+        quics: &mut Quics,
         output: &mut output,
         scratch,
     };

@@ -7,12 +7,16 @@ use aya_ebpf::{
 };
 use probe_common::{
     bucket::Bucket,
-    config::{Config, DEFAULT_DNS_SETS, DEFAULT_FLOW_SETS, DEFAULT_RESOLVER_SETS, WATCH_WORDS},
+    config::{
+        Config, DEFAULT_DNS_SETS, DEFAULT_FLOW_SETS, DEFAULT_QUIC_SETS, DEFAULT_RESOLVER_SETS,
+        WATCH_WORDS,
+    },
     counter::COUNTERS,
     dns::{DnsSet, DnsStore},
     event::{CLASSES, Scratch},
     flow::{FlowSet, FlowStore},
     names::Names,
+    quic::{QuicSet, QuicStore},
     resolver::{ResolverSet, ResolverStore},
 };
 
@@ -38,6 +42,10 @@ static QUESTIONS: Array<DnsSet> = Array::with_max_entries(DEFAULT_DNS_SETS, 0);
 #[map]
 static RESOLVERS: Array<ResolverSet> =
     Array::with_max_entries(DEFAULT_RESOLVER_SETS, BPF_F_MMAPABLE);
+
+/// The QUIC table.
+#[map]
+static QUICS: Array<QuicSet> = Array::with_max_entries(DEFAULT_QUIC_SETS, 0);
 
 /// The list of watched names; written by the agent.
 #[map]
@@ -135,6 +143,17 @@ impl DnsStore for Questions {
     fn dns_set(&mut self, index: u32) -> Option<&mut DnsSet> {
         // SAFETY: as in `borrow!`. A query and its reply are a round trip apart.
         QUESTIONS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+    }
+}
+
+/// The QUIC table as the engine sees it.
+pub(crate) struct Quics;
+
+impl QuicStore for Quics {
+    #[inline(always)]
+    fn quic_set(&mut self, index: u32) -> Option<&mut QuicSet> {
+        // SAFETY: as in `borrow!`; client and server write words of their own.
+        QUICS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
     }
 }
 

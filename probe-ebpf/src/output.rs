@@ -5,7 +5,7 @@ use probe_common::{
     config::{Config, WATCH_WORDS},
     counter::{COUNTERS, Counter},
     engine,
-    event::{CAPTURE_MAX, CLASSES, Class, DnsEvent, Header, Message, TcpEvent},
+    event::{CAPTURE_MAX, CLASSES, Class, DnsEvent, Header, Message, QuicEvent, TcpEvent},
     flow::watch_bit,
     names::Names,
     wire::Address,
@@ -64,6 +64,13 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
 
     #[inline(always)]
     fn dns(&mut self, message: &mut Message<DnsEvent>, octets: &O) -> bool {
+        let Header { captured, .. } = message.event.header;
+        let at = message.event.packet.payload_at;
+        send(message, octets, at, captured)
+    }
+
+    #[inline(always)]
+    fn quic(&mut self, message: &mut Message<QuicEvent>, octets: &O) -> bool {
         let Header { captured, .. } = message.event.header;
         let at = message.event.packet.payload_at;
         send(message, octets, at, captured)

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use probe_common::{
     config::Config,
     counter::{COUNTERS, Counter},
-    event::{DnsEvent, TcpEvent},
+    event::{DnsEvent, QuicEvent, TcpEvent},
     flow::WAYS,
 };
 use probe_user::source::{
@@ -26,6 +26,8 @@ pub enum Told {
     Tcp(Box<TcpEvent>, Vec<u8>),
     /// Of a DNS exchange.
     Dns(Box<DnsEvent>, Vec<u8>),
+    /// Of a QUIC connection.
+    Quic(Box<QuicEvent>, Vec<u8>),
 }
 
 impl Told {
@@ -34,6 +36,7 @@ impl Told {
         match event {
             Event::Tcp(event, payload) => Self::Tcp(Box::new(**event), payload.to_vec()),
             Event::Dns(event, payload) => Self::Dns(Box::new(**event), payload.to_vec()),
+            Event::Quic(event, payload) => Self::Quic(Box::new(**event), payload.to_vec()),
         }
     }
 
@@ -42,6 +45,7 @@ impl Told {
         match self {
             Self::Tcp(event, payload) => Event::Tcp(event, payload),
             Self::Dns(event, payload) => Event::Dns(event, payload),
+            Self::Quic(event, payload) => Event::Quic(event, payload),
         }
     }
 }

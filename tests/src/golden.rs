@@ -95,11 +95,15 @@ fn line(event: &Event<'_>, first: u64) -> Value {
         kind::FLOW_END => "flow_end",
         kind::DNS_REPLY => "dns_reply",
         kind::ICMP_ERROR => "icmp_error",
+        kind::QUIC_INITIAL => "quic_initial",
+        kind::QUIC_ANSWER => "quic_answer",
+        kind::QUIC_ERROR => "quic_error",
         _ => "other",
     };
     let (packet, bits) = match event {
         Event::Tcp(event, _) => (&event.packet, event.tells.bits),
         Event::Dns(event, _) => (&event.packet, 0),
+        Event::Quic(event, _) => (&event.packet, 0),
     };
     json!({
         "event": kind,

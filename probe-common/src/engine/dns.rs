@@ -21,7 +21,7 @@ use crate::{
     words,
 };
 
-impl<F, D: DnsStore, R: ResolverStore, S> Engine<'_, F, D, R, S> {
+impl<F, D: DnsStore, R: ResolverStore, Q, S> Engine<'_, F, D, R, Q, S> {
     /// Takes a datagram from or to a DNS port.
     #[inline(always)]
     pub(super) fn datagram<O: Octets>(

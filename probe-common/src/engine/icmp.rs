@@ -6,12 +6,14 @@ use crate::{
     counter::Counter,
     event::{Class, kind},
     flow::{self, FlowKey, FlowStore},
-    wire::{Located, Octets, icmp, protocol},
+    quic::QuicStore,
+    wire::{self, Located, Octets, icmp, protocol},
     words,
 };
 
-impl<F: FlowStore, D, R, S> Engine<'_, F, D, R, S> {
-    /// Takes an ICMP packet; only errors that quote a TCP segment are of interest.
+impl<F: FlowStore, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
+    /// Takes an ICMP packet; only errors that quote a TCP segment, or a datagram to the port of QUIC,
+    /// are of interest.
     #[inline(always)]
     pub(super) fn control<O: Octets>(
         &mut self,
@@ -28,6 +30,9 @@ impl<F: FlowStore, D, R, S> Engine<'_, F, D, R, S> {
         }
         let quoted = icmp::quoted(octets, found).ok_or(Counter::Truncated)?;
         self.output.count(Counter::IcmpErrors, 1);
+        if quoted.protocol == protocol::UDP && quoted.destination_port == wire::quic::PORT {
+            return self.quic_error(octets, found, &quoted, stamp());
+        }
         if quoted.protocol != protocol::TCP {
             return Ok(());
         }

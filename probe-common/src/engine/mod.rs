@@ -2,15 +2,17 @@
 
 mod dns;
 mod icmp;
+mod quic;
 mod tcp;
 
 use crate::{
     config::Config,
     counter::Counter,
     dns::DnsStore,
-    event::{Class, DnsEvent, Message, Scratch, TcpEvent},
+    event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent},
     flow::FlowStore,
     names::Names,
+    quic::QuicStore,
     resolver::ResolverStore,
     wire::{self, Address, Octets, Packet, protocol},
 };
@@ -30,6 +32,10 @@ pub trait Output<O: Octets> {
     /// Sends a DNS event up, with `header.captured` octets of the packet's payload.
     /// Returns whether it was taken.
     fn dns(&mut self, message: &mut Message<DnsEvent>, octets: &O) -> bool;
+
+    /// Sends a QUIC event up, with `header.captured` octets of the packet's payload.
+    /// Returns whether it was taken.
+    fn quic(&mut self, message: &mut Message<QuicEvent>, octets: &O) -> bool;
 
     /// Whether `address` is watched (or shares its bit with one that is).
     fn watched(&self, address: Address) -> bool;
@@ -69,7 +75,7 @@ impl Stamp {
 }
 
 /// What the engine works with.
-pub struct Engine<'a, F, D, R, S> {
+pub struct Engine<'a, F, D, R, Q, S> {
     /// Settings.
     pub config: &'a Config,
     /// The flow table.
@@ -78,13 +84,15 @@ pub struct Engine<'a, F, D, R, S> {
     pub questions: &'a mut D,
     /// The table of resolvers.
     pub resolvers: &'a mut R,
+    /// The QUIC table.
+    pub quics: &'a mut Q,
     /// Where it tells.
     pub output: &'a mut S,
     /// Where it makes what it tells.
     pub scratch: &'a mut Scratch,
 }
 
-impl<F: FlowStore, D: DnsStore, R: ResolverStore, S> Engine<'_, F, D, R, S> {
+impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
     /// Takes one packet. `stamp` is asked only if the packet is looked at closely: reading the
     /// clock costs more than passing a bulk packet.
     #[inline(always)]
@@ -120,6 +128,12 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, S> Engine<'_, F, D, R, S> {
             }
             protocol::UDP => {
                 let (from, to) = wire::dns::ports(octets, &found).ok_or(Counter::Truncated)?;
+                if from == wire::quic::PORT || to == wire::quic::PORT {
+                    // Of an established connection: the bulk, which costs no more than this.
+                    let long = wire::quic::long(octets, &found).ok_or(Counter::OtherProtocol)?;
+                    let found = self.scratch.relocate(found);
+                    return self.long_header(octets, &found, long, stamp());
+                }
                 if !self.config.is_dns_port(from) && !self.config.is_dns_port(to) {
                     return Err(Counter::OtherProtocol);
                 }

@@ -54,7 +54,7 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     Ok(tcp::opens_conversation(head, next))
 }
 
-impl<F: FlowStore, D, R, S> Engine<'_, F, D, R, S> {
+impl<F: FlowStore, D, R, Q, S> Engine<'_, F, D, R, Q, S> {
     /// Reads a segment, finds or opens its flow's record, tells what is to be told, and brings the
     /// record up to date.
     #[inline(always)]

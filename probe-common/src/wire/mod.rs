@@ -16,6 +16,7 @@ pub mod link;
 mod octets;
 mod packet;
 pub mod question;
+pub mod quic;
 pub mod tcp;
 
 pub use octets::{Octets, Slice};

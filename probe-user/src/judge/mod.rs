@@ -132,6 +132,7 @@ impl Judge {
                 }
             }
             // A reply without name or payload: it says what its resolver's are like.
+            Event::Quic(..) => {}
             Event::Dns(event, _) if event.header.kind == kind::DNS_SAMPLE => {
                 let delay = event.packet.time.checked_sub(event.query.asked_again);
                 self.knowledge.clean_answer(event.packet.source, event.packet.hops, delay);

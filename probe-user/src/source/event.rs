@@ -2,7 +2,7 @@
 
 use probe_common::{
     ABI_VERSION,
-    event::{DnsEvent, Header, TcpEvent, kind},
+    event::{DnsEvent, Header, QuicEvent, TcpEvent, kind},
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -14,6 +14,8 @@ pub enum Event<'a> {
     Tcp(&'a TcpEvent, &'a [u8]),
     /// Of a DNS exchange.
     Dns(&'a DnsEvent, &'a [u8]),
+    /// Of a QUIC connection.
+    Quic(&'a QuicEvent, &'a [u8]),
 }
 
 /// Why octets from the ring buffer are no event.
@@ -48,6 +50,10 @@ impl<'a> Event<'a> {
                 let (event, rest) = DnsEvent::ref_from_prefix(octets).map_err(|_| short)?;
                 Ok(Self::Dns(event, rest.get(..captured).ok_or(short)?))
             }
+            kind::QUIC_INITIAL..=kind::QUIC_ERROR => {
+                let (event, rest) = QuicEvent::ref_from_prefix(octets).map_err(|_| short)?;
+                Ok(Self::Quic(event, rest.get(..captured).ok_or(short)?))
+            }
             kind::OPENING..=kind::FLOW_END | kind::ICMP_ERROR | kind::ODD => {
                 let (event, rest) = TcpEvent::ref_from_prefix(octets).map_err(|_| short)?;
                 Ok(Self::Tcp(event, rest.get(..captured).ok_or(short)?))
@@ -61,6 +67,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Tcp(event, _) => &event.header,
             Self::Dns(event, _) => &event.header,
+            Self::Quic(event, _) => &event.header,
         }
     }
 
@@ -69,6 +76,7 @@ impl<'a> Event<'a> {
         match self {
             Self::Tcp(event, _) => event.packet.time,
             Self::Dns(event, _) => event.packet.time,
+            Self::Quic(event, _) => event.packet.time,
         }
     }
 }

@@ -5,9 +5,10 @@ use probe_common::{
     counter::{COUNTERS, Counter},
     dns::{DnsSet, DnsStore},
     engine::{Engine, Output, Stamp},
-    event::{Class, DnsEvent, Message, Scratch, TcpEvent, hook},
+    event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent, hook},
     flow::{FlowSet, FlowStore, watch_bit},
     names::Names,
+    quic::{QuicSet, QuicStore},
     resolver::{self, ResolverRecord, ResolverSet, ResolverStore},
     wire::{Address, Slice},
 };
@@ -21,6 +22,7 @@ pub struct Local {
     flows: Flows,
     questions: Questions,
     resolvers: Resolvers,
+    quics: Quics,
     names: Box<Names>,
     counts: [u64; COUNTERS as usize],
     watched: Box<[u64; WATCH_WORDS as usize]>,
@@ -55,6 +57,14 @@ impl ResolverStore for Resolvers {
     }
 }
 
+struct Quics(Vec<QuicSet>);
+
+impl QuicStore for Quics {
+    fn quic_set(&mut self, index: u32) -> Option<&mut QuicSet> {
+        self.0.get_mut(index as usize)
+    }
+}
+
 /// Zeroed memory for `sets` sets, which the system hands out only as it is touched.
 fn zeroed<T: FromZeros>(sets: u32) -> Vec<T> {
     T::new_vec_zeroed(sets as usize)
@@ -69,6 +79,7 @@ impl Local {
             flows: Flows(zeroed(config.flow_mask + 1)),
             questions: Questions(zeroed(config.dns_mask + 1)),
             resolvers: Resolvers(zeroed(config.resolver_mask + 1)),
+            quics: Quics(zeroed(config.quic_mask + 1)),
             names: Box::default(),
             counts: [0; COUNTERS as usize],
             watched: Box::new([0; WATCH_WORDS as usize]),
@@ -86,6 +97,7 @@ impl Local {
             flows: &mut self.flows,
             questions: &mut self.questions,
             resolvers: &mut self.resolvers,
+            quics: &mut self.quics,
             output: &mut output,
             scratch: &mut self.scratch,
         };
@@ -155,6 +167,13 @@ impl<F: FnMut(Event<'_>)> Output<Slice<'_>> for Told<'_, F> {
         let event = &message.event;
         let captured = payload(octets, event.packet.payload_at, event.header.captured);
         (self.sink)(Event::Dns(event, captured));
+        true
+    }
+
+    fn quic(&mut self, message: &mut Message<QuicEvent>, octets: &Slice<'_>) -> bool {
+        let event = &message.event;
+        let captured = payload(octets, event.packet.payload_at, event.header.captured);
+        (self.sink)(Event::Quic(event, captured));
         true
     }
 

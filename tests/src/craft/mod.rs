@@ -10,6 +10,7 @@
 //!  shape   one packet of each combination
 //!  talk    whole conversations: handshake, hello, resets, what comes after them
 //!  lookup  DNS questions, answers, forged answers
+//!  quic    QUIC connections, answered, refused, left without an answer
 //!  mutate  all of these, damaged
 //! ```
 
@@ -20,6 +21,7 @@ pub mod icmp;
 pub mod lookup;
 pub mod mutate;
 pub mod net;
+pub mod quic;
 pub mod rng;
 pub mod segment;
 pub mod shape;
@@ -82,12 +84,13 @@ impl Capture {
 /// The seed of everything that is drawn here.
 pub const SEED: u64 = 0x2016_1117;
 
-/// All of it: shapes, conversations, look-ups, and mutations of each.
+/// All of it: shapes, conversations, look-ups, QUIC, and mutations of each.
 pub fn captures() -> Vec<Capture> {
     let mut rng = Rng::new(SEED);
     let mut captures = vec![shape::capture()];
     captures.extend(talk::captures(&mut rng));
     captures.extend(lookup::captures(&mut rng));
+    captures.extend(quic::captures(&mut rng));
     let whole: Vec<Vec<u8>> = captures
         .iter()
         .flat_map(|capture| capture.packets.iter().map(|packet| packet.data.clone()))

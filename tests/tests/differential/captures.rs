@@ -38,6 +38,8 @@ fn captures_give_the_same_through_both_engines() {
             Counter::DnsRepliesRepeated,
             Counter::DnsQueriesRepeated,
             Counter::IcmpErrors,
+            Counter::QuicLong,
+            Counter::QuicFlows,
             Counter::FragmentTail,
             Counter::TooDeep,
             Counter::Malformed,

@@ -15,6 +15,7 @@ pub(crate) fn all() -> [(&'static str, Config); 3] {
             Config {
                 flow_mask: 1,
                 dns_mask: 1,
+                quic_mask: 1,
                 hash_key: HashKey { k0: 0xfeed_f00d_dead_beef, k1: 77 },
                 ..Config::replay()
             },

@@ -51,6 +51,7 @@ fn variants() -> Vec<Variant> {
             config: Config {
                 flow_mask: 0,
                 dns_mask: 0,
+                quic_mask: 0,
                 dns_ports: [53, 5353, 5355, 8053],
                 ..Config::replay()
             },

@@ -93,6 +93,7 @@ pub fn load_with_ring(config: &Config, ring: Option<u32>) -> Result<Ebpf, Object
         .map_max_entries("FLOWS", config.flow_mask + 1)
         .map_max_entries("QUESTIONS", config.dns_mask + 1)
         .map_max_entries("RESOLVERS", config.resolver_mask + 1)
+        .map_max_entries("QUICS", config.quic_mask + 1)
         .load(EMBEDDED)
         .map_err(|error| ObjectError::Load(Box::new(error)))
 }
