@@ -13,6 +13,8 @@
 //! * [`fingerprint`] says which known device makes such packets, as a label.
 //! * [`ledger`] keeps what was found on disk.
 //! * [`report`] says what was found, and what was missed.
+//! * [`evidence`] keeps the packets behind a finding, without their client.
+//! * [`page`] makes a report that can be read, printed and sent.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
@@ -21,10 +23,12 @@ pub mod cli;
 pub mod data;
 pub mod detect;
 pub mod doctor;
+pub mod evidence;
 pub mod fingerprint;
 pub mod judge;
 pub mod ledger;
 pub mod names;
+pub mod page;
 pub mod report;
 pub mod source;
 pub mod targets;

@@ -10,6 +10,7 @@
 //! * [`soak`]: millions of innocent connections through engine and judge.
 //! * [`limits`]: what is demanded of the detectors in these two.
 //! * [`golden`]: a few small captures with what is said of them, written down.
+//! * [`pages`]: reports made up for their page to be looked at and tried.
 //! * [`docs`]: the documentation, so that suites can hold it against what is there.
 
 pub mod corpus;
@@ -20,5 +21,6 @@ pub mod egress;
 pub mod golden;
 pub mod lab;
 pub mod limits;
+pub mod pages;
 pub mod score;
 pub mod soak;

@@ -61,6 +61,9 @@ const TEST_TOOLS: &[Tool] = &[
     Tool { package: "python3-scapy", proof: Proof::PythonModule("scapy") },
     tool("tcpdump", "tcpdump"),
     tool("tshark", "tshark"),
+    // Looks at the report's page as its readers do; the other one reads what it prints.
+    tool("chromium", "chromium"),
+    tool("poppler-utils", "pdftotext"),
 ];
 
 /// A tool that is one command.

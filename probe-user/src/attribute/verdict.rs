@@ -58,7 +58,9 @@ pub struct Unit {
 }
 
 /// A stretch of time, nanoseconds since 1970-01-01 UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct Period {
     /// Its first moment.
     pub from: u64,

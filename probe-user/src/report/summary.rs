@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::finding::{Confidence, Finding, Stage, Verdict};
 use super::time;
@@ -79,7 +79,7 @@ pub struct Device {
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The target set of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetsUsed {
     /// [`TargetSet::hash`](crate::targets::TargetSet::hash).
     pub hash: String,
@@ -100,7 +100,7 @@ impl From<&crate::targets::TargetSet> for TargetsUsed {
 }
 
 /// Where times come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clock {
     /// Whose clock.
     pub source: ClockSource,
@@ -109,7 +109,7 @@ pub struct Clock {
 }
 
 /// Whose clock a time comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockSource {
     /// This machine's.
