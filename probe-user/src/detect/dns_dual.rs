@@ -1,30 +1,35 @@
 //! `DNS_DUAL`: two answers to one question contradict each other.
 //!
-//! **Rule.** More replies than queries with one transaction id, and two of them contradict each
-//! other in substance: no address in common nor in one network, or one name that exists and does
-//! not.
+//! **Rule.** More answers than queries with one transaction id, and two of them contradict each other
+//! in substance: no address in common nor in one network, or one name that exists and does not. An
+//! answer that came twice is one answer.
 //!
 //! **Source.** Duan et al., *Hold-On* (SATIN 2012): in 15.2 million exchanges of a campus two such
-//! pairs, both explained by what counts as different here (addresses of one /24; a SERVFAIL).
+//! pairs, both explained by what counts as different here (addresses of one /24; a SERVFAIL). A late
+//! answer may be the forged one: outside China one in ten is (Hoang et al., USENIX Security 2021).
 //!
-//! **Worth.** C3, class D, that one of them is forged. Which one is said by lineage, timing and
-//! content, as far as it goes ([`Exchange::forged`]); a late answer may be the forged one.
+//! **Worth.** Class D. C3, that one of them is forged, if the two have different senders by their
+//! headers or times, or if the resolver is known to be one machine that answers once what is asked
+//! once. Else C2: the network may have doubled the query, and two machines of a pool answered it. C1 if
+//! the query was not seen, or asked as often as answered and one of the answers is not made as this
+//! resolver makes them. Which of them is forged is said by lineage, timing and content, as far as it
+//! goes ([`Exchange::forged`](crate::judge::Exchange::forged)); if nothing tells them apart, no packet is
+//! named.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * A packet captured twice (a mirror port; before and after forwarding): one reply.
-//! * A query sent again and answered again, by another server of the pool perhaps: as many replies
-//!   as queries. If such a pair also differs in lineage it is worth C1.
+//! * A packet captured twice (a mirror port; before and after forwarding), an answer that the network
+//!   doubled: one answer.
+//! * A query sent again and answered again, by another server of the pool or another site of an anycast
+//!   address perhaps: as many answers as queries. So is a rebinding attack's second answer.
 //! * Round robin and re-ordered sets; addresses of one /24 or /48 or one watched service.
-//! * SERVFAIL or REFUSED beside an answer; truncated beside full.
+//! * SERVFAIL, REFUSED or FORMERR beside an answer; truncated beside full, a fragment beside a whole.
+//! * A client that uses port and id again for another question.
 
 use super::{DnsDetector, Fired, Hit, measured, millis};
 use crate::{
-    judge::{Exchange, Knowledge},
+    judge::{Exchange, Knowledge, Reply, marks},
     report::finding::{Confidence, EvidenceClass},
 };
-
-/// TTL difference between two replies that makes them look like two senders.
-const HOPS_APART: u8 = 2;
 
 /// See the module.
 pub static DETECTOR: DnsDetector =
@@ -32,37 +37,47 @@ pub static DETECTOR: DnsDetector =
 
 fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let (first, second) = exchange.contradiction(knowledge)?;
-    let queries = exchange.queries();
-    if queries == 0 {
-        return None;
-    }
-    let confidence = if exchange.replies.len() > queries {
-        Confidence::C3
-    } else if first.hops().abs_diff(second.hops()) >= HOPS_APART {
-        Confidence::C1
-    } else {
-        return None;
-    };
-    let forged = exchange.forged(knowledge);
+    let confidence = confidence(exchange, knowledge)?;
+    let attribution = exchange.forged(knowledge);
     let apart = second.time().abs_diff(first.time());
-    let late = forged.iter().all(|reply| reply.time() > first.time());
+    let forged = attribution.forged.first();
+    let which = match forged {
+        None => "which one is forged is not known".to_owned(),
+        Some(reply) if reply.time() > first.time() => {
+            format!("the later one, {}, looks forged", reply.answer())
+        }
+        Some(reply) => format!("the first one, {}, looks forged", reply.answer()),
+    };
     Some(Fired {
         confidence,
         measured: measured! {
             "replies": exchange.replies.len(),
-            "queries": queries,
+            "queries": exchange.queries(),
             "apart_ms": millis(apart),
             "ttl": [first.hops(), second.hops()],
             "answers": [first.answer(), second.answer()],
-            "forged_answer": forged.first().map(|reply| reply.answer()),
+            "forged_answer": forged.map(|reply| reply.answer()),
         },
         words: format!(
-            "two answers to one question {} ms apart contradict each other: {} and {}; {}",
+            "two answers to one question {} ms apart contradict each other: {} and {}; {which}",
             millis(apart),
             first.answer(),
             second.answer(),
-            if late { "the later one looks forged" } else { "the first one looks forged" },
         ),
-        packets: forged.iter().map(|reply| reply.frame()).collect(),
+        packets: attribution.frames(),
     })
+}
+
+fn confidence(exchange: &Exchange, knowledge: &Knowledge) -> Option<Confidence> {
+    let apart = exchange.are_apart(knowledge);
+    if exchange.queries() == 0 {
+        return apart.then_some(Confidence::C1);
+    }
+    let resolver = knowledge.resolver(exchange.resolver().0);
+    if !exchange.exceeds_queries(knowledge) {
+        let odd = |reply: &Reply| resolver.is_some_and(|known| !marks(reply, known).is_empty());
+        return exchange.replies.iter().any(odd).then_some(Confidence::C1);
+    }
+    let single = |resolver: &crate::judge::Resolver| resolver.never_doubles() && !resolver.is_pool();
+    Some(if apart || resolver.is_some_and(single) { Confidence::C3 } else { Confidence::C2 })
 }

@@ -1,20 +1,24 @@
 //! `DNS_FAST`: an answer sooner than the resolver can give one.
 //!
-//! **Rule.** The reply comes after less than half of the shortest time in which this resolver has
-//! answered, known from at least 20 clean exchanges of which several lie close to that shortest.
+//! **Rule.** The reply comes after less than half of the shortest time in which this resolver answers,
+//! and that is half a millisecond or more too soon. The shortest time is the third shortest of sixteen
+//! groups of names within ten minutes, confirmed by two more, and the least of the last hour's: see
+//! [`Resolver`](crate::judge::Resolver).
 //!
 //! **Source.** Duan et al., *Hold-On* (SATIN 2012): half of the expected round trip and a TTL within
 //! one of the expected separated forged from genuine without error in 100,000 queries.
 //!
-//! **Worth.** Class T. C2 beside a contradiction or if the reply's TTL is not one of the resolver's;
-//! C1 alone: a resolver seen only with names that it had to look up first answers its first cached
-//! name much faster.
+//! **Worth.** Class T. C2. C3 if the reply is also unlike the resolver's in two ways (`DNS_LINEAGE` at
+//! C2). C1 while the resolver's route or server seems to have changed.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * Cold and cached names: the floor is the time of cached ones, and must be confirmed.
-//! * A query sent again: the time counts from the latest.
+//! * Cold and cached names: the shortest time is that of cached ones, as soon as five groups of names
+//!   agree on it.
+//! * A query sent again: the time counts from the first.
+//! * A nearer site of an anycast address, a cache on the way: with another TTL and no more, no
+//!   accusation comes of it; once five groups of names agree, it is the new shortest time.
 
-use super::{DnsDetector, Fired, Hit, measured, millis};
+use super::{DnsDetector, Fired, Hit, measured, millis, supported};
 use crate::{
     judge::{Exchange, Knowledge, Reply},
     report::finding::{Confidence, EvidenceClass},
@@ -35,18 +39,24 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
     };
     let fast: Vec<&Reply> = exchange.replies.iter().filter(fast).collect();
     let first = fast.first()?;
-    let foreign = fast.iter().any(|reply| resolver.is_foreign(reply.hops()));
     let delay = first.delay()?;
+    let confidence = if supported(others, &[EvidenceClass::H], Confidence::C2) {
+        Confidence::C3
+    } else if resolver.has_changed() {
+        Confidence::C1
+    } else {
+        Confidence::C2
+    };
     Some(Fired {
-        confidence: if foreign || !others.is_empty() { Confidence::C2 } else { Confidence::C1 },
+        confidence,
         measured: measured! {
             "delay_ms": millis(delay),
             "floor_ms": millis(floor),
-            "exchanges": resolver.exchanges(),
+            "exchanges": resolver.answers(),
             "ttl": first.hops(),
         },
         words: format!(
-            "answered after {} ms, where this resolver never took less than {} ms",
+            "answered after {} ms, where this resolver takes {} ms at least",
             millis(delay),
             millis(floor)
         ),

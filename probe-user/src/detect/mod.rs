@@ -80,8 +80,8 @@ silent! {
 }
 
 detectors! {
-    /// Detectors of DNS interference.
-    DNS: DnsDetector = [dns_dual, dns_fast]
+    /// Detectors of DNS interference. Those that look at what the others found come last.
+    DNS: DnsDetector = [dns_dual, dns_lineage, dns_fast, dns_mirror]
 }
 
 /// A detector of TCP interference.

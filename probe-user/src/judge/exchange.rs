@@ -3,13 +3,22 @@
 use std::net::IpAddr;
 
 use probe_common::{
-    dns::DnsRecord,
+    dns::{DnsRecord, mark},
     event::DnsEvent,
-    wire::{Address, Packet, quirk},
+    resolver::ResolverRecord,
+    wire::Address,
 };
 
-use super::Knowledge;
-use crate::names::dns::{AnswerData, Dns, same_substance};
+use super::{
+    Knowledge,
+    attribution::{self, Attribution},
+    lineage,
+    resolvers::{Observation, Stack, asked},
+    untold,
+};
+use crate::names::dns::{
+    AnswerData, Difference, Dns, RCODE_NOERROR, RCODE_NXDOMAIN, same_substance,
+};
 
 /// Replies kept of one question: an injector that answers each of three devices' triggers sends
 /// three, and the resolver one for each query.
@@ -18,9 +27,9 @@ pub const REPLIES_MAX: usize = 16;
 /// One reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    pub(super) packet: Packet,
-    pub(super) query: DnsRecord,
-    pub(super) frame: u64,
+    pub(super) event: DnsEvent,
+    /// Whether it was never told of, and only its question's record knows it.
+    pub(super) untold: bool,
     /// What it says.
     pub dns: Dns,
 }
@@ -30,35 +39,89 @@ pub struct Reply {
 pub struct Exchange {
     /// The replies.
     pub replies: Vec<Reply>,
-    /// Time of the last reply, copies included.
-    pub(super) last: u64,
+    /// Replies that were captured once more.
+    copies: usize,
     /// Replies that found no room.
     pub(super) dropped: u64,
 }
 
 impl Reply {
-    /// Numbers in the capture; 0 live.
+    pub(super) const fn new(event: &DnsEvent, dns: Dns) -> Self {
+        Self { event: *event, untold: false, dns }
+    }
+
+    /// Number in the capture; 0 live.
     pub const fn frame(&self) -> u64 {
-        self.frame
+        self.event.header.frame
     }
 
     /// When it was seen.
     pub const fn time(&self) -> u64 {
-        self.packet.time
+        self.event.packet.time
     }
 
     /// TTL or hop limit.
     pub const fn hops(&self) -> u8 {
-        self.packet.hops
+        self.event.packet.hops
     }
 
-    /// Time since the query, the latest if it was sent again, in nanoseconds; none if the query
-    /// was not seen.
+    /// What was asked and answered at its sender's address, as it stood before the reply.
+    pub const fn counts(&self) -> &ResolverRecord {
+        &self.event.resolver
+    }
+
+    /// Whether the name asked for is on the list of watched ones, or seemed to be.
+    pub const fn is_watched(&self) -> bool {
+        self.event.marks & mark::WATCHED != 0
+    }
+
+    /// What it answers, as it stood before the reply; none if that was not seen.
+    pub const fn asked(&self) -> Option<&DnsRecord> {
+        asked(&self.event)
+    }
+
+    /// Queries that it may answer, as far as they were seen.
+    pub fn queries(&self) -> usize {
+        self.asked().map_or(0, |query| query.queries.into())
+    }
+
+    /// Time since the query, the first if it was sent again, in nanoseconds: the longest that the
+    /// reply may have taken. None if the query was not seen.
     pub fn delay(&self) -> Option<u64> {
-        if self.query.asked == 0 {
-            return None;
-        }
-        self.packet.time.checked_sub(self.query.asked_again)
+        self.time().checked_sub(self.asked()?.asked)
+    }
+
+    /// DF and IP-ID, of IPv4.
+    pub const fn stack(&self) -> Option<Stack> {
+        Stack::of(&self.event.packet)
+    }
+
+    /// Whether it has the query's IP-ID, if that is not zero.
+    pub fn is_mirrored(&self) -> Option<bool> {
+        let query = self.asked().filter(|query| query.query_ip_id != 0)?;
+        Some(self.stack()?.ip_id == query.query_ip_id)
+    }
+
+    /// Whether it has the query's TTL.
+    pub fn has_query_hops(&self) -> Option<bool> {
+        Some(self.hops() == self.asked()?.query_hops)
+    }
+
+    /// Whether it has an OPT record; none if the query has none, or it cannot be told.
+    pub fn has_edns(&self) -> Option<bool> {
+        let asked = self.asked().is_some_and(|query| query.query_opt != 0);
+        let whole = self.says() && !self.dns.truncated;
+        (asked && whole).then_some(self.dns.opt.is_some())
+    }
+
+    /// What it shows of whoever sent it.
+    pub fn observation(&self) -> Observation {
+        Observation { edns: self.has_edns(), ..Observation::of(&self.event) }
+    }
+
+    /// Whether it says something of the name, not of the server's troubles.
+    const fn says(&self) -> bool {
+        matches!(self.dns.rcode, RCODE_NOERROR | RCODE_NXDOMAIN)
     }
 
     /// What it answers, in short: addresses, or what there is instead.
@@ -78,26 +141,43 @@ impl Reply {
         }
     }
 
+    /// How it differs from `other`.
+    pub fn difference(&self, other: &Self, knowledge: &Knowledge) -> Difference {
+        let same_origin = |one: IpAddr, other: IpAddr| knowledge.same_origin(one, other);
+        same_substance(&self.dns, &other.dns, same_origin)
+    }
+
+    /// Whether it contradicts `other` in substance.
+    pub fn contradicts(&self, other: &Self, knowledge: &Knowledge) -> bool {
+        self.difference(other, knowledge).is_contradiction()
+    }
+
     /// Whether it is the very packet `other`, captured twice: before and after forwarding, or by
     /// two ports of a mirror.
     fn is_copy_of(&self, other: &Self) -> bool {
-        self.packet.ip_id == other.packet.ip_id
-            && self.packet.checksum == other.packet.checksum
-            && self.packet.payload == other.packet.payload
-            && self.dns == other.dns
+        let (this, other_packet) = (&self.event.packet, &other.event.packet);
+        this.ip_id == other_packet.ip_id
+            && this.checksum == other_packet.checksum
+            && this.payload == other_packet.payload
+            && (self.dns == other.dns || other.untold && this.checksum != 0)
     }
 }
 
 impl Exchange {
     pub(super) const fn new() -> Self {
-        Self { replies: Vec::new(), last: 0, dropped: 0 }
+        Self { replies: Vec::new(), copies: 0, dropped: 0 }
     }
 
-    pub(super) fn add(&mut self, event: &DnsEvent, dns: Dns) -> bool {
-        self.last = event.packet.time;
-        let reply =
-            Reply { packet: event.packet, query: event.query, frame: event.header.frame, dns };
+    /// Adds a reply, unless it is here already. Of one that only its question's record knows, before
+    /// the first that was told, as much is added as is known.
+    pub(super) fn add(&mut self, reply: Reply) -> bool {
+        if self.replies.is_empty()
+            && let Some(untold) = untold::first(&reply)
+        {
+            self.replies.push(untold);
+        }
         if self.replies.iter().any(|other| reply.is_copy_of(other)) {
+            self.copies += 1;
             return false;
         }
         if self.replies.len() == REPLIES_MAX {
@@ -110,20 +190,21 @@ impl Exchange {
 
     /// Address and port of the resolver.
     pub fn resolver(&self) -> (Address, u16) {
-        self.replies
-            .first()
-            .map_or_else(Default::default, |reply| (reply.packet.source, reply.packet.source_port))
+        self.replies.first().map_or_else(Default::default, |reply| {
+            (reply.event.packet.source, reply.event.packet.source_port)
+        })
     }
 
     /// Address and port of who asked.
     pub(super) fn client(&self) -> (Address, u16) {
-        let of = |reply: &Reply| (reply.packet.destination, reply.packet.destination_port);
+        let of =
+            |reply: &Reply| (reply.event.packet.destination, reply.event.packet.destination_port);
         self.replies.first().map_or_else(Default::default, of)
     }
 
     /// How often the question was asked, as far as it was seen.
     pub fn queries(&self) -> usize {
-        self.replies.iter().map(|reply| usize::from(reply.query.queries)).max().unwrap_or_default()
+        self.replies.iter().map(Reply::queries).max().unwrap_or_default()
     }
 
     /// The name asked for.
@@ -133,82 +214,54 @@ impl Exchange {
 
     /// The first two replies that contradict each other in substance.
     pub fn contradiction(&self, knowledge: &Knowledge) -> Option<(&Reply, &Reply)> {
-        let same_origin = |one: IpAddr, other: IpAddr| knowledge.same_origin(one, other);
         self.replies.iter().enumerate().find_map(|(at, first)| {
-            let contradicts = |second: &&Reply| {
-                same_substance(&first.dns, &second.dns, same_origin).is_contradiction()
-            };
+            let contradicts = |second: &&Reply| first.contradicts(second, knowledge);
             self.replies[at + 1..].iter().find(contradicts).map(|second| (first, second))
         })
     }
 
-    /// Which replies look forged: those that contradict the one with the least against it.
-    ///
-    /// Where nothing speaks for or against either, the later is taken for genuine: injectors are
-    /// built to win the race, though not all do.
-    pub fn forged(&self, knowledge: &Knowledge) -> Vec<&Reply> {
-        let genuine = self.replies.iter().rev().min_by_key(|reply| self.against(reply, knowledge));
-        let Some(genuine) = genuine else { return Vec::new() };
-        let same_origin = |one: IpAddr, other: IpAddr| knowledge.same_origin(one, other);
-        self.replies
-            .iter()
-            .filter(|reply| {
-                same_substance(&genuine.dns, &reply.dns, same_origin).is_contradiction()
-            })
-            .collect()
+    /// Whether at some time there were more answers, different in substance, than queries: not what a
+    /// question sent again explains, nor an answer that came twice.
+    pub fn exceeds_queries(&self, knowledge: &Knowledge) -> bool {
+        // Where each reply was captured twice, so were the queries.
+        let times = if self.copies >= self.replies.len() { 2 } else { 1 };
+        let mut answers: Vec<&Reply> = Vec::new();
+        self.replies.iter().any(|reply| {
+            if answers.iter().all(|answer| reply.contradicts(answer, knowledge)) {
+                answers.push(reply);
+            }
+            let queries = reply.queries().div_ceil(times);
+            queries != 0 && answers.len() > queries
+        })
     }
 
-    /// How much speaks against a reply, in points.
-    fn against(&self, reply: &Reply, knowledge: &Knowledge) -> u32 {
-        let mut points = 0;
-        if let Some(resolver) = knowledge.resolver(self.resolver().0) {
-            if resolver.is_foreign(reply.hops()) {
-                points += 3;
-            }
-            if let (Some(floor), Some(delay)) = (resolver.floor(), reply.delay())
-                && delay < floor / 2
-            {
-                points += 2;
-            }
-        }
-        // A resolver that was asked with EDNS answers with EDNS (RFC 6891, section 6.1.1).
-        if reply.query.query_additional != 0 && reply.dns.opt.is_none() {
-            points += 2;
-        }
-        // Recursive resolvers are not authoritative for other people's names.
-        if reply.dns.flags.aa && reply.dns.flags.rd {
-            points += 1;
-        }
-        // Hand-made packets: a fixed small IP-ID, no "don't fragment", where the others have.
-        let df = |reply: &Reply| reply.packet.quirks & quirk::DF != 0;
-        let others = || self.replies.iter().filter(|other| other.frame != reply.frame);
-        if reply.packet.version == 4 {
-            if reply.packet.ip_id <= 1 && others().any(|other| other.packet.ip_id > 1) {
-                points += 1;
-            }
-            if !df(reply) && others().any(df) {
-                points += 1;
-            }
-        }
-        // A resolver inside a private network may well know private addresses.
-        if !is_bogon(self.resolver().0.ip())
-            && reply.dns.addresses().any(is_bogon)
-            && others().any(|other| {
-                other.dns.addresses().next().is_some() && !other.dns.addresses().any(is_bogon)
-            })
-        {
-            points += 2;
-        }
-        points
+    /// Which replies look forged, by lineage, timing and content, as far as anything speaks for it.
+    pub fn forged(&self, knowledge: &Knowledge) -> Attribution<'_> {
+        attribution::of(self, knowledge)
     }
-}
 
-/// Whether no public name has this address.
-fn is_bogon(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            ip.is_private() || ip.is_loopback() || ip.is_unspecified() || ip.is_link_local()
+    /// Whether answers that contradict each other look as if different senders made them.
+    pub fn are_apart(&self, knowledge: &Knowledge) -> bool {
+        attribution::are_apart(self, knowledge)
+    }
+
+    /// Whether any of the replies is unlike the resolver's others, or sooner than it answers.
+    pub(super) fn is_odd(&self, knowledge: &Knowledge) -> bool {
+        let Some(resolver) = knowledge.resolver(self.resolver().0) else { return false };
+        let soon = |reply: &Reply| {
+            resolver.floor().zip(reply.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
+        };
+        self.replies.iter().any(|reply| soon(reply) || !lineage::marks(reply, resolver).is_empty())
+    }
+
+    /// What it teaches of the resolver: of answers to a query that was seen, none of which contradicts
+    /// another.
+    pub(super) fn observation(&self, knowledge: &Knowledge) -> Option<Observation> {
+        let first = self.replies.first()?;
+        if first.asked().is_none() || self.contradiction(knowledge).is_some() {
+            return None;
         }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local(),
+        let doubled = self.replies.len() > self.queries();
+        Some(Observation { doubled, ..first.observation() })
     }
 }

@@ -4,7 +4,13 @@ use std::{net::IpAddr, sync::Arc};
 
 use probe_common::wire::Address;
 
-use super::{bounded::Bounded, leads::Leads, population::Population, residual::Residual};
+use super::{
+    bounded::Bounded,
+    leads::Leads,
+    population::Population,
+    residual::Residual,
+    resolvers::{Resolver, Resolvers},
+};
 use crate::{
     detect::ipid_const,
     fingerprint::{Catalogue, Clusters},
@@ -15,14 +21,11 @@ use crate::{
 /// Servers whose round trip is remembered: a busy router's day.
 const SERVERS_MAX: usize = 65_536;
 
-/// Resolvers whose behaviour is remembered.
-const RESOLVERS_MAX: usize = 4_096;
-
 /// What is known beyond a single flow.
 #[derive(Debug)]
 pub struct Knowledge {
     servers: Bounded<Address, Floor>,
-    resolvers: Bounded<Address, Resolver>,
+    resolvers: Resolvers,
     resets: Bounded<Address, ResetHabits>,
     foreign_resets: ForeignResets,
     population: Population,
@@ -43,21 +46,11 @@ pub struct Floor {
     pub handshakes: u32,
 }
 
-/// How a resolver answers.
-#[derive(Clone, Debug, Default)]
-pub struct Resolver {
-    /// TTLs seen in clean answers, and how often.
-    hops: [(u8, u32); Self::HOPS],
-    /// The shortest delays of clean answers, ascending, in nanoseconds.
-    delays: [u64; Self::DELAYS],
-    exchanges: u64,
-}
-
 impl Knowledge {
     pub(super) fn new(targets: Arc<TargetSet>) -> Self {
         Self {
             servers: Bounded::new(SERVERS_MAX),
-            resolvers: Bounded::new(RESOLVERS_MAX),
+            resolvers: Resolvers::default(),
             resets: Bounded::new(SERVERS_MAX),
             foreign_resets: ForeignResets::default(),
             population: Population::default(),
@@ -143,9 +136,8 @@ impl Knowledge {
         &mut self.leads
     }
 
-    /// Learns from an exchange in which nothing was wrong.
-    pub(super) fn clean_answer(&mut self, resolver: Address, hops: u8, delay: Option<u64>) {
-        self.resolvers.entry(resolver, Resolver::default).0.learn(hops, delay);
+    pub(super) const fn resolvers_mut(&mut self) -> &mut Resolvers {
+        &mut self.resolvers
     }
 
     /// The shortest round trip to `server`.
@@ -155,7 +147,7 @@ impl Knowledge {
 
     /// How `resolver` answers.
     pub fn resolver(&self, resolver: Address) -> Option<&Resolver> {
-        self.resolvers.get(&resolver)
+        self.resolvers.get(resolver)
     }
 
     /// Whether both addresses belong to networks of one watched service.
@@ -231,99 +223,5 @@ impl ForeignResets {
     fn of(&self, ip_id: u16) -> (u64, u64) {
         let place = ipid_const::KNOWN.iter().position(|&known| known == ip_id);
         (place.map_or(0, |place| self.constants[place]), self.all)
-    }
-}
-
-impl Resolver {
-    /// TTLs kept: a pool of resolvers behind one address has a few paths.
-    const HOPS: usize = 4;
-
-    /// Delays kept: the floor is believed when these lie close together.
-    const DELAYS: usize = 4;
-
-    /// Clean exchanges before the floor is believed.
-    const EXCHANGES: u64 = 20;
-
-    /// Share of the answers, one in so many, that makes a TTL one of the resolver's.
-    const RARE: u64 = 50;
-
-    fn learn(&mut self, hops: u8, delay: Option<u64>) {
-        self.exchanges += 1;
-        let known = self.hops.iter().position(|&(ttl, count)| count != 0 && ttl == hops);
-        let place = known.unwrap_or_else(|| {
-            // The rarest makes way, one count at a time, so that a few odd answers cannot push out
-            // what thousands have shown.
-            let rarest = (0..Self::HOPS).min_by_key(|&place| self.hops[place].1);
-            rarest.unwrap_or_default()
-        });
-        let (ttl, count) = &mut self.hops[place];
-        if known.is_some() || *count == 0 {
-            *ttl = hops;
-            *count = count.saturating_add(1);
-        } else {
-            *count -= 1;
-        }
-        let Some(delay) = delay else { return };
-        let last = &mut self.delays[Self::DELAYS - 1];
-        if *last == 0 || delay < *last {
-            *last = delay;
-            self.delays.sort_by_key(|&delay| if delay == 0 { u64::MAX } else { delay });
-        }
-    }
-
-    /// The shortest time in which it answers, in nanoseconds, once that is certain: after enough
-    /// exchanges, and when the shortest few lie within a third of each other.
-    pub fn floor(&self) -> Option<u64> {
-        let [least, .., last] = self.delays;
-        let certain = self.exchanges >= Self::EXCHANGES && last != 0 && last <= least + least / 3;
-        certain.then_some(least)
-    }
-
-    /// Whether answers with TTL `hops` (give or take one) are none of its own. False as long as
-    /// too little is known.
-    pub fn is_foreign(&self, hops: u8) -> bool {
-        let total: u64 = self.hops.iter().map(|&(_, count)| u64::from(count)).sum();
-        let familiar = self.hops.iter().any(|&(ttl, count)| {
-            count != 0 && u64::from(count) * Self::RARE >= total && ttl.abs_diff(hops) <= 1
-        });
-        total > 0 && !familiar
-    }
-
-    /// How many clean exchanges it was seen in.
-    pub const fn exchanges(&self) -> u64 {
-        self.exchanges
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Resolver;
-
-    #[test]
-    fn a_floor_needs_enough_answers_that_agree() {
-        let mut resolver = Resolver::default();
-        for _ in 0..19 {
-            resolver.learn(60, Some(1_000));
-        }
-        assert_eq!(resolver.floor(), None);
-        resolver.learn(60, Some(1_100));
-        assert_eq!(resolver.floor(), Some(1_000));
-        // The first cached answer of a resolver that was only seen with cold names so far.
-        resolver.learn(60, Some(10));
-        assert_eq!(resolver.floor(), None);
-    }
-
-    #[test]
-    fn a_few_odd_ttls_do_not_become_familiar() {
-        let mut resolver = Resolver::default();
-        assert!(!resolver.is_foreign(99));
-        for _ in 0..1_000 {
-            resolver.learn(60, None);
-        }
-        for ttl in 100..110 {
-            resolver.learn(ttl, None);
-        }
-        assert!(resolver.is_foreign(105));
-        assert!(!resolver.is_foreign(61));
     }
 }

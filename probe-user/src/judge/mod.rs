@@ -11,6 +11,7 @@
 //! cut into batches.
 
 mod assess;
+mod attribution;
 mod bounded;
 mod case;
 mod compose;
@@ -24,22 +25,28 @@ pub(crate) mod hops;
 mod knowledge;
 mod leads;
 mod learn;
+mod lineage;
 mod population;
 mod residual;
+mod resolvers;
 mod signatures;
 mod silence;
+mod untold;
 
 use std::sync::Arc;
 
+pub use attribution::Attribution;
 pub use case::{Case, EVIDENCE_MAX, Seen, Subject};
 pub use decision::decisive;
 pub use exchange::{Exchange, REPLIES_MAX, Reply};
 use hdrhistogram::Histogram;
-pub use knowledge::{Floor, Knowledge, ResetHabits, Resolver};
+pub use knowledge::{Floor, Knowledge, ResetHabits};
 pub use leads::Leads;
+pub use lineage::{Layer, Mark, marks};
 pub use population::{Contrast, Population};
 use probe_common::{event::kind, flow::FlowRecord, wire::Address};
 pub use residual::{LONGEST as RESIDUAL_LONGEST, Residual, Trigger};
+pub use resolvers::{IpIds, Observation, Resolver, Stack};
 pub use signatures::Signatures;
 pub use silence::{Silence, Silent};
 
@@ -134,8 +141,7 @@ impl Judge {
             // A reply without name or payload: it says what its resolver's are like.
             Event::Quic(..) => {}
             Event::Dns(event, _) if event.header.kind == kind::DNS_SAMPLE => {
-                let delay = event.packet.time.checked_sub(event.query.asked_again);
-                self.knowledge.clean_answer(event.packet.source, event.packet.hops, delay);
+                self.exchanges.sample(event);
             }
             Event::Dns(event, payload) => {
                 let exchanges = &mut self.exchanges;
@@ -162,29 +168,32 @@ impl Judge {
             return;
         }
         self.now = now;
-        self.close_before(now.saturating_sub(QUIET), &mut tell);
+        self.close_until(now, &mut tell);
     }
 
     /// Closes everything: the end of a capture or of a run.
     pub fn finish(&mut self, mut tell: impl FnMut(Finding)) {
-        self.close_before(u64::MAX, &mut tell);
+        self.close_until(u64::MAX, &mut tell);
     }
 
-    /// Closes what has been quiet since `due`, in the order in which it became so: how many of them
-    /// become due between two calls must not show.
-    fn close_before(&mut self, due: u64, tell: &mut impl FnMut(Finding)) {
+    /// Closes what is due by `now`, in the order in which it became so: how many of them become due
+    /// between two calls must not show.
+    fn close_until(&mut self, now: u64, tell: &mut impl FnMut(Finding)) {
         let next = |flows: &flows::Flows, exchanges: &exchanges::Exchanges| {
-            [flows.next_due(), exchanges.next_due()].into_iter().flatten().min()
+            let flow = flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
+            [flow, exchanges.next_due()].into_iter().flatten().min()
         };
         while let Some(next) = next(&self.flows, &self.exchanges)
-            && next <= due
+            && next <= now
         {
             let (flows, mut scope) = self.flows();
-            flows.close_before(next, &mut scope, tell);
-            self.exchanges.close_before(next, &mut self.knowledge, &self.settings, tell);
+            if let Some(quiet) = next.checked_sub(QUIET) {
+                flows.close_before(quiet, &mut scope, tell);
+            }
+            self.exchanges.close_until(next, &mut self.knowledge, &self.settings, tell);
         }
         let (flows, _) = self.flows();
-        flows.forget_responses(due);
+        flows.forget_responses(now.saturating_sub(QUIET));
     }
 
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one

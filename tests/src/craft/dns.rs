@@ -71,6 +71,14 @@ pub fn reply(id: u16, flags: u16, of: &str, kind: u16, addresses: &[IpAddr]) -> 
     message
 }
 
+/// The message with an OPT record behind it.
+pub fn with_opt(mut message: Vec<u8>) -> Vec<u8> {
+    let count = u16::from_be_bytes([message[10], message[11]]) + 1;
+    message[10..12].copy_from_slice(&count.to_be_bytes());
+    message.extend(OPT);
+    message
+}
+
 const OPT: [u8; 11] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
 
 fn message(id: u16, flags: u16, of: &str, kind: u16, counts: [u16; 3]) -> Vec<u8> {

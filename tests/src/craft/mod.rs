@@ -11,9 +11,11 @@
 //!  talk    whole conversations: handshake, hello, resets, what comes after them
 //!  lookup  DNS questions, answers, forged answers
 //!  quic    QUIC connections, answered, refused, left without an answer
+//!  ask     one look-up after the other, written down packet by packet
 //!  mutate  all of these, damaged
 //! ```
 
+pub mod ask;
 pub mod corpus;
 pub mod dns;
 pub mod frame;

@@ -10,6 +10,7 @@
 
 mod by_hand;
 mod heard;
+mod look_ups;
 mod places;
 mod populations;
 mod resolvers;

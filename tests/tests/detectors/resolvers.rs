@@ -1,97 +1,122 @@
 //! Questions and replies that no case of the corpus has.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use probe_tests::craft::{Capture, DAY, MS, Packet, dns, frame, net::Ip};
+use probe_tests::craft::{
+    Capture,
+    ask::{Answer, Lookups, QUERY_TTL, TTL},
+};
 
 const NAME: &str = "www.linkedin.com";
-const GENUINE: Ipv4Addr = Ipv4Addr::new(108, 174, 10, 10);
-const FORGED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 80);
+const GENUINE: [u8; 4] = [108, 174, 10, 10];
+const FORGED: [u8; 4] = [203, 0, 113, 80];
 
-/// TTL of the resolver's packets.
-const TTL: u8 = 57;
-
-/// A client and a resolver.
-struct Lookups {
-    capture: Capture,
-    there: Ip,
-    back: Ip,
-}
-
-impl Lookups {
-    fn new() -> Self {
-        let ends = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(198, 18, 0, 53)].map(IpAddr::from);
-        let there = Ip::new(ends[0], ends[1]);
-        let back = Ip { hops: TTL, ..there.back() };
-        Self { capture: Capture::new("look-ups"), there, back }
-    }
-
-    /// Question `number`, asked at second `number`.
-    fn ask(&mut self, number: u16, of: &str) {
-        let query = dns::query(number, of, 1, false);
-        let packet = dns::datagram(&self.there, (50_000 + number, 53), &query);
-        self.put(u64::from(number) * 1_000_000, &packet);
-    }
-
-    /// A reply to it so many microseconds later.
-    fn reply(
-        &mut self,
-        number: u16,
-        micros: u64,
-        hops: u8,
-        of: &str,
-        rcode: u16,
-        address: Ipv4Addr,
-    ) {
-        let addresses: &[IpAddr] = if rcode == 0 { &[address.into()] } else { &[] };
-        let reply = dns::reply(number, 0x8180 | rcode, of, 1, addresses);
-        let ip = Ip { hops, id: number ^ micros as u16, ..self.back.clone() };
-        let packet = dns::datagram(&ip, (53, 50_000 + number), &reply);
-        self.put(u64::from(number) * 1_000_000 + micros, &packet);
-    }
-
-    fn put(&mut self, micros: u64, packet: &[u8]) {
-        self.capture
-            .packets
-            .push(Packet::whole(DAY + micros * (MS / 1_000), frame::ethernet(packet)));
-    }
-}
-
-/// Two replies to one question; the first one says `rcode`, or another address than the second.
-fn two_replies(rcode: u16) -> Capture {
-    let mut lookups = Lookups::new();
-    lookups.ask(0, NAME);
-    lookups.reply(0, 9_000, TTL, NAME, rcode, FORGED);
-    lookups.reply(0, 30_000, TTL, NAME, 0, GENUINE);
+/// Two replies to one question; the first one has these flags.
+fn two_replies(flags: u16) -> Capture {
+    let mut lookups = Lookups::new("two replies");
+    let question = lookups.question(NAME);
+    lookups.ask(0, &question);
+    lookups.reply(9_000, &question, &Answer { flags, ..Answer::genuine(9, FORGED) });
+    lookups.reply(30_000, &question, &Answer::genuine(2, GENUINE));
     lookups.capture
 }
 
 pub(crate) fn two_addresses() -> Capture {
-    two_replies(0)
+    two_replies(0x8180)
 }
 
 pub(crate) fn failure_beside_an_answer() -> Capture {
-    two_replies(2)
+    two_replies(0x8182)
 }
 
-/// Thirty answers that took so long, then one that takes a millisecond, from `hops` away.
-fn sudden(delay: impl Fn(u64) -> u64, hops: u8) -> Capture {
-    let mut lookups = Lookups::new();
-    for number in 0..30 {
-        let name = format!("{number}.example.org");
-        lookups.ask(number, &name);
-        lookups.reply(number, delay(number.into()), TTL, &name, 0, Ipv4Addr::new(192, 0, 2, 7));
+/// Thirty answers that took so long, then one that takes a millisecond and is made as `change` says,
+/// and thirty more as before.
+fn sudden(delay: impl Fn(u64) -> u64, change: impl Fn(&mut Answer)) -> Capture {
+    let mut lookups = Lookups::new("sudden");
+    let now = lookups.usual(0, 30, &delay, |_, question, answer| {
+        (question.edns, answer.edns) = (true, true);
+    });
+    let mut question = lookups.question(NAME);
+    question.edns = true;
+    lookups.ask(now, &question);
+    let mut answer = Answer { edns: true, ..Answer::genuine(31, FORGED) };
+    change(&mut answer);
+    if answer.ip_id == 1 {
+        answer.ip_id = question.ip_id;
     }
-    lookups.ask(31, NAME);
-    lookups.reply(31, 1_000, hops, NAME, 0, FORGED);
+    lookups.reply(now + 1_000, &question, &answer);
     lookups.capture
 }
 
+fn about_30_ms(number: u64) -> u64 {
+    30_000 + number * 20
+}
+
 pub(crate) fn sooner_than_ever() -> Capture {
-    sudden(|number| 30_000 + number * 20, TTL + 20)
+    sudden(about_30_ms, |answer| answer.hops = TTL + 20)
 }
 
 /// A resolver that was only seen with names that it had to look up.
 pub(crate) fn first_cached_name() -> Capture {
-    sudden(|number| 30_000 + number * 17_000, TTL)
+    sudden(|number| 30_000 + number * 17_000, |_| ())
+}
+
+/// Answered in time, but authoritative, without OPT record, from elsewhere.
+pub(crate) fn unlike_the_others() -> Capture {
+    sudden(|_| 1_100, |answer| (answer.hops, answer.flags, answer.edns) = (101, 0x8580, false))
+}
+
+/// A pool of two, of which the second answers every fourth question: with another TTL, another stack,
+/// and AA for a name of its own.
+pub(crate) fn the_pools_second_member() -> Capture {
+    let mut lookups = Lookups::new("pool");
+    let second = |answer: &mut Answer| {
+        (answer.hops, answer.df, answer.ip_id, answer.flags) = (121, true, 0, 0x8580);
+    };
+    let now = lookups.usual(
+        0,
+        60,
+        |_| 20_000,
+        |number, _, answer| {
+            if number % 4 == 3 {
+                second(answer);
+            }
+        },
+    );
+    let question = lookups.question(NAME);
+    lookups.ask(now, &question);
+    let mut answer = Answer::genuine(61, GENUINE);
+    second(&mut answer);
+    lookups.reply(now + 20_000, &question, &answer);
+    lookups.capture
+}
+
+/// An answer that is too soon, with the query's IP-ID.
+pub(crate) fn query_turned_round() -> Capture {
+    sudden(about_30_ms, |answer| (answer.ip_id, answer.hops) = (1, QUERY_TTL))
+}
+
+/// A resolver beside the router, as far away as its client, whose second answer is another one, and
+/// whose IP-IDs are all zero.
+pub(crate) fn as_near_as_the_client() -> Capture {
+    let mut lookups = Lookups::new("as near as the client");
+    let near = |answer: &mut Answer| {
+        (answer.hops, answer.df, answer.ip_id) = (QUERY_TTL, true, 0);
+    };
+    let now = lookups.usual(
+        0,
+        30,
+        |_| 900,
+        |_, question, answer| {
+            question.ip_id = 0;
+            near(answer);
+        },
+    );
+    let mut question = lookups.question(NAME);
+    question.ip_id = 0;
+    lookups.ask(now, &question);
+    for (after, address) in [(900, GENUINE), (1_400, FORGED)] {
+        let mut answer = Answer::genuine(1, address);
+        near(&mut answer);
+        lookups.reply(now + after, &question, &answer);
+    }
+    lookups.capture
 }

@@ -185,7 +185,17 @@ pub(crate) static SILENT: &[Row] = &[
 /// Detectors of DNS interference, in their order.
 pub(crate) static DNS: &[Row] = &[
     row("DNS_DUAL", hand!(resolvers::two_addresses), hand!(resolvers::failure_beside_an_answer)),
+    row(
+        "DNS_LINEAGE",
+        hand!(resolvers::unlike_the_others),
+        hand!(resolvers::the_pools_second_member),
+    ),
     row("DNS_FAST", hand!(resolvers::sooner_than_ever), hand!(resolvers::first_cached_name)),
+    row(
+        "DNS_MIRROR",
+        hand!(resolvers::query_turned_round),
+        hand!(resolvers::as_near_as_the_client),
+    ),
 ];
 
 /// A capture in which each of Radar's signatures is the shape that is counted.

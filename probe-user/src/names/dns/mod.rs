@@ -308,7 +308,7 @@ impl Dns {
 }
 
 impl Flags {
-    fn from_bits(raw: u16) -> Self {
+    pub(crate) fn from_bits(raw: u16) -> Self {
         let bit = |shift: u32| raw >> shift & 1 == 1;
         Self {
             raw,

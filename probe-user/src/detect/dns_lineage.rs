@@ -1,0 +1,95 @@
+//! `DNS_LINEAGE`: an answer that is not made as this resolver makes them.
+//!
+//! **Rule.** The resolver is known from 20 answers or more, and the reply is unlike them: its TTL off by
+//! more than one from all that are usual, DF or an IP-ID of zero as never before, an IP-ID off its
+//! counter, AA where it never sets it, no RA where it always does, no OPT record in reply to one, capitals
+//! of the question not repeated, RD not as in the query, a reserved bit, no question.
+//!
+//! **Source.** Duan et al., *Hold-On* (SATIN 2012), for the TTL; *Triplet Censors* (FOCI 2020) and the
+//! measurements of the GFW since, for DF, IP-ID and AA of its three devices; RFC 1035, section 4.1.1,
+//! RFC 6891, section 6.1.1.
+//!
+//! **Worth.** Class H. C1; C2 for two marks or more of different kinds (path, IP header, message, echo
+//! of the question), of which one lies in the message or the echo. Another machine of a pool, or
+//! another site, has another TTL and often another IP header, so these two together are C1.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * A pool behind one address, as far as its members have been seen: what makes up one answer in
+//!   fifty is usual.
+//! * A route or a server that has changed: when half of the latest answers are unlike those before, TTL
+//!   and IP header are held against nobody until the new ones are usual.
+//! * Servers that are authoritative for some names: AA is usual there.
+//! * Failures (SERVFAIL, REFUSED, FORMERR), of which flags and OPT record are not looked at.
+
+use super::{DnsDetector, Fired, Hit, measured};
+use crate::{
+    judge::{Exchange, Knowledge, Layer, Mark, Reply, marks},
+    report::finding::{Confidence, EvidenceClass},
+};
+
+/// See the module.
+pub static DETECTOR: DnsDetector =
+    DnsDetector::new("DNS_LINEAGE", EvidenceClass::H, judge);
+
+fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let resolver = knowledge.resolver(exchange.resolver().0)?;
+    let odd: Vec<(Confidence, Vec<Mark>, &Reply)> = exchange
+        .replies
+        .iter()
+        .map(|reply| (marks(reply, resolver), reply))
+        .filter(|(marks, _)| !marks.is_empty())
+        .map(|(marks, reply)| (worth(&marks), marks, reply))
+        .collect();
+    let best = odd.iter().map(|(worth, ..)| *worth).max()?;
+    let (_, marks, reply) = odd.iter().find(|(worth, ..)| *worth == best)?;
+    let names: Vec<&str> = marks.iter().map(|mark| mark.name()).collect();
+    let words: Vec<&str> = marks.iter().map(|mark| mark.words()).collect();
+    Some(Fired {
+        confidence: best,
+        measured: measured! {
+            "unlike": names,
+            "ttl": reply.hops(),
+            "usual_ttl": resolver.usual_hops(),
+            "flags": format!("{:04x}", reply.dns.flags.raw),
+            "answers": resolver.answers(),
+        },
+        words: format!("an answer unlike this resolver's others: {}", words.join(", ")),
+        packets: odd
+            .iter()
+            .filter(|(worth, ..)| *worth == best)
+            .map(|(.., reply)| reply.frame())
+            .collect(),
+    })
+}
+
+fn worth(marks: &[Mark]) -> Confidence {
+    let mut layers: Vec<Layer> = marks.iter().map(|mark| mark.layer()).collect();
+    layers.sort_unstable();
+    layers.dedup();
+    let spoken = layers.iter().any(|layer| matches!(layer, Layer::Message | Layer::Echo));
+    if layers.len() > 1 && spoken { Confidence::C2 } else { Confidence::C1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::worth;
+    use crate::{
+        judge::Mark::{Authority, Capitals, Edns, Hops, IpId, Stack},
+        report::finding::Confidence::{C1, C2},
+    };
+
+    #[test]
+    fn two_kinds_of_marks_one_of_them_in_what_is_said() {
+        for (marks, expected) in [
+            (&[Hops][..], C1),
+            (&[Hops, Stack], C1),
+            (&[Hops, IpId], C1),
+            (&[Authority, Edns], C1),
+            (&[Hops, Authority], C2),
+            (&[Stack, Edns], C2),
+            (&[Edns, Capitals], C2),
+        ] {
+            assert_eq!(worth(marks), expected, "{marks:?}");
+        }
+    }
+}

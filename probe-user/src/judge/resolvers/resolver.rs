@@ -1,0 +1,438 @@
+//! How one resolver answers.
+
+use probe_common::{
+    dns::{DnsRecord, mark},
+    event::DnsEvent,
+    wire::{Packet, dns::flag, quirk},
+};
+
+use super::{
+    delays::Delays,
+    habit::{Habit, KNOWN, Often},
+};
+
+/// TTLs kept: a pool of resolvers behind one address has a few paths.
+const HOPS_MAX: usize = 8;
+
+/// Combinations of DF and whether the IP-ID is zero.
+const STACKS: usize = 4;
+
+/// After so long counts are halved, in nanoseconds: an hour. What a resolver did yesterday is nearly
+/// forgotten.
+pub(super) const HALF_LIFE: u64 = 3_600_000_000_000;
+
+/// Halvings after which nothing is left of any count.
+const HALVINGS: u64 = 32;
+
+/// Largest step of an IP-ID from one answer to the next that a counter makes, among other packets.
+const STEP: u16 = 1_024;
+
+/// How long an IP-ID says where the next one is to be expected, in nanoseconds: somewhat longer than
+/// an answer waits until it is judged.
+const STEP_TIME: u64 = 3_000_000_000;
+
+/// Of the latest sixteen answers so many have an unusual TTL or stack: the route or the server has
+/// changed, and what was usual says nothing.
+const CHANGED: u32 = 8;
+
+/// What one answer, in which nothing was wrong, shows of whoever gave it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Observation {
+    /// When it came, in nanoseconds.
+    pub time: u64,
+    /// Something that tells questions apart.
+    pub question: u32,
+    /// TTL or hop limit.
+    pub hops: u8,
+    /// DF and IP-ID, of IPv4.
+    pub stack: Option<Stack>,
+    /// Whether it had AA; of answers that say something.
+    pub authority: Option<bool>,
+    /// Whether it had RA; likewise.
+    pub recursion: Option<bool>,
+    /// Whether it had an OPT record, where the query had one.
+    pub edns: Option<bool>,
+    /// Whether it repeated capitals, where the query had some.
+    pub capitals: Option<bool>,
+    /// Whether it had the query's IP-ID, if that was not zero.
+    pub mirrored: Option<bool>,
+    /// Time since the query, in nanoseconds; none if it was sent more than once.
+    pub delay: Option<u64>,
+    /// Whether it came more often than it was asked for.
+    pub doubled: bool,
+}
+
+/// DF and IP-ID of an IPv4 packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// "Don't fragment".
+    pub df: bool,
+    /// Identification.
+    pub ip_id: u16,
+}
+
+/// How a sender counts its IP-IDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpIds {
+    /// Always zero.
+    Zero,
+    /// Each a little more than the last.
+    Counter,
+    /// Neither: drawn at random, or a counter for each destination.
+    Varies,
+}
+
+/// How a resolver answers.
+#[derive(Clone, Debug, Default)]
+pub struct Resolver {
+    hops: Habit<HOPS_MAX>,
+    stacks: Habit<STACKS>,
+    zero: Often,
+    steps: Often,
+    last_ip_id: u16,
+    last: u64,
+    authority: Often,
+    recursion: Often,
+    edns: Often,
+    capitals: Often,
+    mirrored: Often,
+    doubled: Often,
+    delays: Delays,
+    /// Of the latest sixteen answers a bit each: whether it was unlike those before.
+    unlike: u16,
+    answers: u64,
+    faded: u64,
+}
+
+/// What a reply answers, as it stood before; none if that was not seen. A client that uses port and id
+/// again for another question may get a late answer to the one before.
+pub(in crate::judge) const fn asked(event: &DnsEvent) -> Option<&DnsRecord> {
+    let same = event.query.question == event.question || event.question == 0;
+    if event.query.asked != 0 && same { Some(&event.query) } else { None }
+}
+
+impl Observation {
+    /// What a reply shows, as far as it can be told without its payload.
+    pub(in crate::judge) fn of(event: &DnsEvent) -> Self {
+        let asked = asked(event);
+        let says = matches!(event.flags & flag::RCODE, 0 | 3);
+        let has = |bit: u16| says.then_some(event.flags & bit != 0);
+        let repeats = event.marks & mark::SAME_QUESTION != 0;
+        let capitals = asked.is_some_and(|query| query.marks & mark::CAPITALS != 0);
+        let stack = Stack::of(&event.packet);
+        let mirrored = asked
+            .filter(|query| query.query_ip_id != 0)
+            .and_then(|query| Some(stack?.ip_id == query.query_ip_id));
+        // An OPT record with options is only to be seen in the payload.
+        let edns = match (event.opt, event.counts[3]) {
+            (0, 0) => Some(false),
+            (0, _) => None,
+            _ => Some(true),
+        };
+        let whole = says && event.marks & mark::FRAGMENTED == 0;
+        let delay = asked
+            .filter(|query| query.queries == 1)
+            .and_then(|query| event.packet.time.checked_sub(query.asked));
+        Self {
+            time: event.packet.time,
+            // Of names that nobody watches nothing is told: their ids tell them apart.
+            question: if event.question == 0 { event.id.into() } else { event.question },
+            hops: event.packet.hops,
+            stack,
+            authority: has(flag::AA),
+            recursion: has(flag::RA),
+            edns: edns.filter(|_| whole && asked.is_some_and(|query| query.query_opt != 0)),
+            capitals: (capitals && repeats).then_some(event.marks & mark::SAME_SPELLING != 0),
+            mirrored,
+            delay,
+            doubled: false,
+        }
+    }
+}
+
+impl Stack {
+    /// Of a packet; none for IPv6.
+    pub(in crate::judge) const fn of(packet: &Packet) -> Option<Self> {
+        if packet.version != 4 {
+            return None;
+        }
+        Some(Self { df: packet.quirks & quirk::DF != 0, ip_id: packet.ip_id })
+    }
+
+    const fn class(self) -> u8 {
+        (self.df as u8) << 1 | (self.ip_id == 0) as u8
+    }
+}
+
+impl Resolver {
+    pub(super) fn learn(&mut self, seen: &Observation) {
+        self.fade(seen.time);
+        let unlike = self.is_foreign(seen.hops) || self.is_other_stack(seen.stack);
+        self.unlike = self.unlike << 1 | u16::from(unlike);
+        // Who answers in another's place is not to teach how fast that one is.
+        if let Some(delay) = seen.delay
+            && !unlike
+        {
+            self.delays.learn(seen.time, seen.question, delay);
+        }
+        self.answers = self.answers.saturating_add(1);
+        self.hops.learn(seen.hops);
+        if let Some(stack) = seen.stack {
+            if self.stacks.total() > 0 {
+                let step = stack.ip_id.wrapping_sub(self.last_ip_id);
+                self.steps.learn((1..=STEP).contains(&step));
+            }
+            (self.last_ip_id, self.last) = (stack.ip_id, seen.time);
+            self.zero.learn(stack.ip_id == 0);
+            self.stacks.learn(stack.class());
+        }
+        let habits = [
+            (&mut self.authority, seen.authority),
+            (&mut self.recursion, seen.recursion),
+            (&mut self.edns, seen.edns),
+            (&mut self.capitals, seen.capitals),
+            (&mut self.mirrored, seen.mirrored),
+            (&mut self.doubled, Some(seen.doubled)),
+        ];
+        for (habit, seen) in habits {
+            if let Some(seen) = seen {
+                habit.learn(seen);
+            }
+        }
+    }
+
+    fn fade(&mut self, time: u64) {
+        if self.answers == 0 {
+            self.faded = time;
+        }
+        let due = time.saturating_sub(self.faded) / HALF_LIFE;
+        for _ in 0..due.min(HALVINGS) {
+            self.hops.fade();
+            self.stacks.fade();
+            for often in [
+                &mut self.zero,
+                &mut self.steps,
+                &mut self.authority,
+                &mut self.recursion,
+                &mut self.edns,
+                &mut self.capitals,
+                &mut self.mirrored,
+                &mut self.doubled,
+            ] {
+                often.fade();
+            }
+        }
+        self.faded = self.faded.saturating_add(due.saturating_mul(HALF_LIFE));
+    }
+
+    /// Whether enough answers were seen lately to call others unusual.
+    pub fn is_known(&self) -> bool {
+        self.hops.total() >= KNOWN
+    }
+
+    /// Whether most of the latest answers are unlike those before: the route has changed, or the
+    /// server.
+    pub const fn has_changed(&self) -> bool {
+        self.unlike.count_ones() >= CHANGED
+    }
+
+    /// The shortest time in which it answers, in nanoseconds, if several names agree on it.
+    pub fn floor(&self) -> Option<u64> {
+        self.delays.floor().filter(|_| self.is_known())
+    }
+
+    /// Whether answers with TTL `hops` (give or take one) are none of its own; false as long as it is
+    /// not known.
+    pub fn is_foreign(&self, hops: u8) -> bool {
+        self.is_known() && self.hops.total() > 0 && !self.has_had(hops)
+    }
+
+    /// Whether answers with TTL `hops` (give or take one) are usual, as far as anything is.
+    pub fn has_had(&self, hops: u8) -> bool {
+        self.hops.usual().any(|usual| usual.abs_diff(hops) <= 1)
+    }
+
+    /// Whether such DF and IP-ID are none of its own; false as long as it is not known.
+    pub fn is_other_stack(&self, stack: Option<Stack>) -> bool {
+        stack.is_some_and(|stack| {
+            self.stacks.total() >= KNOWN && !self.stacks.usual().any(|usual| usual == stack.class())
+        })
+    }
+
+    /// How it counts IP-IDs, once that is known.
+    pub fn ip_ids(&self) -> Option<IpIds> {
+        if self.stacks.total() < KNOWN {
+            None
+        } else if self.zero.always() {
+            Some(IpIds::Zero)
+        } else if self.steps.always() {
+            Some(IpIds::Counter)
+        } else {
+            Some(IpIds::Varies)
+        }
+    }
+
+    /// Whether an answer with this IP-ID at `time` goes on from its last one, or may do so after such
+    /// a time.
+    pub fn goes_on(&self, ip_id: u16, time: u64) -> bool {
+        if time.abs_diff(self.last) > STEP_TIME {
+            return true;
+        }
+        let step = ip_id.wrapping_sub(self.last_ip_id);
+        step <= STEP || step.wrapping_neg() <= STEP
+    }
+
+    /// Whether several senders answer under its address, by TTL (two or more apart) or stack.
+    pub fn is_pool(&self) -> bool {
+        let least = self.hops.usual().min();
+        let most = self.hops.usual().max();
+        let apart = least.zip(most).is_some_and(|(least, most)| most - least >= 2);
+        apart || self.stacks.usual().count() > 1
+    }
+
+    /// Whether it is known to answer once what is asked once.
+    pub fn never_doubles(&self) -> bool {
+        self.doubled.never()
+    }
+
+    /// Whether it is known to set AA in none of its answers: a recursive resolver, of other people's
+    /// names.
+    pub fn is_never_authority(&self) -> bool {
+        self.authority.never()
+    }
+
+    /// Whether it is known to set RA in all of its answers.
+    pub fn always_recurses(&self) -> bool {
+        self.recursion.always()
+    }
+
+    /// Whether it is known to answer EDNS with EDNS.
+    pub fn always_edns(&self) -> bool {
+        self.edns.always()
+    }
+
+    /// Whether it is known to repeat capitals.
+    pub fn always_capitals(&self) -> bool {
+        self.capitals.always()
+    }
+
+    /// Whether it is known to choose IP-IDs of its own.
+    pub fn never_mirrors(&self) -> bool {
+        self.mirrored.never()
+    }
+
+    /// TTLs that are usual, ascending.
+    pub fn usual_hops(&self) -> Vec<u8> {
+        let mut hops: Vec<u8> = self.hops.usual().collect();
+        hops.sort_unstable();
+        hops
+    }
+
+    /// Answers that it was learnt from.
+    pub const fn answers(&self) -> u64 {
+        self.answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HALF_LIFE, IpIds, Observation, Resolver, Stack};
+
+    const MS: u64 = 1_000_000;
+
+    fn plain(number: u64) -> Observation {
+        Observation {
+            time: number * MS,
+            question: number as u32,
+            hops: 57,
+            stack: Some(Stack { df: false, ip_id: 1_000 + number as u16 * 3 }),
+            authority: Some(false),
+            recursion: Some(true),
+            edns: Some(true),
+            capitals: None,
+            mirrored: Some(false),
+            delay: Some(20 * MS + number * 1_000),
+            doubled: false,
+        }
+    }
+
+    fn known() -> Resolver {
+        let mut resolver = Resolver::default();
+        for number in 0..100 {
+            resolver.learn(&plain(number));
+        }
+        resolver
+    }
+
+    #[test]
+    fn nothing_is_foreign_to_somebody_unknown() {
+        let mut resolver = Resolver::default();
+        for number in 0..19 {
+            resolver.learn(&plain(number));
+        }
+        assert!(!resolver.is_known() && !resolver.is_foreign(99) && resolver.floor().is_none());
+        resolver.learn(&plain(19));
+        resolver.learn(&plain(20));
+        assert!(resolver.is_known() && resolver.is_foreign(99) && !resolver.is_foreign(58));
+        assert_eq!(resolver.floor().map(|floor| floor / MS), Some(20));
+        assert_eq!(resolver.ip_ids(), Some(IpIds::Counter));
+    }
+
+    #[test]
+    fn stacks_are_told_apart_by_df_and_zero() {
+        let resolver = known();
+        let other = |df, ip_id| resolver.is_other_stack(Some(Stack { df, ip_id }));
+        assert!(!other(false, 7) && other(true, 7) && other(false, 0) && other(true, 0));
+        assert!(!resolver.is_other_stack(None));
+        assert!(!resolver.is_pool());
+    }
+
+    #[test]
+    fn a_pool_is_one_of_two_ttls_or_stacks() {
+        let mut resolver = known();
+        for number in 100..110 {
+            resolver.learn(&Observation { hops: 121, ..plain(number) });
+        }
+        assert!(resolver.is_pool() && !resolver.is_foreign(121) && !resolver.is_foreign(57));
+        assert_eq!(resolver.usual_hops(), [57, 121]);
+    }
+
+    #[test]
+    fn forged_fast_answers_of_another_lineage_move_nothing() {
+        let mut resolver = known();
+        let before = resolver.floor();
+        for number in 100..103 {
+            let forged = Observation { hops: 63, delay: Some(MS), ..plain(number) };
+            resolver.learn(&forged);
+        }
+        assert_eq!(resolver.floor(), before);
+        assert!(!resolver.has_changed());
+    }
+
+    #[test]
+    fn a_new_route_is_noticed_and_then_learnt() {
+        let mut resolver = known();
+        for number in 100..1_000 {
+            resolver.learn(&plain(number));
+        }
+        for number in 1_000..1_008 {
+            assert!(resolver.is_foreign(49) && !resolver.has_changed());
+            resolver.learn(&Observation { hops: 49, delay: Some(8 * MS), ..plain(number) });
+        }
+        assert!(resolver.has_changed() && resolver.is_foreign(49));
+        for number in 1_008..1_050 {
+            resolver.learn(&Observation { hops: 49, delay: Some(8 * MS), ..plain(number) });
+        }
+        assert!(!resolver.has_changed());
+        assert_eq!(resolver.floor(), Some(8 * MS));
+    }
+
+    #[test]
+    fn what_was_learnt_long_ago_is_forgotten() {
+        let mut resolver = known();
+        let late = Observation { time: 8 * HALF_LIFE, ..plain(0) };
+        resolver.learn(&late);
+        assert!(!resolver.is_known() && resolver.floor().is_none());
+        assert!(!resolver.is_foreign(99));
+    }
+}
