@@ -40,4 +40,4 @@ pub mod words;
 ///
 /// The object and the agent are built together; the version guards against an agent that finds
 /// maps or objects of another build.
-pub const ABI_VERSION: u16 = 3;
+pub const ABI_VERSION: u16 = 4;

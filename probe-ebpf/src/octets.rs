@@ -74,6 +74,7 @@ impl Window {
 }
 
 /// A packet at the XDP hook.
+#[derive(Clone, Copy)]
 pub(crate) struct XdpOctets<'a> {
     md: &'a xdp_md,
     window: Window,
@@ -95,6 +96,19 @@ impl<'a> XdpOctets<'a> {
 }
 
 impl Octets for XdpOctets<'_> {
+    #[inline(always)]
+    fn anew(&self) -> Self {
+        // SAFETY: references are valid to read. Volatile, or the compiler would take the pointers
+        // that it has.
+        let (start, end) = unsafe {
+            (
+                core::ptr::read_volatile(&raw const self.md.data),
+                core::ptr::read_volatile(&raw const self.md.data_end),
+            )
+        };
+        Self { window: Window::new(start, end), ..*self }
+    }
+
     #[inline(always)]
     fn len(&self) -> usize {
         self.len
@@ -175,6 +189,7 @@ pub(crate) struct Copied {
 }
 
 /// A packet at the tc hook, whose headers are read from a copy.
+#[derive(Clone, Copy)]
 pub(crate) struct CopiedOctets<'a> {
     skb: &'a __sk_buff,
     copy: &'a Copied,
@@ -213,6 +228,11 @@ impl<'a> CopiedOctets<'a> {
 }
 
 impl Octets for CopiedOctets<'_> {
+    #[inline(always)]
+    fn anew(&self) -> Self {
+        *self
+    }
+
     #[inline(always)]
     fn len(&self) -> usize {
         self.skb.len as usize

@@ -8,6 +8,8 @@ use probe_common::{
     counter::{COUNTERS, Counter},
     event::{DnsEvent, QuicEvent, TcpEvent},
     flow::WAYS,
+    names::Names,
+    resolver::ResolverRecord,
 };
 use probe_user::source::{
     capture::Frame,
@@ -149,10 +151,26 @@ impl Duel {
         for (local, kernel) in local.iter().zip(&kernel) {
             assert!(local == kernel, "the flow tables: {}", difference(ENGINES, local, kernel));
         }
+        self.resolvers();
+    }
+
+    /// Has both watch these names and no others.
+    pub fn watch_names(&mut self, names: &Names) {
+        self.kernel.watch_names(names);
+        self.local.watch_names(names);
+    }
+
+    /// The resolvers on record.
+    ///
+    /// # Panics
+    ///
+    /// If both have not the same.
+    pub fn resolvers(&self) -> Vec<ResolverRecord> {
         let [mut kernel, mut local] = [const { Vec::new() }; 2];
         self.kernel.resolvers(|record| kernel.push(*record));
         self.local.resolvers(|record| local.push(*record));
         assert!(local == kernel, "the resolvers: {}", difference(ENGINES, &local, &kernel));
+        local
     }
 
     /// Packets so far.

@@ -104,6 +104,15 @@ fn usage() {
     assert_usage(&["run"], "--iface");
     assert_usage(&["replay"], "FILE");
     assert_usage(&["run", "--iface", "lo", "--ring", "5000"], "power of two");
+    assert_usage(&["run", "--iface", "lo", "--dns-port", "0"], "--dns-port");
+    let five: Vec<&str> =
+        ["1", "2", "3", "4", "5"].into_iter().flat_map(|port| ["--dns-port", port]).collect();
+    assert_fails(
+        &[&["run", "--iface", "lo"], &five[..]].concat(),
+        2,
+        &["--dns-port", "room for 4"],
+    );
+    assert_fails(&[&["replay", "nosuch.pcap"], &five[..]].concat(), 2, &["--dns-port"]);
     assert_fails(&["run", "--iface", "lo", "--duration=-1"], 2, &["--duration"]);
 }
 

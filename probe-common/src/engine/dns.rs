@@ -249,18 +249,22 @@ impl<O: Octets> Message<'_, O> {
         output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
     }
 
-    /// Counts a reply. Without branches, each of which the verifier would follow.
+    /// Counts a reply.
     #[inline(always)]
     fn count<S: Output<O>>(&self, output: &mut S, seen: Seen) {
         let Seen { marks, before, unasked } = seen;
         let watched = marks & mark::WATCHED != 0;
-        let beyond = !self.config.watch_all() && before >= REPLIES_TOLD;
         output.count(Counter::DnsReplies, 1);
+        output.count(Counter::DnsRepliesUnwatched, u64::from(!watched && before == 0));
+        if before == 0 && !unasked && marks & (mark::WATCHED | mark::FRAGMENTED) == 0 {
+            return;
+        }
+        // Without further branches, each of which the verifier would follow.
+        let beyond = !self.config.watch_all() && before >= REPLIES_TOLD;
         output.count(Counter::DnsRepliesRepeated, u64::from(before != 0));
         output.count(Counter::DnsRepliesBeyond, u64::from(beyond));
         output.count(Counter::DnsRepliesUnasked, u64::from(unasked));
         output.count(Counter::DnsRepliesWatched, u64::from(watched));
-        output.count(Counter::DnsRepliesUnwatched, u64::from(!watched && before == 0));
         output.count(Counter::DnsRepliesFragmented, u64::from(marks & mark::FRAGMENTED != 0));
     }
 
@@ -268,7 +272,6 @@ impl<O: Octets> Message<'_, O> {
     #[inline(always)]
     fn tally<R: ResolverStore>(&self, resolver: &mut ResolverRecord, seen: Seen) {
         let Seen { marks, before, unasked } = seen;
-        resolver.add::<R>(Tally::Replies);
         resolver.add::<R>(Tally::of_reply(self.header.flags, self.header.counts[1]));
         let seen = [
             (Tally::Watched, marks & mark::WATCHED != 0),
@@ -278,6 +281,14 @@ impl<O: Octets> Message<'_, O> {
             (Tally::Truncated, self.header.flags & flag::TC != 0),
             (Tally::Authoritative, self.header.flags & flag::AA != 0),
         ];
+        // Most have none of these.
+        let odd = self.header.flags & (flag::TC | flag::AA) | u16::from(before);
+        if odd == 0
+            && !unasked
+            && marks & (mark::WATCHED | mark::SAME_QUESTION) == mark::SAME_QUESTION
+        {
+            return;
+        }
         for (tally, seen) in seen {
             if seen {
                 resolver.add::<R>(tally);

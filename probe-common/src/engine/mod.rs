@@ -114,6 +114,7 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
         S: Output<O>,
     {
         let found = wire::locate(octets, &mut self.scratch.cell)?;
+        let octets = &octets.anew();
         match found.protocol {
             protocol::TCP => {
                 if !self.config.watch_all()
@@ -124,7 +125,7 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
                     return Ok(());
                 }
                 let found = self.scratch.relocate(found);
-                self.segment(octets, &found, stamp())
+                self.segment(&octets.anew(), &found, stamp())
             }
             protocol::UDP => {
                 let (from, to) = wire::dns::ports(octets, &found).ok_or(Counter::Truncated)?;

@@ -83,10 +83,12 @@ pub fn locate<O: Octets>(octets: &O, cell: &mut u64) -> Result<Located, Counter>
     if link.at != link::ETHERNET_LEN {
         link.at = forget(cell, link.at);
     }
+    let octets = &octets.anew();
     let outer = ip::locate(octets, link.at, link.version, link.vlan, link.quirks)?;
     let found = match ip::tunnelled(octets, &outer)? {
         Some((at, version)) => {
             let at = forget(cell, at);
+            let octets = &octets.anew();
             ip::locate(octets, at, version, link.vlan, outer.quirks | quirk::TUNNEL)?
         }
         None => outer,

@@ -4,7 +4,11 @@
 ///
 /// Integers are read in network order. Every read is checked against the end of what was captured;
 /// the implementation over kernel memory checks it in the form that the verifier follows.
-pub trait Octets {
+pub trait Octets: Copy {
+    /// The same octets, found anew. In the kernel the verifier then forgets what it has learnt of
+    /// them, which depends on the way here, and would follow all that comes after once for each.
+    fn anew(&self) -> Self;
+
     /// How many octets can be read.
     fn len(&self) -> usize;
 
@@ -59,6 +63,10 @@ impl<'a> Slice<'a> {
 }
 
 impl Octets for Slice<'_> {
+    fn anew(&self) -> Self {
+        *self
+    }
+
     fn len(&self) -> usize {
         self.octets.len()
     }

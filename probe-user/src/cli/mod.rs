@@ -10,6 +10,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 pub use exit::Failure;
+use probe_common::config::DNS_PORTS;
 
 use crate::targets::TargetSet;
 
@@ -69,6 +70,29 @@ struct TargetOptions {
 impl TargetOptions {
     fn load(&self) -> Result<TargetSet, Failure> {
         TargetSet::load(&self.targets).map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
+
+/// Where DNS is spoken.
+#[derive(Args)]
+struct DnsOptions {
+    /// Port taken for DNS, over UDP and TCP; may be given up to four times
+    #[arg(long = "dns-port", value_name = "PORT", default_values_t = [53],
+          value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+}
+
+impl DnsOptions {
+    fn ports(&self) -> Result<[u16; DNS_PORTS], Failure> {
+        let mut ports = [0; DNS_PORTS];
+        if self.ports.len() > DNS_PORTS {
+            return Err(Failure::Usage(format!(
+                "--dns-port was given {} times, and there is room for {DNS_PORTS} ports",
+                self.ports.len()
+            )));
+        }
+        ports[..self.ports.len()].copy_from_slice(&self.ports);
+        Ok(ports)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode, sync::Arc};
 use clap::Args;
 use probe_common::config::Config;
 
-use super::{Failure, TargetOptions, summary};
+use super::{DnsOptions, Failure, TargetOptions, summary};
 use crate::{
     judge::{Judge, Settings, Telling},
     report::{Clients, Form},
@@ -37,12 +37,15 @@ pub(super) struct Options {
     #[arg(long)]
     through_kernel: bool,
     #[command(flatten)]
+    dns: DnsOptions,
+    #[command(flatten)]
     targets: TargetOptions,
 }
 
 type Out = Writer<io::StdoutLock<'static>>;
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let config = Config { dns_ports: options.dns.ports()?, ..Config::replay() };
     let targets = Arc::new(options.targets.load()?);
     let stdout = io::stdout();
     let form = Form::of(options.json, &stdout);
@@ -59,7 +62,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     // One bad file of many must not cost the findings of the others.
     let mut failure = None;
     for file in &options.files {
-        match capture(file, options.through_kernel, &targets, &mut out, &mut total) {
+        match capture(file, options.through_kernel, config, &targets, &mut out, &mut total) {
             Err(Failure::Output(ReportError::Closed { .. })) => return Ok(ExitCode::SUCCESS),
             Err(error @ Failure::Input(_)) => {
                 eprintln!("forgewatch: {error}");
@@ -79,12 +82,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
 fn capture(
     file: &std::path::Path,
     through_kernel: bool,
+    config: Config,
     targets: &Arc<TargetSet>,
     out: &mut Out,
     total: &mut Summary,
 ) -> Result<(), Failure> {
     let mut reader = CaptureReader::open(file)?;
-    let config = Config::replay();
     let mut driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
     driver.watch_names(&targets.names(config.hash_key));
     let mut judge =

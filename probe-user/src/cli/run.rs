@@ -18,7 +18,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{Failure, TargetOptions, summary};
+use super::{DnsOptions, Failure, TargetOptions, summary};
 use crate::{
     judge::{Judge, Settings, Telling},
     report::{
@@ -48,6 +48,8 @@ pub(super) struct Options {
     /// Size of the ring buffer between kernel and agent, in octets: a power of two
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
+    #[command(flatten)]
+    dns: DnsOptions,
     #[command(flatten)]
     targets: TargetOptions,
 }
@@ -97,18 +99,19 @@ fn config(options: &Options) -> Result<Config, Failure> {
         hash_key: HashKey { k0: random(0)?, k1: random(1)? },
         flags,
         event_rate: probe_common::config::DEFAULT_EVENT_RATE,
+        dns_ports: options.dns.ports()?,
         ..Config::replay()
     })
 }
 
 async fn watch(options: &Options) -> Result<ExitCode, Failure> {
+    let config = config(options)?;
     let targets = Arc::new(options.targets.load()?);
     let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
     let stdout = io::stdout();
     let form = Form::of(options.json, &stdout);
     // Before anything is attached: who is told to end from then on ends with a summary.
     let signals = [signal_of(SignalKind::interrupt())?, signal_of(SignalKind::terminate())?];
-    let config = config(options)?;
     let names = targets.names(config.hash_key);
     let live = Live::start(config, &names, &options.ifaces, options.ring)?;
     if !options.json {

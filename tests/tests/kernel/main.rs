@@ -5,5 +5,7 @@
 //! what this suite promises.
 
 mod hooks;
+mod malformed;
 mod pass;
+mod selection;
 mod verifier;
