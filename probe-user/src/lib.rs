@@ -12,6 +12,7 @@
 //! * [`attribute`] gathers how flows ended until it can say whether a service is blocked.
 //! * [`fingerprint`] says which known device makes such packets, as a label.
 //! * [`ledger`] keeps what was found on disk.
+//! * [`export`] makes reports for machines out of that.
 //! * [`report`] says what was found, and what was missed.
 //! * [`evidence`] keeps the packets behind a finding, without their client.
 //! * [`page`] makes a report that can be read, printed and sent.
@@ -24,6 +25,7 @@ pub mod data;
 pub mod detect;
 pub mod doctor;
 pub mod evidence;
+pub mod export;
 pub mod fingerprint;
 pub mod judge;
 pub mod ledger;

@@ -22,6 +22,8 @@ fn forgewatch(namespace: &Namespace) -> Command {
     let mut command = namespace.command(agent::path().expect("which agent to test"));
     // Loopback has no XDP of its own, of which there is a warning.
     command.env("FORGEWATCH_LOG", "error");
+    // Not in this machine's ledger.
+    command.env("FORGEWATCH_STATE", "");
     command
 }
 
@@ -92,7 +94,15 @@ fn help_lists_the_exit_codes_tested_here() {
     let output = run(forgewatch(&namespace()).arg("--help"));
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8_lossy(&output.stdout);
-    for line in ["0  ran", "1  anything", "2  wrong", "3  missing", "4  no such", "5  a capture"] {
+    for line in [
+        "0  ran",
+        "1  anything",
+        "2  wrong",
+        "3  missing",
+        "4  no such",
+        "5  a capture",
+        "7  a state",
+    ] {
         assert!(help.contains(line), "no `{line}` in {help}");
     }
 }
@@ -127,7 +137,7 @@ fn an_interface_that_is_taken() {
     let namespace = namespace();
     let path = agent::path().expect("which agent to test");
     let mut first = namespace.command(path);
-    first.args(["run", "--iface", "lo", "--json"]).stdout(Stdio::null());
+    first.args(["run", "--iface", "lo", "--json", "--no-state"]).stdout(Stdio::null());
     let mut first = process::Process::start("forgewatch", &mut first).expect("it starts");
     first
         .ready(|| agent::attached(&namespace, "lo").ok().filter(|at| at.any()))

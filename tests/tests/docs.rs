@@ -152,6 +152,7 @@ fn a_command_that_is_not_there_is_noticed() {
 fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
     let mut command = namespace.command(Programs::path("forgewatch"));
     command.env("FORGEWATCH_LOG", "error").current_dir(docs::root());
+    command.env("FORGEWATCH_STATE", scratch.join("state"));
     command.arg(&words[1]);
     let mut before = "";
     for word in &words[2..] {
@@ -159,6 +160,7 @@ fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
             "--iface" => command.arg("lo"),
             "--targets" => command.arg(scratch.join("mine.toml")),
             "--duration" => command.arg("0.1"),
+            "--out" | "--report" | "--state" => command.arg(scratch.join(word)),
             _ if word.contains(".pcap") && !docs::root().join(word).exists() => {
                 command.arg(CAPTURE)
             }
@@ -181,6 +183,11 @@ fn every_example_of_forgewatch_runs() {
     let page = Page::read(Path::new("docs/targets.md")).expect("the page about targets");
     fs::write(scratch.path().join("mine.toml"), &page.blocks("toml")[0]).expect("a target file");
 
+    // Reports are made of what a run has recorded.
+    let first = ["forgewatch", "run", "--iface", "lo"].map(str::to_owned);
+    let output = example(&namespace, scratch.path(), &first);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
     let (mut problems, mut run) = (Vec::new(), 0);
     for page in pages() {
         for (line, words) in page.commands() {
@@ -195,7 +202,9 @@ fn every_example_of_forgewatch_runs() {
             }
             run += 1;
             let output = example(&namespace, scratch.path(), &words);
-            if !output.status.success() || output.stdout.is_empty() {
+            // A report may go into a file, or have nothing to say.
+            let nothing = output.stdout.is_empty() && words[1] != "report";
+            if !output.status.success() || nothing {
                 let error = String::from_utf8_lossy(&output.stderr);
                 let said = format!(
                     "{}: `{}`: {}: {error}",

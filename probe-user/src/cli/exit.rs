@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use thiserror::Error;
 
 use crate::{
+    export::ExportError,
+    ledger::LedgerError,
     report::ReportError,
     source::{
         capture::CaptureError,
@@ -30,6 +32,12 @@ pub enum Failure {
     /// Code 6.
     #[error("{0}")]
     Kernel(String),
+    /// Code 7.
+    #[error(transparent)]
+    State(#[from] LedgerError),
+    /// Code 1.
+    #[error(transparent)]
+    Export(ExportError),
     /// Code 1.
     #[error(transparent)]
     Output(#[from] ReportError),
@@ -47,7 +55,8 @@ impl Failure {
             Self::Interface(_) => 4,
             Self::Input(_) => 5,
             Self::Kernel(_) => 6,
-            Self::Output(_) | Self::Other(_) => 1,
+            Self::State(_) => 7,
+            Self::Output(_) | Self::Export(_) | Self::Other(_) => 1,
         })
     }
 }
@@ -71,6 +80,15 @@ impl From<AttachError> for Failure {
             AttachError::NoInterface { .. } | AttachError::Refused { .. } => {
                 Self::Interface(error.to_string())
             }
+        }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Ledger(error) => Self::State(error),
+            error => Self::Export(error),
         }
     }
 }

@@ -3,7 +3,9 @@
 mod doctor;
 mod exit;
 mod replay;
+mod report;
 mod run;
+mod state;
 mod summary;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -26,6 +28,7 @@ Exit codes:
   4  no such interface, or one that cannot be watched
   5  a capture that cannot be read, or not to its end (what was read is reported)
   6  the kernel lacks something, or the BPF object was not built in
+  7  a state directory or ledger that cannot be used
 
 Forgewatch only looks. It never delays, changes or drops a packet, and says nothing that names a \
 client.";
@@ -54,6 +57,14 @@ Examples:
   forgewatch replay --json *.pcap.gz | jq 'select(.verdict == \"injected\")'
   forgewatch replay --through-kernel capture.pcap   by the real BPF program (needs root)")]
     Replay(replay::Options),
+    /// Make reports out of what runs have recorded; needs no privileges
+    #[command(after_help = "\
+Examples:
+  forgewatch report                                     everything, as NDJSON
+  forgewatch report --from 7d --format ooni             the last week, as OONI measurements
+  forgewatch report --format ndjson,radar --out report  two forms, into a directory
+  forgewatch report --state /srv/probe --k 1            of a lab: nothing is withheld")]
+    Report(report::Options),
     /// Tell whether this machine and these interfaces are fit, and what to do if not
     Doctor(doctor::Options),
 }
@@ -103,6 +114,7 @@ pub fn main() -> ExitCode {
     let done = match command.action {
         Action::Run(options) => run::run(&options),
         Action::Replay(options) => replay::run(&options),
+        Action::Report(options) => report::run(&options),
         Action::Doctor(options) => doctor::run(&options),
     };
     match done {

@@ -1,13 +1,20 @@
 //! `forgewatch replay`.
 
-use std::{io, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
 use probe_common::config::Config;
 
-use super::{DnsOptions, Failure, TargetOptions, summary};
+use super::{DnsOptions, Failure, TargetOptions, report, state, summary};
 use crate::{
+    export::ExportError,
     judge::{Judge, Settings, Telling},
+    ledger::{Recorder, Totals},
     report::{Clients, Form},
     report::{
         Finding, ReportError, Summary, Writer,
@@ -36,11 +43,24 @@ pub(super) struct Options {
     /// Send each packet through the real BPF program instead of the same code in userspace
     #[arg(long)]
     through_kernel: bool,
+    /// Make reports of every form in this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Record in the ledger of this directory, as a run of its own
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(flatten)]
+    keep: state::KeepOptions,
+    #[command(flatten)]
+    terms: report::TermsOptions,
     #[command(flatten)]
     dns: DnsOptions,
     #[command(flatten)]
     targets: TargetOptions,
 }
+
+/// How much time passes in a capture between two records of what was counted, in nanoseconds: a minute.
+const RECORD_EVERY: u64 = 60_000_000_000;
 
 type Out = Writer<io::StdoutLock<'static>>;
 
@@ -57,12 +77,18 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut out = Writer::new(stdout.lock(), form, clients);
     let kernel = if options.through_kernel { summary::kernel() } else { None };
     let clock = Clock { source: ClockSource::Capture, synchronised: None };
-    let mut total = summary::begin(&targets, clock, kernel);
+    let mut total = summary::begin(&targets, clock, kernel.clone());
+    let ledger = Ledger::choose(options)?;
+    let recorder = ledger
+        .as_ref()
+        .map(|ledger| state::start_replay(ledger.dir(), kernel, &targets, &options.keep));
+    let mut recorder = recorder.transpose()?;
 
     // One bad file of many must not cost the findings of the others.
     let mut failure = None;
     for file in &options.files {
-        match capture(file, options.through_kernel, config, &targets, &mut out, &mut total) {
+        let through = options.through_kernel;
+        match capture(file, through, config, &targets, &mut out, &mut total, &mut recorder) {
             Err(Failure::Output(ReportError::Closed { .. })) => return Ok(ExitCode::SUCCESS),
             Err(error @ Failure::Input(_)) => {
                 eprintln!("forgewatch: {error}");
@@ -72,20 +98,64 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             Ok(()) => {}
         }
     }
+    if let (Some(recorder), Some(ledger)) = (recorder, &ledger) {
+        recorder.close(total.last_packet.unwrap_or_default(), &mut total);
+        if let Some(dir) = &options.report {
+            report::of_replay(ledger.dir(), dir, &options.terms)?;
+        }
+    }
     match out.summary(&total) {
         Ok(()) | Err(ReportError::Closed { .. }) => Ok(failure.unwrap_or(ExitCode::SUCCESS)),
         Err(error) => Err(error.into()),
     }
 }
 
+/// Where a replay is recorded.
+enum Ledger {
+    /// In a ledger of the user's.
+    Kept(PathBuf),
+    /// In one that is there for the report only: what may be published is in the report, and a ledger
+    /// beside it has more.
+    Passing(PathBuf),
+}
+
+impl Ledger {
+    fn choose(options: &Options) -> Result<Option<Self>, Failure> {
+        if let Some(dir) = &options.state {
+            return Ok(Some(Self::Kept(dir.clone())));
+        }
+        let Some(report) = &options.report else { return Ok(None) };
+        let dir = report.join(format!(".ledger-{}", std::process::id()));
+        let made = fs::create_dir_all(report).and_then(|()| fs::create_dir(&dir));
+        made.map_err(|error| ExportError::of_io(&dir.display().to_string(), &error))?;
+        Ok(Some(Self::Passing(dir)))
+    }
+
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Kept(dir) | Self::Passing(dir) => dir,
+        }
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if let Self::Passing(dir) = self {
+            // What is left of it is in the way of nobody.
+            let _ = fs::remove_dir_all(dir);
+        }
+    }
+}
+
 /// Judges one capture. What is damaged is reported as far as it could be read.
 fn capture(
-    file: &std::path::Path,
+    file: &Path,
     through_kernel: bool,
     config: Config,
     targets: &Arc<TargetSet>,
     out: &mut Out,
     total: &mut Summary,
+    recorder: &mut Option<Recorder>,
 ) -> Result<(), Failure> {
     let mut reader = CaptureReader::open(file)?;
     let mut driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
@@ -93,11 +163,19 @@ fn capture(
     let mut judge =
         Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });
     let mut packets = Packets::new(driver);
-    let mut told = Told { out, total, error: None };
+    let mut told = Told { out, total, recorder, error: None };
+    let mut recorded: Option<u64> = None;
     let mut damage: Option<CaptureError> = None;
     loop {
         match reader.next_frame() {
-            Ok(Some(frame)) => packets.take(&frame, &mut judge, |finding| told.tell(&finding))?,
+            Ok(Some(frame)) => {
+                let time = frame.time;
+                packets.take(&frame, &mut judge, |finding| told.tell(&finding))?;
+                if time >= recorded.get_or_insert(time).saturating_add(RECORD_EVERY) {
+                    recorded = Some(time);
+                    told.record(time, &packets, &judge)?;
+                }
+            }
             Ok(None) => break,
             Err(error) => {
                 damage = Some(error);
@@ -110,6 +188,9 @@ fn capture(
     }
     packets.scan_last(&mut judge, |finding| told.tell(&finding));
     judge.finish(|finding| told.tell(&finding));
+    if let Some(last) = packets.last() {
+        told.record(last, &packets, &judge)?;
+    }
     if let Some(error) = told.error {
         return Err(error.into());
     }
@@ -136,6 +217,7 @@ fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
 struct Told<'a> {
     out: &'a mut Out,
     total: &'a mut Summary,
+    recorder: &'a mut Option<Recorder>,
     error: Option<ReportError>,
 }
 
@@ -144,7 +226,19 @@ impl Told<'_> {
         if self.error.is_some() {
             return;
         }
+        if let Some(recorder) = self.recorder {
+            recorder.finding(finding, &[]);
+        }
         self.total.findings.add(finding);
         self.error = self.out.finding(finding).err();
+    }
+
+    /// Records what was counted up to `time`, in the captures before and in this one.
+    fn record(&mut self, time: u64, packets: &Packets, judge: &Judge) -> Result<(), Failure> {
+        let Some(recorder) = self.recorder else { return Ok(()) };
+        let mut so_far = self.total.clone();
+        summary::add(&mut so_far, &packets.counts()?, judge);
+        recorder.traffic(time, Totals::from(&so_far));
+        Ok(())
     }
 }

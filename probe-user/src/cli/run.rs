@@ -18,13 +18,13 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{DnsOptions, Failure, TargetOptions, summary};
+use super::{DnsOptions, Failure, TargetOptions, state, summary};
 use crate::{
     judge::{Judge, Settings, Telling},
+    ledger::{Recorder, Totals},
     report::{
-        Clients, Finding, Form, ReportError, Summary, Writer,
-        pseudonym::Pseudonyms,
-        summary::{Clock, ClockSource, Quantiles},
+        Clients, Finding, Form, ReportError, Summary, Writer, pseudonym::Pseudonyms,
+        summary::Quantiles,
     },
     source::{clock, kernel::live::Live},
 };
@@ -49,10 +49,15 @@ pub(super) struct Options {
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
     #[command(flatten)]
+    record: state::RecordOptions,
+    #[command(flatten)]
     dns: DnsOptions,
     #[command(flatten)]
     targets: TargetOptions,
 }
+
+/// How often what was counted is recorded: what a run that is cut short can say of itself.
+const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// How often the judge is told the time when nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -125,7 +130,8 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
             );
         }
     }
-    let clock = Clock { source: ClockSource::System, synchronised: clock::synchronised() };
+    let recorder = options.record.start(&options.ifaces, &targets, options.json)?;
+    let clock = state::live_clock();
     let judge = Judge::new(Settings {
         telling: Telling::AtOnce,
         epoch: clock::epoch_of_boot(),
@@ -139,6 +145,7 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
             total: summary::begin(&targets, clock, summary::kernel()),
             latency: Histogram::new(2).map_err(|error| Failure::Other(error.to_string()))?,
             epoch: 0,
+            recorder,
             error: None,
         },
         received: 0,
@@ -168,11 +175,15 @@ struct Told {
     /// From packet to finding, in microseconds.
     latency: Histogram<u64>,
     epoch: u64,
+    recorder: Option<Recorder>,
     error: Option<ReportError>,
 }
 
 impl Told {
     fn tell(&mut self, finding: &Finding) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.finding(finding, &[]);
+        }
         if self.error.is_some() {
             return;
         }
@@ -193,6 +204,8 @@ impl Session {
         let mut scan = tokio::time::interval(SCAN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let deadline = duration.map(|duration| Instant::now() + duration);
         let over = async {
             match deadline {
@@ -208,6 +221,7 @@ impl Session {
                 _ = terminate.recv() => return Ok(()),
                 () = &mut over => return Ok(()),
                 _ = scan.tick() => self.scan(),
+                _ = heartbeat.tick() => self.record()?,
                 _ = tick.tick() => {
                     let now = clock::now();
                     self.judge.advance(now, |finding| self.told.tell(&finding));
@@ -229,6 +243,22 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// Records what has been counted so far.
+    fn record(&mut self) -> Result<(), Failure> {
+        if self.told.recorder.is_none() {
+            return Ok(());
+        }
+        let mut so_far = self.told.total.clone();
+        summary::add(&mut so_far, &self.live.counts()?, &self.judge);
+        if let Some(recorder) = &mut self.told.recorder {
+            so_far.lost.extend(recorder.losses());
+            so_far.counters.extend(recorder.counters());
+            recorder.traffic(state::now(), Totals::from(&so_far));
+            recorder.summary(&so_far);
+        }
+        Ok(())
     }
 
     /// Looks for connections that fell silent.
@@ -267,6 +297,9 @@ impl Session {
         total.lost.insert("events_unread".into(), emitted.saturating_sub(self.received));
         total.first_packet = Some(started.saturating_add(epoch));
         total.last_packet = Some(clock::now().saturating_add(epoch));
+        if let Some(recorder) = told.recorder {
+            recorder.close(state::now(), total);
+        }
         if told.error.is_none() {
             told.error = told.out.summary(total).err();
         }

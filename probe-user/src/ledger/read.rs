@@ -80,6 +80,14 @@ impl Reader {
         self.one("SELECT value FROM meta WHERE name = 'ledger'", [], |row| row.get(0))
     }
 
+    /// The run that began last.
+    ///
+    /// # Errors
+    /// As for [`name`](Self::name).
+    pub fn last_run(&self) -> Read<Option<i64>> {
+        self.one("SELECT max(id) FROM runs", [], |row| row.get(0))
+    }
+
     /// The period that there is anything of.
     ///
     /// # Errors

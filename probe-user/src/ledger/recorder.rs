@@ -202,9 +202,14 @@ impl Recorder {
         .into()
     }
 
-    /// Writes what is left and ends the run.
-    pub fn close(mut self) {
+    /// Records what passed up to `time` and the summary, writes what is left, ends the run, and adds to
+    /// the summary what became of all this.
+    pub fn close(mut self, time: u64, total: &mut Summary) {
+        self.traffic(time, Totals::from(&*total));
+        self.summary(total);
         self.stop();
+        total.lost.extend(self.losses());
+        total.counters.extend(self.counters());
     }
 
     /// Writes all that was handed over so far, ends the run, and keeps the counts.

@@ -608,7 +608,7 @@ fn a_run_without_an_end_is_marked() {
     let state =
         |dir: &Path| Reader::open(dir).and_then(|reader| reader.runs(&Window::ALL)).expect("runs");
     assert_eq!(state(dir.path())[0].state, RunState::Open);
-    recorder(dir.path()).close();
+    recorder(dir.path()).stop();
     let runs = state(dir.path());
     assert_eq!([runs[0].state, runs[1].state], [RunState::CutShort, RunState::Ended]);
     let reader = Reader::open(dir.path()).expect("a ledger");

@@ -183,6 +183,10 @@ impl Agent {
         let router = &lab.network.router;
         let mut command = router.command(path()?);
         command.arg("run").args(more);
+        // Not in this machine's ledger.
+        if !more.contains(&"--state") {
+            command.arg("--no-state");
+        }
         if form == Form::Json {
             command.arg("--json");
         }
