@@ -1,15 +1,75 @@
 //! The packets behind a finding, with nothing of the client in them.
 //!
-//! An [`Evidence`] is made once, from packets that are in memory, and is safe from then on: it can be
+//! ```text
+//!  judge ─► choose ─► scrub, frame ─► Packet ─► ledger ─► Evidence ─► page
+//!                                                   └────────────► pcapng
+//! ```
+//!
+//! A [`Packet`] is made once, while its connection is in memory, and is safe from then on: it can be
 //! stored, shown and sent. What is not in it is decided here and nowhere else; see `docs/evidence.md`.
 
-use std::net::SocketAddr;
+mod choose;
+mod frame;
+pub mod pcapng;
+mod read;
+mod scrub;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+pub use choose::{of_case, of_silent};
+pub use read::exhibits;
 
 use serde::{Deserialize, Serialize};
 
 use crate::report::finding::{Confidence, EvidenceClass, Position, Protocol, Stage, Verdict};
 
-/// One finding, packet by packet.
+/// Packets kept of one finding: a handshake, a burst, and what comes after it.
+pub const PACKETS_MAX: usize = 16;
+
+/// Octets kept of a packet, its headers included: enough for a block page's first lines.
+pub const OCTETS_MAX: usize = 512;
+
+/// What stands for every client (RFC 5737, RFC 3849). One and the same: a pseudonym would tell which
+/// findings are of one client, and nobody needs to know.
+pub const CLIENT_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// The same for IPv6.
+pub const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+/// What stands for every client's port.
+pub const CLIENT_PORT: u16 = 50_000;
+
+/// One packet as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Nanoseconds since the finding's time; negative for what came before.
+    pub offset: i64,
+    /// In whose name it passed.
+    pub from: End,
+    /// What it is held to be.
+    pub standing: Standing,
+    /// Where this comes from.
+    pub origin: Origin,
+    /// The IP packet from its IP header on, as far as it is kept: client replaced, numbers relative,
+    /// checksums right. Its length field says how long it was.
+    pub bytes: Vec<u8>,
+    /// What to say of it, in a few words. May be empty.
+    pub note: String,
+}
+
+/// What stands for a client that talks to `server`.
+#[must_use]
+pub const fn stand_in(server: IpAddr) -> SocketAddr {
+    let ip = match server {
+        IpAddr::V4(_) => IpAddr::V4(CLIENT_V4),
+        IpAddr::V6(_) => IpAddr::V6(CLIENT_V6),
+    };
+    SocketAddr::new(ip, CLIENT_PORT)
+}
+
+/// One finding, packet by packet, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The minute in which the first packet passed, nanoseconds since 1970-01-01 UTC. Not finer: with
@@ -23,11 +83,9 @@ pub struct Evidence {
     pub confidence: Confidence,
     /// Why, strongest first.
     pub reasons: Vec<Reason>,
-    /// The pseudonym of the client.
-    pub client: String,
     /// The end that was asked.
     pub server: SocketAddr,
-    /// Name asked for, normalised.
+    /// Name asked for, as far as many ask for it.
     pub name: Option<String>,
     /// Id of the watched service.
     pub service: Option<String>,
@@ -45,8 +103,6 @@ pub struct Evidence {
     pub fingerprints: Vec<String>,
     /// The packets, in the order they passed.
     pub packets: Vec<Exhibit>,
-    /// Packets of the case that found no room here.
-    pub left_out: u64,
 }
 
 /// One reason of a finding.

@@ -15,6 +15,7 @@ use super::{
     silence::{self, Silent},
 };
 use crate::{
+    evidence,
     fingerprint::Direction,
     report::{
         Finding,
@@ -88,6 +89,11 @@ pub(super) fn finding(
         frames: decision.frames(),
         fingerprints: fingerprints::of(&forged, side, direction, knowledge, settings.epoch),
         revises: None,
+        packets: evidence::of_case(
+            case,
+            &decision.packets(),
+            first.map_or(0, |seen| seen.packet().time),
+        ),
         stage: before.map(|flow| silence::stage(Stage::of(flow))),
     }
 }
@@ -143,6 +149,7 @@ pub(super) fn silent(
         frames: Vec::new(),
         fingerprints: Vec::new(),
         revises: None,
+        packets: evidence::of_silent(silent),
         stage: Some(silence::stage(Stage::of(record))),
     }
 }

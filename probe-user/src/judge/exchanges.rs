@@ -269,6 +269,7 @@ fn finding(
         frames: decision.frames(),
         fingerprints: Vec::new(),
         revises: None,
+        packets: Vec::new(),
         stage: None,
     }
 }

@@ -78,6 +78,7 @@ fn finding(number: u64) -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
+        packets: Vec::new(),
     }
 }
 

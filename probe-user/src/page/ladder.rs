@@ -25,7 +25,6 @@ pub(super) struct Ladder {
     pub(super) title: String,
     pub(super) verdict: String,
     pub(super) when: String,
-    pub(super) client: String,
     pub(super) server: String,
     pub(super) name: Option<String>,
     /// `up`: the device is drawn between observer and server; `down`: between client and observer.
@@ -64,7 +63,7 @@ pub(super) struct Row {
 /// The diagram of a finding.
 pub(super) fn ladder(id: String, evidence: &Evidence) -> Ladder {
     let shown = &evidence.packets[..evidence.packets.len().min(ROWS_MAX)];
-    let missing = (evidence.packets.len() - shown.len()) as u64 + evidence.left_out;
+    let missing = (evidence.packets.len() - shown.len()) as u64;
     let worth = evidence.confidence.as_str();
     let forged = match evidence.forged() as u64 {
         0 => "no forged packet".into(),
@@ -78,7 +77,6 @@ pub(super) fn ladder(id: String, evidence: &Evidence) -> Ladder {
         ),
         verdict: format!("{} {worth}", evidence.verdict.as_str()),
         when: moment(evidence.minute),
-        client: visible(&evidence.client),
         server: evidence.server.to_string(),
         name: evidence.name.as_deref().map(visible),
         device: match evidence.position {

@@ -155,6 +155,8 @@ pub struct Finding {
     pub fingerprints: Vec<Fingerprint>,
     /// What was told of this flow before, if there is more now: this finding takes its place.
     pub revises: Option<Told>,
+    /// The packets that show it, with nothing of the client in them. Not part of the record.
+    pub packets: Vec<crate::evidence::Packet>,
 }
 
 /// What was told before.

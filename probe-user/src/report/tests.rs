@@ -50,6 +50,7 @@ fn finding() -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
+        packets: Vec::new(),
     }
 }
 

@@ -69,7 +69,6 @@ fn evidence(
         verdict,
         confidence: reasons[0].confidence,
         reasons,
-        client: "client-4f1d20c3a9b87e65".into(),
         server: "108.174.10.10:443".parse().expect("an address"),
         name: Some("www.linkedin.com".into()),
         service: Some("linkedin".into()),
@@ -80,7 +79,6 @@ fn evidence(
         server_hops: Some(13),
         fingerprints: vec!["fp-401535a69bf1".into()],
         packets,
-        left_out: 0,
     }
 }
 
@@ -188,6 +186,5 @@ pub(super) fn silence() -> Evidence {
     evidence.server = "[2620:109:c00a::1]:443".parse().expect("an address");
     (evidence.hops, evidence.hops_range, evidence.fingerprints) = (None, None, Vec::new());
     evidence.position = Position::Unknown;
-    evidence.left_out = 2;
     evidence
 }

@@ -1,0 +1,312 @@
+//! Which packets of a case are kept, and what is said of each.
+
+use probe_common::{
+    flow::{FlowRecord, Half, Side, state},
+    wire::{Packet as Wire, option, quirk, tcp_flag},
+};
+
+use super::{
+    End, Origin, PACKETS_MAX, Packet, Standing,
+    frame::{self, Headers, Segment},
+    scrub::{self, Origins},
+};
+use crate::judge::{Case, Seen, Silent};
+
+/// Rows that a record gives at most: SYN, SYN+ACK, and what each side sent last.
+const RECORD_MAX: usize = 4;
+
+/// TTL of what a client sent itself: its own would say where it stands and what it is.
+const CLIENT_HOPS: u8 = 64;
+
+/// What is needed to make packets of one connection.
+struct Connection<'a> {
+    record: &'a FlowRecord,
+    origins: Origins,
+    /// The finding's time, by the clock of the packets.
+    time: u64,
+}
+
+/// The packets of a case at the time of its finding (by the clock of its packets), with those whose
+/// [number](Seen::number) is in `forged` (in ascending order) marked as such.
+#[must_use]
+pub fn of_case(case: &Case, forged: &[u64], time: u64) -> Vec<Packet> {
+    let Some(record) = case.before() else { return Vec::new() };
+    let mut seen: Vec<&Seen> = [Side::Low, Side::High]
+        .into_iter()
+        .flat_map(|side| case.resets_of(side).chain(case.after_of(side)))
+        .chain(case.content())
+        .collect();
+    seen.sort_by_key(|seen| (seen.packet().time, seen.number()));
+    seen.dedup_by_key(|seen| seen.number());
+    let connection = Connection { record, origins: origins(record, seen.first().copied()), time };
+    let mut packets = connection.recorded(false);
+    let left_out = leave_out(&mut seen, forged, PACKETS_MAX - packets.len().min(RECORD_MAX));
+    packets.extend(seen.iter().map(|seen| connection.packet(seen, forged)));
+    finish(packets, left_out)
+}
+
+/// What is known of the packets of a connection that fell silent: its record.
+#[must_use]
+pub fn of_silent(silent: &Silent) -> Vec<Packet> {
+    let record = &silent.record;
+    let connection = Connection { record, origins: origins(record, None), time: silent.now };
+    finish(connection.recorded(true), 0)
+}
+
+/// Leaves out what there is no room for: of forged packets the later, of others those farthest from
+/// the first forged one. Returns how many went.
+fn leave_out(seen: &mut Vec<&Seen>, forged: &[u64], room: usize) -> usize {
+    let is_forged = |seen: &Seen| forged.binary_search(&seen.number()).is_ok();
+    let moment = seen.iter().find(|seen| is_forged(seen)).map_or(0, |seen| seen.packet().time);
+    let all = seen.len();
+    // Half of the room is for what the forged ones stand beside.
+    let burst = seen.iter().filter(|seen| is_forged(seen)).count().min(room.div_ceil(2));
+    let others = (all - burst).min(room - burst);
+    let mut order: Vec<&Seen> = seen.iter().copied().filter(|seen| !is_forged(seen)).collect();
+    order.sort_by_key(|seen| (seen.packet().time.abs_diff(moment), seen.number()));
+    let mut kept: Vec<u64> = order.iter().take(others).map(|seen| seen.number()).collect();
+    let burst = room - kept.len();
+    kept.extend(seen.iter().filter(|seen| is_forged(seen)).take(burst).map(|seen| seen.number()));
+    seen.retain(|seen| kept.contains(&seen.number()));
+    all - seen.len()
+}
+
+/// Puts packets in order, and says what is missing.
+fn finish(mut packets: Vec<Packet>, left_out: usize) -> Vec<Packet> {
+    packets.sort_by_key(|packet| packet.offset);
+    if left_out > 0
+        && let Some(last) = packets.last_mut()
+    {
+        let separator = if last.note.is_empty() { "" } else { "; " };
+        let word = if left_out == 1 { "packet is" } else { "packets are" };
+        last.note.push_str(&format!("{separator}{left_out} more {word} left out"));
+    }
+    packets
+}
+
+/// Where numbers begin: at what the SYNs said; of a connection taken up in the middle, where it was
+/// taken up.
+fn origins(record: &FlowRecord, first: Option<&Seen>) -> Origins {
+    let initiator = record.initiator();
+    let of = |side: Side| {
+        let (half, other) = (record.half(side), record.half(side.other()));
+        if !half.syn.is_unseen() {
+            half.syn.isn
+        } else if other.has_acked() {
+            // The peer's number of what comes next, less the one of a SYN.
+            other.acked.wrapping_sub(1)
+        } else if let Some(first) = first.filter(|first| first.side() == side) {
+            first.packet().seq.wrapping_sub(1)
+        } else if half.has_baseline() {
+            half.end.wrapping_sub(1)
+        } else {
+            0
+        }
+    };
+    Origins {
+        seq: [of(initiator), of(initiator.other())],
+        stamp: [initiator, initiator.other()].map(|side| record.half(side).ts_value),
+    }
+}
+
+impl Connection<'_> {
+    fn end(&self, side: Side) -> End {
+        if side == self.record.initiator() { End::Client } else { End::Server }
+    }
+
+    fn half(&self, end: End) -> &Half {
+        let initiator = self.record.initiator();
+        self.record.half(if end == End::Client { initiator } else { initiator.other() })
+    }
+
+    fn server(&self) -> std::net::SocketAddr {
+        let (address, port) = self.record.key.end(self.record.initiator().other());
+        std::net::SocketAddr::new(address.ip(), port)
+    }
+
+    fn client(&self) -> std::net::IpAddr {
+        self.record.key.end(self.record.initiator()).0.ip()
+    }
+
+    fn offset(&self, time: u64) -> i64 {
+        // Nobody follows a connection for 292 years.
+        time.cast_signed().wrapping_sub(self.time.cast_signed())
+    }
+
+    /// A packet that was kept with the case.
+    fn packet(&self, seen: &Seen, forged: &[u64]) -> Packet {
+        let (wire, from) = (seen.packet(), self.end(seen.side()));
+        let standing = if forged.binary_search(&seen.number()).is_ok() {
+            Standing::Forged
+        } else {
+            Standing::Genuine
+        };
+        let own = from == End::Client && standing == Standing::Genuine;
+        let payload = if standing == Standing::Forged {
+            scrub::payload(&seen.payload, self.client())
+        } else {
+            Vec::new()
+        };
+        let options: Vec<u8> =
+            wire.raw_options.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let options = &options[..usize::from(wire.options_len).min(options.len())];
+        let segment = Segment {
+            seq: self.origins.seq(from, wire.seq),
+            ack: self.origins.ack(from, wire.ack),
+            flags: wire.flags,
+            window: if own { 0 } else { wire.window },
+            urgent: wire.urgent,
+            options: if own { Vec::new() } else { self.origins.options(from, options) },
+        };
+        let headers = Headers {
+            server: self.server(),
+            from,
+            hops: if own { CLIENT_HOPS } else { wire.hops },
+            class: if own { 0 } else { wire.class },
+            ip_id: if own { 0 } else { wire.ip_id },
+            df: own || wire.quirks & quirk::DF != 0,
+            flow_label: if own { 0 } else { wire.flow_label },
+            tcp: Some(segment),
+            length: wire.payload,
+            payload: &payload,
+        };
+        Packet {
+            offset: self.offset(wire.time),
+            from,
+            standing,
+            origin: Origin::Packet,
+            bytes: frame::build(&headers),
+            note: oddities(wire),
+        }
+    }
+
+    /// What the record, which is as old as the first piece of evidence, knows: of a handshake, and of what
+    /// the client (of both sides, if `both`) had sent by then.
+    fn recorded(&self, both: bool) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        for end in [End::Client, End::Server] {
+            if !self.half(end).syn.is_unseen() {
+                packets.push(self.syn(end));
+            }
+            if self.half(end).data != 0 && (both || end == End::Client) {
+                packets.push(self.data(end));
+            }
+        }
+        packets
+    }
+
+    fn rebuilt(&self, from: End, time: u64, segment: Segment, length: u32, note: String) -> Packet {
+        let half = self.half(from);
+        let own = from == End::Client;
+        let syn = segment.flags & tcp_flag::SYN != 0;
+        let mark = &half.syn;
+        let headers = Headers {
+            server: self.server(),
+            from,
+            hops: match (own, syn) {
+                (true, _) => CLIENT_HOPS,
+                (false, true) => mark.hops,
+                (false, false) => half.hops_max,
+            },
+            class: if own || syn { 0 } else { half.class },
+            ip_id: match (own, syn) {
+                (true, _) => 0,
+                (false, true) => mark.ip_id,
+                (false, false) => half.data_ip_id,
+            },
+            df: own || mark.df(),
+            flow_label: if own { 0 } else { half.flow_label },
+            tcp: Some(segment),
+            length,
+            payload: &[],
+        };
+        Packet {
+            offset: self.offset(time),
+            from,
+            standing: Standing::Genuine,
+            origin: Origin::Record,
+            bytes: frame::build(&headers),
+            note,
+        }
+    }
+
+    fn syn(&self, from: End) -> Packet {
+        let (half, answers) = (self.half(from), from == End::Server);
+        let mark = &half.syn;
+        let segment = Segment {
+            seq: 0,
+            ack: u32::from(answers),
+            flags: if answers { tcp_flag::SYN | tcp_flag::ACK } else { tcp_flag::SYN },
+            window: if answers { mark.window } else { 0 },
+            urgent: 0,
+            options: if answers {
+                syn_options(mark.options, mark.mss, mark.window_scale)
+            } else {
+                Vec::new()
+            },
+        };
+        let repeated = !answers && self.record.is(state::SYN_REPEATED);
+        let note = if repeated { "sent more than once".to_owned() } else { String::new() };
+        self.rebuilt(from, half.first, segment, 0, note)
+    }
+
+    /// All that a side sent, as one segment at the time of its last.
+    fn data(&self, from: End) -> Packet {
+        let half = self.half(from);
+        let end = self.origins.seq(from, half.end);
+        // FIN and a SYN's number are no payload.
+        let length = half.octets.min(end.wrapping_sub(1)).min(u32::from(u16::MAX));
+        let segment = Segment {
+            seq: end.wrapping_sub(length),
+            ack: if half.has_acked() { self.origins.ack(from, half.acked) } else { 0 },
+            flags: tcp_flag::PSH | tcp_flag::ACK,
+            window: if from == End::Client { 0 } else { half.window },
+            urgent: 0,
+            options: Vec::new(),
+        };
+        let mut note = match half.data_segments {
+            0 | 1 => "its only data".to_owned(),
+            many => format!("its data up to here, {many} segments in one"),
+        };
+        match half.repeated {
+            0 => {}
+            1 => note.push_str(", one segment sent again"),
+            many => note.push_str(&format!(", {many} segments sent again")),
+        }
+        self.rebuilt(from, half.data, segment, length, note)
+    }
+}
+
+/// The options of a SYN+ACK, as far as its record has them.
+fn syn_options(options: u8, mss: u16, scale: u8) -> Vec<u8> {
+    let mut list = Vec::new();
+    if options & option::MSS != 0 {
+        list.extend([2, 4]);
+        list.extend(mss.to_be_bytes());
+    }
+    if options & option::SACK_PERMITTED != 0 {
+        list.extend([1, 1, 4, 2]);
+    }
+    if options & option::WINDOW_SCALE != 0 {
+        list.extend([1, 3, 3, scale]);
+    }
+    list
+}
+
+/// What is odd about a packet and cannot be rebuilt.
+fn oddities(wire: &Wire) -> String {
+    const KNOWN: [(u32, &str); 9] = [
+        (quirk::MORE_FRAGMENTS, "a first fragment"),
+        (quirk::IP_RESERVED, "the reserved IP flag set"),
+        (quirk::IP_OPTIONS, "IP options"),
+        (quirk::EXTENSIONS, "IPv6 extension headers"),
+        (quirk::TUNNEL, "inside a tunnel"),
+        (quirk::SHORT, "shorter than its IP header says"),
+        (quirk::TCP_LENGTH, "a wrong TCP header length"),
+        (quirk::PPPOE, "in PPPoE"),
+        (quirk::MPLS, "in MPLS"),
+    ];
+    let odd: Vec<&str> =
+        KNOWN.iter().filter(|(bit, _)| wire.quirks & bit != 0).map(|(_, words)| *words).collect();
+    if odd.is_empty() { String::new() } else { format!("as seen: {}", odd.join(", ")) }
+}
