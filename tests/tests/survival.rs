@@ -170,8 +170,13 @@ fn lost_dns_replies_are_counted_to_the_event() {
     receiver.set_read_timeout(Some(SOON)).expect("a time-out");
     let mut raw = Raw::towards_client(&lab.network).expect("a device to send by");
     for id in 0..REPLIES {
-        raw.send(&craft::datagram(SocketAddr::new(RESOLVER.v4.into(), 53), client, &reply(id)))
-            .expect("it can be sent");
+        raw.send(&craft::datagram(
+            SocketAddr::new(RESOLVER.v4.into(), 53),
+            client,
+            None,
+            &reply(id),
+        ))
+        .expect("it can be sent");
         // Each has to arrive before the next is sent: queues on the way lose nothing then.
         receiver.recv(&mut [0; 512]).expect("what passes the router arrives");
     }

@@ -29,10 +29,17 @@ fi
 printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
 chmod 755 "$policy"
 
-# Daemons among the packages that xtask may ask for, and are not here yet.
+# Daemons among the packages that xtask may ask for, and are not here yet: as scripts of init, and as
+# units of systemd.
+scripts='nginx unbound named kresd'
+units='nginx.service unbound.service named.service kresd.target kres-cache-gc.service bettercap.service'
 fresh=
-for service in nginx unbound; do
+for service in $scripts; do
     [ -e "/etc/init.d/$service" ] || fresh="$fresh $service"
+done
+fresh_units=
+for unit in $units; do
+    [ -e "/lib/systemd/system/$unit" ] || fresh_units="$fresh_units $unit"
 done
 
 export DEBIAN_FRONTEND=noninteractive
@@ -45,3 +52,10 @@ for service in $fresh; do
         update-rc.d "$service" disable
     fi
 done
+if command -v systemctl >/dev/null; then
+    for unit in $fresh_units; do
+        if [ -e "/lib/systemd/system/$unit" ]; then
+            systemctl --no-reload disable "$unit"
+        fi
+    done
+fi

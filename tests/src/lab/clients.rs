@@ -146,6 +146,17 @@ pub fn lookup(
     Ok(text.lines().filter_map(|line| line.trim().parse().ok()).collect())
 }
 
+/// Asks `resolver` with dig, which is given `words` beside; returns all that it prints.
+///
+/// # Errors
+///
+/// If dig cannot be run, or nothing was answered.
+pub fn dig(client: &Namespace, resolver: IpAddr, words: &[&str]) -> anyhow::Result<String> {
+    let mut command = client.command("dig");
+    command.args(["-r", "+tries=1", "+time=3"]).arg(format!("@{resolver}")).args(words);
+    process::succeed("dig", &mut command).with_context(|| format!("asking for {words:?}"))
+}
+
 /// Which addresses are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -156,7 +167,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    /// For dig.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::A => "A",
             Self::Aaaa => "AAAA",

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
+    process::Command,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use anyhow::Context as _;
 
 use super::{
     Lab,
-    network::{DOWN, FRONT},
+    network::{self, DOWN, FRONT},
     process::{self, Process},
     wait,
 };
@@ -57,6 +58,79 @@ pub fn scapy_forger(lab: &Lab) -> anyhow::Result<Process> {
     Ok(process)
 }
 
+/// Where the forgers below lead LinkedIn's names: addresses for documentation.
+const ASTRAY: [&str; 2] = ["203.0.113.98", "2001:db8::98"];
+
+/// A program that forges DNS answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forger {
+    /// Of dsniff; it passes over questions with an OPT record.
+    Dnsspoof,
+    /// With its plugin.
+    Ettercap,
+    /// With its module.
+    Bettercap,
+}
+
+/// Starts `forger` in the upstream box, for the names of `linkedin.com`.
+///
+/// # Errors
+///
+/// If it does not come up.
+pub fn forger(lab: &Lab, forger: Forger) -> anyhow::Result<Process> {
+    match forger {
+        Forger::Dnsspoof => dnsspoof(lab),
+        Forger::Ettercap => ettercap(lab),
+        Forger::Bettercap => bettercap(lab),
+    }
+}
+
+/// Starts `command` and waits until it has written `ready`.
+fn started(lab: &Lab, name: &str, command: &mut Command, ready: &str) -> anyhow::Result<Process> {
+    command.env("HOME", lab.directory());
+    let mut process = Process::start_logged(name, command, lab.directory())?;
+    let log = lab.directory().join(format!("{name}.log"));
+    process.ready(|| fs::read_to_string(&log).ok()?.contains(ready).then_some(()))?;
+    Ok(process)
+}
+
+fn dnsspoof(lab: &Lab) -> anyhow::Result<Process> {
+    let hosts = lab.directory().join("dnsspoof.hosts");
+    fs::write(&hosts, format!("{} *.linkedin.com\n", ASTRAY[0]))?;
+    let mut command = lab.network.upstream.command("dnsspoof");
+    command.args(["-i", DOWN, "-f"]).arg(&hosts);
+    // Its own filter leaves out what this host itself sends, by an address that it need not have.
+    command.arg("udp dst port 53");
+    started(lab, "dnsspoof", &mut command, "listening")
+}
+
+/// It reads its list at one place only, so that gets a list of ours, for this process alone.
+fn ettercap(lab: &Lab) -> anyhow::Result<Process> {
+    let list = lab.directory().join("etter.dns");
+    let [v4, v6] = ASTRAY;
+    fs::write(&list, format!("*.linkedin.com A {v4}\n*.linkedin.com AAAA {v6}\n"))?;
+    let mut command = lab.network.upstream.command("unshare");
+    command.args(["--mount", "sh", "-c"]).arg(format!(
+        "mount --bind {} /etc/ettercap/etter.dns && exec ettercap -T -q -i {DOWN} -P dns_spoof -z",
+        list.display()
+    ));
+    let process = started(lab, "ettercap", &mut command, "Starting Unified sniffing")?;
+    // It turns forwarding off, since it forwards what is meant for others itself, but not all of it.
+    // With both, questions are doubled.
+    lab.network.upstream.sysctl(network::FORWARDING)?;
+    Ok(process)
+}
+
+fn bettercap(lab: &Lab) -> anyhow::Result<Process> {
+    let mut command = lab.network.upstream.command("bettercap");
+    let [v4, _] = ASTRAY;
+    command.args(["-no-colors", "-iface", DOWN, "-eval"]).arg(format!(
+        "set dns.spoof.domains *.linkedin.com; set dns.spoof.address {v4}; set dns.spoof.all true; \
+         dns.spoof on"
+    ));
+    started(lab, "bettercap", &mut command, "dns.spoof")
+}
+
 /// Starts dsniff's tcpkill in the upstream box, against every connection with `server`.
 ///
 /// # Errors
@@ -83,6 +157,22 @@ pub fn nft_reject(lab: &Lab, matches: &str) -> anyhow::Result<()> {
          {matches} counter reject with tcp reset\n  }}\n}}\n"
     );
     let path = lab.directory().join("censor.nft");
+    fs::write(&path, rules)?;
+    process::succeed("nft", lab.network.upstream.command("nft").arg("-f").arg(&path))?;
+    Ok(())
+}
+
+/// Has the upstream box drop what `matches`, and count it.
+///
+/// # Errors
+///
+/// If nft does not take it.
+pub fn nft_drop(lab: &Lab, matches: &str) -> anyhow::Result<()> {
+    let rules = format!(
+        "table inet censor {{\n  chain forward {{\n    type filter hook forward priority 0;\n    \
+         {matches} counter drop\n  }}\n}}\n"
+    );
+    let path = lab.directory().join("drop.nft");
     fs::write(&path, rules)?;
     process::succeed("nft", lab.network.upstream.command("nft").arg("-f").arg(&path))?;
     Ok(())
@@ -115,12 +205,12 @@ pub fn nft_flush(lab: &Lab) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many packets the rule of [`nft_reject`] has refused.
+/// How many packets the rule of [`nft_reject`] or [`nft_drop`] has matched.
 ///
 /// # Errors
 ///
 /// If nft fails, or there is no such rule.
-pub fn nft_rejected(lab: &Lab) -> anyhow::Result<u64> {
+pub fn nft_counted(lab: &Lab) -> anyhow::Result<u64> {
     let mut command = lab.network.upstream.command("nft");
     let text = process::succeed("nft", command.args(["list", "table", "inet", "censor"]))?;
     let mut words = text.split_whitespace().skip_while(|word| *word != "packets").skip(1);

@@ -11,6 +11,7 @@ pub mod inpath;
 pub mod namespace;
 pub mod network;
 pub mod process;
+pub mod resolvers;
 pub mod servers;
 pub mod wait;
 pub mod wire;

@@ -48,6 +48,16 @@ pub const RESOLVER: Pair = server(53);
 /// Everything the server answers for.
 const SERVED: [Pair; 5] = [FRONT, OWN, OTHER, UNWATCHED, RESOLVER];
 
+/// Networks for documentation that lie at the server, too: addresses of resolvers that are not in a
+/// private network (RFC 5737, RFC 3849).
+const PUBLIC: [&str; 2] = ["203.0.113.0/24", "2001:db8:53::/64"];
+
+/// A resolver's public address.
+pub const fn public(host: u8) -> Pair {
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, host as u16);
+    Pair { v4: Ipv4Addr::new(203, 0, 113, host), v6 }
+}
+
 /// A host that [`Network::on_a_stick`] adds to the clients' wire.
 pub const STICK: Ipv4Addr = Ipv4Addr::new(10, 71, 9, 2);
 
@@ -206,6 +216,24 @@ impl Network {
         Ok(host)
     }
 
+    /// Gives the server more addresses.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn serve_at(&self, pairs: &[Pair]) -> anyhow::Result<()> {
+        let routes: String =
+            PUBLIC.iter().map(|net| format!("route replace {net} dev {FAR}\n")).collect();
+        self.upstream.ip(&routes)?;
+        let lines: String = pairs
+            .iter()
+            .map(|pair| {
+                format!("addr add {}/32 dev lo\naddr add {}/128 dev lo nodad\n", pair.v4, pair.v6)
+            })
+            .collect();
+        self.server.ip(&lines)
+    }
+
     /// Listens to what passes the client's device, from now on.
     ///
     /// # Errors
@@ -233,7 +261,8 @@ const COMMON: &[(&str, &str)] = &[
     ("ipv6/icmp/ratelimit", "0"),
 ];
 
-const FORWARDING: &[(&str, &str)] = &[
+/// What makes a box forward.
+pub(super) const FORWARDING: &[(&str, &str)] = &[
     ("ipv4/ip_forward", "1"),
     ("ipv6/conf/all/forwarding", "1"),
     ("ipv6/conf/default/forwarding", "1"),

@@ -181,6 +181,9 @@ impl Attack {
         let model = self.model;
         let mut scene = self.scene(case, rng, at, number);
         let name = Name::forbidden(number);
+        if !model.edns {
+            scene.manner.opt = None;
+        }
         let asks = model.kinds[number as usize % model.kinds.len()];
         let asked = scene.ask(&name, asks, at.1, 0);
         let node = scene.node();

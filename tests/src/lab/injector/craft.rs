@@ -63,8 +63,8 @@ pub fn reset(from: SocketAddr, to: SocketAddr, seq: u32, ack: u32, one: &Reset) 
     packet(from.ip(), to.ip(), IpNextHeaderProtocols::Tcp, &header, &segment)
 }
 
-/// A datagram from `from` to `to`.
-pub fn datagram(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Forged {
+/// A datagram from `from` to `to`; with this TTL and IP-ID 0, if one is given.
+pub fn datagram(from: SocketAddr, to: SocketAddr, ttl: Option<u8>, payload: &[u8]) -> Forged {
     let mut octets = vec![0; UDP + payload.len()];
     if let Some(mut udp) = MutableUdpPacket::new(&mut octets) {
         udp.set_source(from.port());
@@ -82,7 +82,10 @@ pub fn datagram(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Forged {
         };
         udp.set_checksum(sum);
     }
-    let header = Header { ttl: ANSWER_TTL, ip_id: ANSWER_ID, df: false };
+    let header = match ttl {
+        Some(ttl) => Header { ttl, ip_id: 0, df: false },
+        None => Header { ttl: ANSWER_TTL, ip_id: ANSWER_ID, df: false },
+    };
     packet(from.ip(), to.ip(), IpNextHeaderProtocols::Udp, &header, &octets)
 }
 

@@ -62,6 +62,9 @@ pub struct Settings {
     pub resets: Option<Model>,
     /// Whether it forges DNS answers.
     pub dns: bool,
+    /// Whether those have the TTL of the question and IP-ID 0, as the third injector of the Great
+    /// Firewall's have.
+    pub mirrors: bool,
     /// Names that it acts on, with everything under them.
     pub suffixes: Vec<String>,
 }
@@ -69,7 +72,12 @@ pub struct Settings {
 impl Settings {
     /// Resets of `model` and forged answers, for LinkedIn's names.
     pub fn linkedin(model: Model) -> Self {
-        Self { resets: Some(model), dns: true, suffixes: LINKEDIN.map(str::to_owned).to_vec() }
+        Self {
+            resets: Some(model),
+            dns: true,
+            mirrors: false,
+            suffixes: LINKEDIN.map(str::to_owned).to_vec(),
+        }
     }
 
     fn acts_on(&self, name: &str) -> bool {
@@ -265,7 +273,8 @@ impl Watcher {
                     && self.settings.acts_on(&name)
                     && let Some(answer) = craft::answer(octets, kind)
                 {
-                    let forged = craft::datagram(packet.to, packet.from, &answer);
+                    let mirrored = self.settings.mirrors.then_some(packet.hops);
+                    let forged = craft::datagram(packet.to, packet.from, mirrored, &answer);
                     self.order(packet, vec![forged], vec![]);
                     self.note(What::Answer, name, packet, 1);
                 }

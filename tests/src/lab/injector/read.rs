@@ -27,6 +27,8 @@ pub struct Packet<'a> {
     pub from: SocketAddr,
     /// Receiver.
     pub to: SocketAddr,
+    /// TTL or hop limit.
+    pub hops: u8,
     /// The rest.
     pub payload: Payload<'a>,
 }
@@ -66,20 +68,25 @@ impl<'a> Packet<'a> {
 
     /// Reads an IP packet without a frame around it.
     pub fn read_ip(ip: &'a [u8]) -> Option<Self> {
-        let (addresses, protocol, rest) = match ip.first()? >> 4 {
+        let (addresses, hops, protocol, rest) = match ip.first()? >> 4 {
             4 => {
                 let packet = Ipv4Packet::new(ip)?;
                 let header = usize::from(packet.get_header_length()) * 4;
                 let end = usize::from(packet.get_total_length()).min(ip.len());
                 let addresses = (packet.get_source().into(), packet.get_destination().into());
-                (addresses, packet.get_next_level_protocol(), ip.get(header..end)?)
+                (
+                    addresses,
+                    packet.get_ttl(),
+                    packet.get_next_level_protocol(),
+                    ip.get(header..end)?,
+                )
             }
             6 => {
                 let packet = Ipv6Packet::new(ip)?;
                 let header = Ipv6Packet::minimum_packet_size();
                 let end = (header + usize::from(packet.get_payload_length())).min(ip.len());
                 let addresses = (packet.get_source().into(), packet.get_destination().into());
-                (addresses, packet.get_next_header(), ip.get(header..end)?)
+                (addresses, packet.get_hop_limit(), packet.get_next_header(), ip.get(header..end)?)
             }
             _ => return None,
         };
@@ -107,6 +114,7 @@ impl<'a> Packet<'a> {
             mac_to: MacAddr::zero(),
             from: SocketAddr::new(addresses.0, ports.0),
             to: SocketAddr::new(addresses.1, ports.1),
+            hops,
             payload,
         })
     }

@@ -22,6 +22,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| vec![first(trigger, rng)],
     },
     Model {
@@ -32,6 +33,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| vec![second(trigger, rng)],
     },
     Model {
@@ -42,6 +44,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| vec![third(trigger, rng)],
     },
     Model {
@@ -52,6 +55,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: V4,
+        edns: true,
         fire: three,
     },
     Model {
@@ -62,6 +66,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: V6,
+        edns: true,
         fire: |trigger, rng| {
             let v4 = next(trigger).octets();
             let pair = |at: usize| u16::from_be_bytes([v4[at], v4[at + 1]]);
@@ -77,6 +82,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: V6,
+        edns: true,
         fire: |trigger, rng| {
             let network = [0xf130, 0xf12c, 0xf127, 0xf126, 0xf129][trigger.number as usize % 5];
             let v6 = Ipv6Addr::new(0x2a03, 0x2880, network, 0x83, 0xface, 0xb00c, 0, 0x25de);
@@ -91,6 +97,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Far,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let sinks = [
                 "8.7.198.46",
@@ -114,6 +121,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Closed,
         sort: Sort::Far,
         kinds: V4,
+        edns: true,
         fire: three,
     },
     Model {
@@ -124,6 +132,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Public,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: trigger.ttl(), ip_id: 0, df: trigger.node.df };
             vec![sent(rng.range(200, 1_500), look, genuine_looking(trigger, rng))]
@@ -137,6 +146,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Public,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| {
             let message = genuine_looking(trigger, rng);
             vec![Forged { after: rng.range(200_000, 1_500_000), look: None, message }]

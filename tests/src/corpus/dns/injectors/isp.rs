@@ -17,6 +17,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, _| {
             let mut message = trigger.asked.query.reply(ANSWER | rcode::NXDOMAIN, Vec::new());
             message.authority.push(soa(3_600));
@@ -32,6 +33,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, _| found(trigger, 300, "0.0.0.0", "::"),
     },
     Model {
@@ -42,6 +44,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, _| found(trigger, 0, "127.0.0.1", "::1"),
     },
     Model {
@@ -52,6 +55,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: V4,
+        edns: true,
         fire: |trigger, _| found(trigger, 60, "10.254.254.254", "::"),
     },
     Model {
@@ -62,6 +66,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Public,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             let message = trigger.asked.query.reply(ANSWER | rcode::NXDOMAIN, Vec::new());

@@ -59,6 +59,8 @@ pub struct Model {
     pub sort: Sort,
     /// What they ask for.
     pub kinds: &'static [u16],
+    /// Whether it acts on questions with an OPT record.
+    pub edns: bool,
     /// What is sent.
     pub fire: fn(&Trigger<'_>, &mut Rng) -> Vec<Forged>,
 }

@@ -19,6 +19,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::InPath,
         sort: Sort::Public,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let text = if rng.chance(0.13) { "10.10.34.34" } else { "10.10.34.36" };
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
@@ -33,6 +34,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::InPath,
         sort: Sort::Public,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: trigger.ttl(), ip_id: rng.u16(), df: false };
             in_path(trigger, rng, look, "10.10.34.35")
@@ -46,6 +48,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::InPath,
         sort: Sort::Public,
         kinds: V6,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             in_path(trigger, rng, look, "d0::11")
@@ -59,6 +62,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Public,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             in_path(trigger, rng, look, "127.0.0.1")
@@ -72,6 +76,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::InPath,
         sort: Sort::Public,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             in_path(trigger, rng, look, "127.0.0.1")
@@ -85,6 +90,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: V4,
+        edns: true,
         fire: |trigger, _| found(trigger, 600, "195.175.254.2", "::"),
     },
     Model {
@@ -95,6 +101,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::InPath,
         sort: Sort::Public,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             in_path(trigger, rng, look, "195.175.254.2")
@@ -108,6 +115,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: V4,
+        edns: true,
         fire: indonesia,
     },
     Model {
@@ -118,6 +126,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Resolver,
         sort: Sort::Provider,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let pages = ["188.186.146.208", "188.186.154.79", "62.33.207.197", "5.3.3.17"];
             let page = *rng.pick(&pages);
@@ -132,6 +141,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Public,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             let address = trigger.choose("188.186.146.208", "2a02:2698::1");

@@ -6,12 +6,13 @@ use crate::corpus::dns::{datagram::Look, message::ANSWER, resolver::Sort};
 pub(super) static MODELS: &[Model] = &[
     Model {
         name: "dnsspoof",
-        what: "one address for 60 s, flags 0x8180, TTL 64, IP-ID at random, DF clear",
+        what: "one address for 60 s, flags 0x8180, TTL 64, IP-ID at random, DF clear; only without EDNS",
         source: "dsniff 2.4, as it was observed",
         deed: Deed::Injected,
         place: Place::Beside,
         sort: Sort::Provider,
         kinds: V4,
+        edns: false,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
             let message = trigger.one(ANSWER, 60, trigger.choose("203.0.113.7", "::"));
@@ -26,6 +27,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Provider,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: 0x7ee7, df: false };
             let address = trigger.choose("203.0.113.66", "2001:db8::66");
@@ -40,6 +42,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Provider,
         kinds: BOTH,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: 0, df: false };
             let address = trigger.choose("203.0.113.8", "2001:db8::8");
@@ -54,6 +57,7 @@ pub(super) static MODELS: &[Model] = &[
         place: Place::Beside,
         sort: Sort::Public,
         kinds: V4,
+        edns: true,
         fire: |trigger, rng| {
             let look = Look { ttl: 64, ip_id: 1, df: false };
             let mut message = trigger.one(0x8500, 10, trigger.choose("123.234.56.78", "::"));
