@@ -10,6 +10,7 @@
 //!   decides.
 //! * [`detect`] has the detectors, one file each.
 //! * [`attribute`] gathers how flows ended until it can say whether a service is blocked.
+//! * [`sinkholes`] knows addresses that false answers lead to.
 //! * [`fingerprint`] says which known device makes such packets, as a label.
 //! * [`ledger`] keeps what was found on disk.
 //! * [`export`] makes reports for machines out of that.
@@ -30,7 +31,9 @@ pub mod fingerprint;
 pub mod judge;
 pub mod ledger;
 pub mod names;
+mod networks;
 pub mod page;
 pub mod report;
+pub mod sinkholes;
 pub mod source;
 pub mod targets;

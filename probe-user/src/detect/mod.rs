@@ -84,6 +84,19 @@ detectors! {
     DNS: DnsDetector = [dns_dual, dns_lineage, dns_fast, dns_mirror]
 }
 
+detectors! {
+    /// Detectors of false answers. What the others have found of an exchange is handed to them; they are
+    /// asked again when it is known what clients met where the answer led.
+    LIES: DnsDetector = [
+        dns_pool,
+        dns_bogon,
+        dns_nxdomain,
+        dns_outvoted,
+        dns_astray,
+        dns_wrong_as,
+    ]
+}
+
 /// A detector of TCP interference.
 pub struct TcpDetector {
     /// Its name in findings.
@@ -138,6 +151,15 @@ impl DnsDetector {
         judge: fn(&Exchange, &Knowledge, &[Hit]) -> Option<Fired>,
     ) -> Self {
         Self { id, class, accuses: Verdict::Injected, judge }
+    }
+
+    /// A detector that accuses the resolver of a lie, or a device in its place.
+    const fn lies(
+        id: &'static str,
+        class: EvidenceClass,
+        judge: fn(&Exchange, &Knowledge, &[Hit]) -> Option<Fired>,
+    ) -> Self {
+        Self { id, class, accuses: Verdict::Lied, judge }
     }
 }
 

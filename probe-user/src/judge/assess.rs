@@ -31,6 +31,11 @@ pub(super) fn assess(case: &Case, knowledge: &Knowledge) -> Option<(Decision, Si
                 hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
             }
         }
+        let page = hits.iter().all(|hit| hit.signature.id == "HTTP_BLOCKPAGE");
+        if page && knowledge.truth().arrivals().is_doubted(case) {
+            // A page that stands where a doubtful answer led: nothing shows that it was put in between.
+            hits.iter_mut().for_each(|hit| hit.accuses = Verdict::Lied);
+        }
         if let Some((radar, Some(fired))) = radar::judge(case, side) {
             hits.push(Hit::new(radar.id, EvidenceClass::P, Verdict::Injected, fired));
         }

@@ -1,6 +1,7 @@
 //! A map that never holds more than so many: the entry put in first goes first.
 
 use std::{
+    borrow::Borrow,
     collections::{HashMap, VecDeque},
     hash::Hash,
 };
@@ -15,12 +16,16 @@ pub(super) struct Bounded<K, V> {
     evicted: u64,
 }
 
-impl<K: Hash + Eq + Copy, V> Bounded<K, V> {
+impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
     pub(super) fn new(capacity: usize) -> Self {
         Self { entries: HashMap::new(), order: VecDeque::new(), capacity, evicted: 0 }
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
+    pub(super) fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
         self.entries.get(key)
     }
 
@@ -37,7 +42,7 @@ impl<K: Hash + Eq + Copy, V> Bounded<K, V> {
         let mut out = None;
         if !self.entries.contains_key(&key) {
             out = self.make_room();
-            self.order.push_back(key);
+            self.order.push_back(key.clone());
         }
         (self.entries.entry(key).or_insert_with(make), out)
     }

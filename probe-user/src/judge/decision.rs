@@ -29,9 +29,20 @@ pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
     let verdict = match (accuses, rewritten) {
         (false, _) => Verdict::Suspect,
         (true, true) => Verdict::Rewritten,
-        (true, false) => hits.first()?.accuses,
+        (true, false) if lies(&hits) => Verdict::Lied,
+        (true, false) => hits.iter().find(|hit| hit.accuses != Verdict::Lied)?.accuses,
     };
     Some(Decision { verdict, confidence, hits })
+}
+
+/// Whether what was found is a lie: something strong says that the content is false, and what says that
+/// the packet is not its supposed sender's would accuse nobody by itself.
+fn lies(hits: &[Hit]) -> bool {
+    let strong = |hit: &&Hit| hit.signature.confidence >= Confidence::C2;
+    let of_lie = hits.iter().filter(strong).any(|hit| hit.accuses == Verdict::Lied);
+    let forged = hits.iter().filter(|hit| hit.accuses != Verdict::Lied);
+    let forged: Vec<&Signature> = forged.map(|hit| &hit.signature).collect();
+    of_lie && !weigh(&forged).is_some_and(|weight| weight.accuses)
 }
 
 /// The same of a connection without end: populations and residues say that it is this name; that it
@@ -157,6 +168,24 @@ mod tests {
         let suspicion = decide(vec![hit(S, C2, Rewritten)]).expect("a decision");
         assert_eq!(suspicion.verdict, Verdict::Suspect);
         assert!(injected.revises(&suspicion) && !suspicion.revises(&injected));
+    }
+
+    #[test]
+    fn a_false_answer_is_a_lie_unless_another_shows_the_forgery() {
+        use EvidenceClass::{D, K};
+        let decide = |hits: &[Hit]| decide(hits.to_vec()).map(|d| (d.verdict, d.confidence));
+        let (pool, dual) = (hit(K, C3, Verdict::Lied), hit(D, C3, Injected));
+        assert_eq!(decide(std::slice::from_ref(&pool)), Some((Verdict::Lied, C3)));
+        assert_eq!(decide(&[pool.clone(), dual.clone()]), Some((Injected, C3)));
+        assert_eq!(decide(&[dual.clone(), pool.clone()]), Some((Injected, C3)));
+        // Headers alone do not make it a forgery, nor a strong pair of different kinds.
+        let (weak, pair) = (hit(H, C1, Injected), hit(H, C2, Injected));
+        assert_eq!(decide(&[pool.clone(), weak]), Some((Verdict::Lied, C3)));
+        let bogon = hit(K, C2, Verdict::Lied);
+        assert_eq!(decide(std::slice::from_ref(&bogon)), Some((Verdict::Suspect, C2)));
+        assert_eq!(decide(&[bogon.clone(), pair]), Some((Verdict::Lied, C2)));
+        assert_eq!(decide(&[bogon.clone(), hit(P, C2, Verdict::Lied)]), Some((Verdict::Lied, C2)));
+        assert_eq!(decide(&[bogon, dual]), Some((Injected, C3)));
     }
 
     #[test]

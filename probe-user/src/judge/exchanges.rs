@@ -11,10 +11,11 @@ use super::{
     decision::{Decision, decide},
     exchange::{Exchange, Reply},
     hops,
+    lies::Lies,
     resolvers::Observation,
 };
 use crate::{
-    detect::{self, Hit},
+    detect::{self, DnsDetector, Hit},
     names::dns::Dns,
     report::{
         Finding,
@@ -146,6 +147,7 @@ impl Exchanges {
         &mut self,
         now: u64,
         knowledge: &mut Knowledge,
+        lies: &mut Lies,
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) {
@@ -172,8 +174,16 @@ impl Exchanges {
                     let Some(mut open) = self.open.remove(&key) else { continue };
                     self.dropped += open.exchange.dropped;
                     // In this order: what is odd is not to be measured by itself.
-                    open.tell(knowledge, settings, false, tell);
+                    let doubtful = Lies::are_possible(&open.exchange, knowledge);
+                    let forged = open.forged(knowledge);
+                    if !doubtful {
+                        open.tell(knowledge, settings, false, tell);
+                    }
                     open.learn(knowledge);
+                    open.teach(knowledge);
+                    if doubtful {
+                        lies.keep(open.exchange, forged, open.told, knowledge, settings, tell);
+                    }
                 }
             }
         }
@@ -208,7 +218,17 @@ impl Open {
         }
     }
 
-    /// Tells what the detectors say, if it is more than was told; accusations only, if `early`.
+    /// Learns what the answer says, where nothing contradicts it.
+    fn teach(&self, knowledge: &mut Knowledge) {
+        if let [reply] = self.exchange.replies.as_slice()
+            && reply.asked().is_some()
+        {
+            let ends = [self.exchange.client().0, self.exchange.resolver().0];
+            knowledge.answered(ends, reply.time(), &reply.dns);
+        }
+    }
+
+    /// Tells what the detectors say, if it is more than was told; of injections only, if `early`.
     fn tell(
         &mut self,
         knowledge: &Knowledge,
@@ -216,22 +236,53 @@ impl Open {
         early: bool,
         tell: &mut impl FnMut(Finding),
     ) {
-        let mut hits: Vec<Hit> = Vec::new();
-        for detector in detect::DNS {
-            if let Some(fired) = (detector.judge)(&self.exchange, knowledge, &hits) {
-                hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
-            }
-        }
-        let Some(decision) = decide(hits) else { return };
-        if early && decision.verdict != Verdict::Injected {
+        let Some(decision) = decide(lies(&self.exchange, self.forged(knowledge), knowledge)) else {
             return;
+        };
+        if !early || decision.verdict == Verdict::Injected {
+            told(&self.exchange, decision, &mut self.told, knowledge, settings, tell);
         }
-        if self.told.as_ref().is_none_or(|told| decision.revises(told)) {
-            let revises = self.told.as_ref().map(Decision::told);
-            let finding = finding(&self.exchange, &decision, knowledge, settings);
-            tell(Finding { revises, ..finding });
-            self.told = Some(decision);
+    }
+
+    /// What the detectors find that look at the replies as packets.
+    fn forged(&self, knowledge: &Knowledge) -> Vec<Hit> {
+        hits(&self.exchange, detect::DNS, Vec::new(), knowledge)
+    }
+}
+
+/// What is found of an exchange, with what is found of its content.
+pub(super) fn lies(exchange: &Exchange, forged: Vec<Hit>, knowledge: &Knowledge) -> Vec<Hit> {
+    hits(exchange, detect::LIES, forged, knowledge)
+}
+
+fn hits(
+    exchange: &Exchange,
+    detectors: &[&DnsDetector],
+    mut hits: Vec<Hit>,
+    knowledge: &Knowledge,
+) -> Vec<Hit> {
+    for detector in detectors {
+        if let Some(fired) = (detector.judge)(exchange, knowledge, &hits) {
+            hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
         }
+    }
+    hits
+}
+
+/// Tells of a decision, if it says more than was `told`.
+pub(super) fn told(
+    exchange: &Exchange,
+    decision: Decision,
+    told: &mut Option<Decision>,
+    knowledge: &Knowledge,
+    settings: &Settings,
+    tell: &mut impl FnMut(Finding),
+) {
+    if told.as_ref().is_none_or(|told| decision.revises(told)) {
+        let revises = told.as_ref().map(Decision::told);
+        let finding = finding(exchange, &decision, knowledge, settings);
+        tell(Finding { revises, ..finding });
+        *told = Some(decision);
     }
 }
 

@@ -78,6 +78,7 @@ impl Flows {
         scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
+        scope.knowledge.arrival(event, payload);
         match event.header.kind {
             kind::OPENING => {
                 if self.flow(event, scope, tell) {
@@ -284,6 +285,7 @@ impl Flows {
         scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
+        scope.knowledge.truth_mut().arrivals_mut().silent(record);
         let flow = self.flows.get_mut(&record.key).filter(|flow| flow.opened == record.opened);
         let subject = match &flow {
             Some(flow) => flow.subject(record, scope.knowledge, scope.settings),

@@ -2,19 +2,21 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use probe_common::wire::Address;
+use probe_common::{event::TcpEvent, wire::Address};
 
 use super::{
     bounded::Bounded,
+    claim::is_split,
     leads::Leads,
     population::Population,
     residual::Residual,
     resolvers::{Resolver, Resolvers},
+    truth::{self, Truth},
 };
 use crate::{
     detect::ipid_const,
     fingerprint::{Catalogue, Clusters},
-    names::blockpage::BlockPages,
+    names::{blockpage::BlockPages, dns::Dns},
     targets::TargetSet,
 };
 
@@ -35,6 +37,7 @@ pub struct Knowledge {
     clusters: Clusters,
     pages: BlockPages,
     targets: Arc<TargetSet>,
+    truth: Truth,
 }
 
 /// The shortest round trip to a server.
@@ -60,6 +63,7 @@ impl Knowledge {
             clusters: Clusters::new(),
             pages: BlockPages::builtin(),
             targets,
+            truth: Truth::default(),
         }
     }
 
@@ -127,6 +131,51 @@ impl Knowledge {
         &self.pages
     }
 
+    /// What is known of the truth of DNS answers.
+    pub const fn truth(&self) -> &Truth {
+        &self.truth
+    }
+
+    pub(super) const fn truth_mut(&mut self) -> &mut Truth {
+        &mut self.truth
+    }
+
+    /// The watched services and the controls.
+    pub fn targets(&self) -> &TargetSet {
+        &self.targets
+    }
+
+    /// Learns what a client was answered by a resolver at `now`, where nothing contradicted it.
+    pub(super) fn answered(&mut self, ends: [Address; 2], now: u64, dns: &Dns) {
+        self.truth.learn(ends, now, dns, &self.targets);
+    }
+
+    /// Takes an event of a connection that a doubtful answer may have led to.
+    pub(super) fn arrival(&mut self, event: &TcpEvent, payload: &[u8]) {
+        self.truth.arrivals_mut().take(event, payload, &self.targets, &self.pages);
+    }
+
+    /// Notes that a watched name was answered with addresses from which it is not known to be served.
+    pub(super) fn doubt(
+        &mut self,
+        [client, resolver]: [Address; 2],
+        name: &str,
+        now: u64,
+        dns: &Dns,
+    ) {
+        let service = self.targets.service_of_name(name).filter(|one| !one.is_control());
+        let Some(service) = service else { return };
+        let addresses: Vec<IpAddr> = dns.addresses().collect();
+        if is_split(resolver.ip(), &addresses) {
+            return;
+        }
+        for address in addresses {
+            if !truth::is_home(&self.targets, service, address) {
+                self.truth.arrivals_mut().doubt(client, address.into(), name, now);
+            }
+        }
+    }
+
     /// Where clients were led by DNS.
     pub const fn leads(&self) -> &Leads {
         &self.leads
@@ -162,6 +211,7 @@ impl Knowledge {
             + self.population.evicted()
             + self.residual.evicted()
             + self.leads.evicted()
+            + self.truth.evicted()
             + self.clusters.evicted()
     }
 }

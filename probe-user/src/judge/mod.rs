@@ -10,10 +10,13 @@
 //! happens. The same events give the same findings, wherever they come from and however they are
 //! cut into batches.
 
+mod answers;
+mod arrivals;
 mod assess;
 mod attribution;
 mod bounded;
 mod case;
+mod claim;
 mod compose;
 mod decision;
 mod exchange;
@@ -25,18 +28,23 @@ pub(crate) mod hops;
 mod knowledge;
 mod leads;
 mod learn;
+mod lies;
 mod lineage;
 mod population;
 mod residual;
 mod resolvers;
 mod signatures;
 mod silence;
+mod truth;
 mod untold;
 
 use std::sync::Arc;
 
+pub use answers::{Answers, Voices};
+pub use arrivals::{Arrivals, Met};
 pub use attribution::Attribution;
 pub use case::{Case, EVIDENCE_MAX, Seen, Subject};
+pub use claim::Claim;
 pub use decision::decisive;
 pub use exchange::{Exchange, REPLIES_MAX, Reply};
 use hdrhistogram::Histogram;
@@ -49,6 +57,7 @@ pub use residual::{LONGEST as RESIDUAL_LONGEST, Residual, Trigger};
 pub use resolvers::{IpIds, Observation, Resolver, Stack};
 pub use signatures::Signatures;
 pub use silence::{Silence, Silent};
+pub use truth::Truth;
 
 use crate::{
     report::{Finding, summary::Counters},
@@ -87,6 +96,7 @@ pub struct Judge {
     knowledge: Knowledge,
     flows: flows::Flows,
     exchanges: exchanges::Exchanges,
+    lies: lies::Lies,
     silence: Silence,
     handshakes: Histogram<u64>,
     now: u64,
@@ -116,6 +126,7 @@ impl Judge {
             knowledge,
             flows: flows::Flows::default(),
             exchanges: exchanges::Exchanges::default(),
+            lies: lies::Lies::default(),
             silence: Silence::default(),
             handshakes,
             now: 0,
@@ -130,6 +141,7 @@ impl Judge {
             Event::Tcp(event, payload) => {
                 let (flows, mut scope) = self.flows();
                 flows.event(event, payload, &mut scope, &mut tell);
+                self.arrivals(&mut tell);
                 if event.header.kind == kind::OPENING
                     && let Some(name) = self.flows.name_of(&event.flow)
                     && self.settings.targets.service_of_name(name).is_some()
@@ -152,6 +164,7 @@ impl Judge {
                     && self.settings.targets.service_of_name(name).is_some()
                 {
                     let (client, now) = (event.packet.destination, event.packet.time);
+                    self.knowledge.doubt([client, event.packet.source], name, now, dns);
                     let ttl = dns.answers.iter().map(|answer| answer.ttl).min().unwrap_or_default();
                     for address in dns.addresses().map(Address::from) {
                         interest(&mut self.interests, address);
@@ -179,18 +192,21 @@ impl Judge {
     /// Closes what is due by `now`, in the order in which it became so: how many of them become due
     /// between two calls must not show.
     fn close_until(&mut self, now: u64, tell: &mut impl FnMut(Finding)) {
-        let next = |flows: &flows::Flows, exchanges: &exchanges::Exchanges| {
-            let flow = flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
-            [flow, exchanges.next_due()].into_iter().flatten().min()
+        let next = |judge: &Self| {
+            let flow = judge.flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
+            [flow, judge.exchanges.next_due(), judge.lies.next_due()].into_iter().flatten().min()
         };
-        while let Some(next) = next(&self.flows, &self.exchanges)
+        while let Some(next) = next(self)
             && next <= now
         {
             let (flows, mut scope) = self.flows();
             if let Some(quiet) = next.checked_sub(QUIET) {
                 flows.close_before(quiet, &mut scope, tell);
             }
-            self.exchanges.close_until(next, &mut self.knowledge, &self.settings, tell);
+            let (knowledge, settings) = (&mut self.knowledge, &self.settings);
+            self.exchanges.close_until(next, knowledge, &mut self.lies, settings, tell);
+            self.arrivals(tell);
+            self.lies.close_until(next, &self.knowledge, &self.settings, tell);
         }
         let (flows, _) = self.flows();
         flows.forget_responses(now.saturating_sub(QUIET));
@@ -208,6 +224,14 @@ impl Judge {
         if self.silence.look(place, record, now) {
             let (flows, mut scope) = self.flows();
             flows.silent(record, now, &mut scope, &mut tell);
+        }
+        self.arrivals(&mut tell);
+    }
+
+    /// Looks again at the answers that led to connections of which more is known now.
+    fn arrivals(&mut self, tell: &mut impl FnMut(Finding)) {
+        for (client, server) in self.knowledge.truth_mut().arrivals_mut().take_news() {
+            self.lies.news(client, server, &self.knowledge, &self.settings, tell);
         }
     }
 
@@ -265,6 +289,7 @@ impl Judge {
         losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
         losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
+        losses.insert("judge_lies_evicted".into(), self.lies.evicted());
         losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
         losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());

@@ -87,6 +87,12 @@ impl Population {
         (contrast.cut > 0).then_some(contrast)
     }
 
+    /// Whether any name was served at `server`.
+    pub fn serves(&self, server: Address) -> bool {
+        let names = self.servers.get(&server);
+        names.is_some_and(|names| names.iter().any(|tally| tally.served > 0))
+    }
+
     /// Entries given up.
     pub(super) const fn evicted(&self) -> u64 {
         self.servers.evicted()

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Role, Service};
+use super::{Operator, Role, Service};
 
 /// Shortest IPv4 prefix taken. A shorter one is a slip, and would give the traffic of half of the
 /// world to one service.
@@ -50,9 +50,25 @@ pub(super) struct Seen {
     ids: HashSet<String>,
     suffixes: HashMap<String, String>,
     prefixes: HashMap<IpNet, String>,
+    operators: HashSet<String>,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub struct Parsed {
+    /// Services, in the order of the file.
+    pub services: Vec<Service>,
+    /// Operators, likewise.
+    pub operators: Vec<Operator>,
 }
 
 impl Seen {
+    /// What files may refer to without giving it.
+    pub(super) fn of(operators: &[Operator]) -> Self {
+        let operators = operators.iter().map(|operator| operator.id.clone()).collect();
+        Self { operators, ..Self::default() }
+    }
+
     /// A built-in service without what the files have taken; None when nothing is left.
     pub(super) fn without_taken(&self, mut service: Service) -> Option<Service> {
         service.suffixes.retain(|suffix| !self.suffixes.contains_key(suffix));
@@ -63,7 +79,7 @@ impl Seen {
 }
 
 /// Reads a file from disk.
-pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Vec<Service>, TargetError> {
+pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Parsed, TargetError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| TargetError::Read { path: path.to_owned(), source })?;
     parse_after(path, &text, seen)
@@ -73,14 +89,17 @@ pub(super) fn read(path: &Path, seen: &mut Seen) -> Result<Vec<Service>, TargetE
 ///
 /// # Errors
 /// [`TargetError::Invalid`] at the first thing that is not as `docs/targets.md` says.
-pub fn parse(path: &Path, text: &str) -> Result<Vec<Service>, TargetError> {
+pub fn parse(path: &Path, text: &str) -> Result<Parsed, TargetError> {
     parse_after(path, text, &mut Seen::default())
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
     service: Vec<Spanned<RawService>>,
+    #[serde(default)]
+    operator: Vec<RawOperator>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +114,41 @@ struct RawService {
     names: Vec<RawNames>,
     #[serde(default)]
     networks: Vec<RawNetworks>,
+    #[serde(default)]
+    fronts: Vec<RawFronts>,
+    #[serde(default)]
+    filtered: Vec<RawFiltered>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawOperator {
+    id: Spanned<String>,
+    title: String,
+    #[serde(default)]
+    asns: Vec<u32>,
+    source: Spanned<String>,
+    date: Spanned<String>,
+    prefixes: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFronts {
+    source: Spanned<String>,
+    date: Spanned<String>,
+    #[serde(default)]
+    operators: Vec<Spanned<String>>,
+    #[serde(default)]
+    prefixes: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFiltered {
+    source: Spanned<String>,
+    date: Spanned<String>,
+    suffixes: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -117,16 +171,38 @@ struct RawNetworks {
 /// What is wrong, and where in the text.
 type Fault = (Range<usize>, String);
 
-fn parse_after(path: &Path, text: &str, seen: &mut Seen) -> Result<Vec<Service>, TargetError> {
+pub(super) fn parse_after(path: &Path, text: &str, seen: &mut Seen) -> Result<Parsed, TargetError> {
     let parsed = toml::from_str::<File>(text)
         .map_err(|error| (error.span().unwrap_or(0..0), error.message().trim().replace('\n', "; ")))
-        .and_then(|file| file.service.into_iter().map(|service| check(service, seen)).collect());
+        .and_then(|file| check_file(file, seen));
     parsed.map_err(|(span, reason)| {
         let before = text.get(..span.start).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         TargetError::Invalid { path: path.to_owned(), line, column, reason }
     })
+}
+
+fn check_file(file: File, seen: &mut Seen) -> Result<Parsed, Fault> {
+    if file.service.is_empty() && file.operator.is_empty() {
+        return Err((0..0, "missing field `service`".into()));
+    }
+    // First, since services refer to them.
+    let operators = file.operator.into_iter().map(|operator| check_operator(operator, seen));
+    let operators = operators.collect::<Result<_, _>>()?;
+    let services = file.service.into_iter().map(|service| check(service, seen));
+    Ok(Parsed { services: services.collect::<Result<_, _>>()?, operators })
+}
+
+fn check_operator(raw: RawOperator, seen: &mut Seen) -> Result<Operator, Fault> {
+    let id = check_id(&raw.id).map_err(|reason| (raw.id.span(), reason))?;
+    if !seen.operators.insert(id.clone()) {
+        let reason = format!("there is an operator {id:?} already; an id is given once");
+        return Err((raw.id.span(), reason));
+    }
+    check_origin(&raw.source, &raw.date)?;
+    let prefixes = check_prefixes(&raw.prefixes)?;
+    Ok(Operator { id, title: raw.title, asns: raw.asns, prefixes })
 }
 
 fn check(service: Spanned<RawService>, seen: &mut Seen) -> Result<Service, Fault> {
@@ -170,7 +246,40 @@ fn check(service: Spanned<RawService>, seen: &mut Seen) -> Result<Service, Fault
     prefixes.dedup();
     asns.sort_unstable();
     asns.dedup();
-    Ok(Service { id, title: raw.title, role: raw.role, suffixes, prefixes, asns })
+    let (mut operators, mut fronts, mut filtered) = (Vec::new(), Vec::new(), Vec::new());
+    for front in &raw.fronts {
+        check_origin(&front.source, &front.date)?;
+        fronts.extend(check_prefixes(&front.prefixes)?);
+        for operator in &front.operators {
+            operators.push(check_reference(operator, seen)?);
+        }
+    }
+    for names in &raw.filtered {
+        check_origin(&names.source, &names.date)?;
+        for suffix in &names.suffixes {
+            filtered.push(check_suffix(suffix.as_ref()).map_err(|why| (suffix.span(), why))?);
+        }
+    }
+    let (title, role) = (raw.title, raw.role);
+    Ok(Service { id, title, role, suffixes, prefixes, asns, operators, fronts, filtered })
+}
+
+fn check_prefixes(texts: &[Spanned<String>]) -> Result<Vec<IpNet>, Fault> {
+    let prefix = |text: &Spanned<String>| {
+        check_prefix(text.as_ref()).map_err(|reason| (text.span(), reason))
+    };
+    texts.iter().map(prefix).collect()
+}
+
+fn check_reference(operator: &Spanned<String>, seen: &Seen) -> Result<String, Fault> {
+    let id = operator.as_ref();
+    if seen.operators.contains(id) {
+        return Ok(id.clone());
+    }
+    let mut known: Vec<&str> = seen.operators.iter().map(String::as_str).collect();
+    known.sort_unstable();
+    let reason = format!("no operator {id:?}: allowed are {}", known.join(", "));
+    Err((operator.span(), reason))
 }
 
 /// Notes who has something; an error when somebody else had it before.

@@ -18,8 +18,11 @@ use sha2::{Digest as _, Sha256};
 
 pub use file::TargetError;
 
+use crate::networks::Networks;
+
 const LINKEDIN: &str = include_str!("../../../targets/linkedin.toml");
 const CONTROLS: &str = include_str!("../../../targets/controls.toml");
+const OPERATORS: &str = include_str!("../../../targets/operators.toml");
 
 /// Why a service is in the set.
 #[derive(
@@ -48,6 +51,26 @@ pub struct Service {
     pub prefixes: Vec<IpNet>,
     /// Autonomous systems of its operator. Sorted.
     pub asns: Vec<u32>,
+    /// Ids of operators whose networks serve it, and others.
+    pub operators: Vec<String>,
+    /// Further networks that serve it, and others.
+    pub fronts: Vec<IpNet>,
+    /// Names of it that people have filtered for themselves, as lists of advertisements and trackers
+    /// have them; each stands for itself and all names under it.
+    pub filtered: Vec<String>,
+}
+
+/// An operator of fronts, from whose addresses services of others are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// Short name, by which services refer to it.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// Its autonomous systems.
+    pub asns: Vec<u32>,
+    /// Its networks.
+    pub prefixes: Vec<IpNet>,
 }
 
 impl Service {
@@ -56,12 +79,29 @@ impl Service {
     pub fn is_control(&self) -> bool {
         self.role == Role::Control
     }
+
+    /// Whether people have this name of the service filtered for themselves.
+    #[must_use]
+    pub fn is_filtered(&self, name: &str) -> bool {
+        self.filtered.iter().any(|suffix| {
+            name.strip_suffix(suffix.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    }
+
+    /// Whether anything is known of where the service is served from.
+    #[must_use]
+    pub fn has_home(&self) -> bool {
+        !(self.prefixes.is_empty() && self.fronts.is_empty() && self.operators.is_empty())
+    }
 }
 
 /// All services that a run knows, with the indexes to find them by.
 #[derive(Debug, Clone)]
 pub struct TargetSet {
     services: Vec<Service>,
+    operators: Vec<Operator>,
+    by_operator: Networks,
     by_suffix: HashMap<Box<str>, usize>,
     by_prefix: HashMap<IpNet, usize>,
     /// Prefix lengths in use, longest first, for IPv4 and IPv6.
@@ -76,12 +116,20 @@ impl TargetSet {
     /// Never: the embedded files are part of the program, and a test loads them.
     #[must_use]
     pub fn builtin() -> Self {
+        let operators = Self::builtin_operators();
+        let mut seen = file::Seen::of(&operators);
         let services = [("targets/linkedin.toml", LINKEDIN), ("targets/controls.toml", CONTROLS)]
             .into_iter()
             .flat_map(|(name, text)| {
-                file::parse(Path::new(name), text).expect("the embedded file is valid")
+                let parsed = file::parse_after(Path::new(name), text, &mut seen);
+                parsed.expect("the embedded file is valid").services
             });
-        Self::index(services.collect())
+        Self::index(services.collect(), operators)
+    }
+
+    fn builtin_operators() -> Vec<Operator> {
+        let parsed = file::parse(Path::new("targets/operators.toml"), OPERATORS);
+        parsed.expect("the embedded file is valid").operators
     }
 
     /// Reads target files. They replace the built-in targets; the built-in controls stay, unless a
@@ -94,10 +142,13 @@ impl TargetSet {
         if files.is_empty() {
             return Ok(Self::builtin());
         }
-        let mut seen = file::Seen::default();
+        let mut operators = Self::builtin_operators();
+        let mut seen = file::Seen::of(&operators);
         let mut services = Vec::new();
         for path in files {
-            services.extend(file::read(path, &mut seen)?);
+            let parsed = file::read(path, &mut seen)?;
+            services.extend(parsed.services);
+            operators.extend(parsed.operators);
         }
         if !services.iter().any(Service::is_control) {
             for control in Self::builtin().services.into_iter().filter(Service::is_control) {
@@ -107,7 +158,7 @@ impl TargetSet {
                 }
             }
         }
-        Ok(Self::index(services))
+        Ok(Self::index(services, operators))
     }
 
     /// All services, targets and controls, by id.
@@ -144,14 +195,32 @@ impl TargetSet {
         })
     }
 
-    /// Both addresses are in networks of one service. Two DNS replies with such addresses do not
-    /// contradict each other.
+    /// Both addresses are in networks of one service, or of one operator of fronts. Two DNS replies with
+    /// such addresses do not contradict each other.
     #[must_use]
     pub fn same_origin(&self, one: IpAddr, two: IpAddr) -> bool {
         match (self.service_of_address(one), self.service_of_address(two)) {
             (Some(one), Some(two)) => one.id == two.id,
-            _ => false,
+            _ => {
+                let operator = self.by_operator.find(one);
+                operator.is_some() && operator == self.by_operator.find(two)
+            }
         }
+    }
+
+    /// The operator of fronts in whose networks an address is.
+    #[must_use]
+    pub fn operator_of(&self, address: IpAddr) -> Option<&Operator> {
+        self.by_operator.find(address).map(|place| &self.operators[place])
+    }
+
+    /// Whether `service` is known to be served from `address`: from its own networks, or from a front.
+    #[must_use]
+    pub fn is_home(&self, service: &Service, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.service_of_address(address).is_some_and(|owner| owner.id == service.id)
+            || service.fronts.iter().any(|network| network.contains(&address))
+            || self.operator_of(address).is_some_and(|op| service.operators.contains(&op.id))
     }
 
     /// SHA-256 in hex over everything that decides a lookup, independent of comments, order and the
@@ -161,7 +230,7 @@ impl TargetSet {
         &self.hash
     }
 
-    fn index(mut services: Vec<Service>) -> Self {
+    fn index(mut services: Vec<Service>, operators: Vec<Operator>) -> Self {
         services.sort_by(|one, two| one.id.cmp(&two.id));
         let mut by_suffix = HashMap::new();
         let mut by_prefix = HashMap::new();
@@ -177,8 +246,12 @@ impl TargetSet {
             lengths.sort_unstable_by(|one, two| two.cmp(one));
             lengths.dedup();
         }
-        let hash = hash(&services);
-        Self { services, by_suffix, by_prefix, lengths, hash }
+        let mut by_operator = Networks::default();
+        for (place, operator) in operators.iter().enumerate() {
+            by_operator.add(&operator.prefixes, place);
+        }
+        let hash = hash(&services, &operators);
+        Self { services, operators, by_operator, by_suffix, by_prefix, lengths, hash }
     }
 }
 
@@ -188,7 +261,7 @@ impl Default for TargetSet {
     }
 }
 
-fn hash(services: &[Service]) -> String {
+fn hash(services: &[Service], operators: &[Operator]) -> String {
     let mut hasher = Sha256::new();
     for service in services {
         hasher.update(format!("service {} {:?} {}\n", service.id, service.role, service.title));
@@ -201,7 +274,25 @@ fn hash(services: &[Service]) -> String {
         for asn in &service.asns {
             hasher.update(format!("asn {asn}\n"));
         }
+        let mut rest: Vec<String> = Vec::new();
+        rest.extend(service.operators.iter().map(|operator| format!("operator {operator}\n")));
+        rest.extend(service.fronts.iter().map(|prefix| format!("front {prefix}\n")));
+        rest.extend(service.filtered.iter().map(|suffix| format!("filtered {suffix}\n")));
+        rest.sort();
+        rest.dedup();
+        rest.iter().for_each(|line| hasher.update(line));
     }
+    let used =
+        |operator: &&Operator| services.iter().any(|one| one.operators.contains(&operator.id));
+    let mut lines: Vec<String> = operators
+        .iter()
+        .filter(used)
+        .flat_map(|operator| {
+            operator.prefixes.iter().map(|prefix| format!("of {} {prefix}\n", operator.id))
+        })
+        .collect();
+    lines.sort();
+    lines.iter().for_each(|line| hasher.update(line));
     hasher.finalize().iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use probe_user::detect::{DNS, SILENT, TCP, radar};
+use probe_user::detect::{DNS, LIES, SILENT, TCP, radar};
 
 use super::root;
 
@@ -42,6 +42,7 @@ pub fn page() -> anyhow::Result<String> {
         ("TCP", TCP.iter().map(|one| one.id).collect::<Vec<_>>()),
         ("Silence", SILENT.iter().map(|one| one.id).collect()),
         ("DNS", DNS.iter().map(|one| one.id).collect()),
+        ("False answers", LIES.iter().map(|one| one.id).collect()),
     ];
     let mut told: Vec<&str> = Vec::new();
     for (title, ids) in lists {

@@ -10,6 +10,7 @@
 
 mod by_hand;
 mod heard;
+mod lies;
 mod look_ups;
 mod places;
 mod populations;
@@ -93,6 +94,12 @@ fn detectors_of_silence_decide_something_and_are_silent_on_a_look_alike() {
 fn detectors_of_names_decide_something_and_are_silent_on_a_look_alike() {
     let ids: Vec<&str> = detect::DNS.iter().map(|detector| detector.id).collect();
     good(&check(&ids, table::DNS, About::Names));
+}
+
+#[test]
+fn detectors_of_lies_decide_something_and_are_silent_on_a_look_alike() {
+    let ids: Vec<&str> = detect::LIES.iter().map(|detector| detector.id).collect();
+    good(&check(&ids, table::LIES, About::Names));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use probe_tests::{craft::Capture, duel::Told};
 use crate::{
     by_hand,
     heard::{self, Heard},
-    places, populations, resolvers, silences,
+    lies, places, populations, resolvers, silences,
 };
 
 /// Where packets come from.
@@ -196,6 +196,16 @@ pub(crate) static DNS: &[Row] = &[
         hand!(resolvers::query_turned_round),
         hand!(resolvers::as_near_as_the_client),
     ),
+];
+
+/// Detectors of false answers, in their order.
+pub(crate) static LIES: &[Row] = &[
+    row("DNS_POOL", hand!(lies::national_page), hand!(lies::owner_of_a_pool_address)),
+    row("DNS_BOGON", hand!(lies::nowhere), hand!(lies::tracker_filtered_at_home)),
+    row("DNS_NXDOMAIN", hand!(lies::name_denied), hand!(lies::name_that_never_was)),
+    row("DNS_OUTVOTED", hand!(lies::nowhere), hand!(lies::many_fronts)),
+    row("DNS_ASTRAY", hand!(lies::no_tls_there), hand!(lies::cache_of_the_provider)),
+    row("DNS_WRONG_AS", hand!(lies::no_tls_there), hand!(lies::translated)),
 ];
 
 /// A capture in which each of Radar's signatures is the shape that is counted.

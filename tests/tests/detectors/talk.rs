@@ -18,7 +18,7 @@ const CLIENT_TTL: u8 = 63;
 pub(crate) const FAR: u64 = 40;
 
 /// From the router to the client and back, in milliseconds.
-const NEAR: u64 = 10;
+pub(crate) const NEAR: u64 = 10;
 
 /// A connection that is being written down.
 pub(crate) struct Talk {

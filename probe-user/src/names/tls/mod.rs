@@ -9,6 +9,7 @@
 
 mod cursor;
 pub mod ech;
+pub mod server;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,105 @@
+//! `DNS_POOL`: the answer is an address that false answers are known to lead to.
+//!
+//! **Rule.** A reply has an address, or an alias, of the lists in `sinkholes/*.toml`, and the name is
+//! none that may have it genuinely.
+//!
+//! **Source.** Each entry names its own: OONI's list of DNS fingerprints; for the pool of China's third
+//! injector the data of *Wallbleed* (NDSS 2025); for Iran Tai et al., *IRBlock* (2025). That no Teredo
+//! server is 0.0.0.0: RFC 4380, section 4.
+//!
+//! **Worth.** Class K. For a name of a watched service C3 where the address belongs to a censor's page
+//! or to nobody, C2 where it is somebody else's or the entry says what else looks the same, C1 for a
+//! filter that is ordered or installed. For other names one step less, and nothing if it is somebody
+//! else's: who may have the address is not known. It accuses of a lie; where a genuine answer comes as
+//! well, `DNS_DUAL` says more, and this says whose.
+//!
+//! **Look-alikes that it stays silent on.**
+//! * Names that have the address genuinely: those of Facebook, Twitter and Dropbox, from whose networks
+//!   the pool is.
+//! * An address from which the service is known to be served.
+
+use super::{DnsDetector, Fired, Hit, measured};
+use crate::{
+    judge::{Exchange, Knowledge, Reply},
+    names::dns::AnswerData,
+    report::finding::{Confidence, EvidenceClass},
+    sinkholes::{Scope, Sinkhole, Use},
+    targets::Service,
+};
+
+/// See the module.
+pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_POOL", EvidenceClass::K, judge);
+
+fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    let name = exchange.name()?;
+    let service = knowledge.targets().service_of_name(name).filter(|one| !one.is_control());
+    let found: Vec<_> = exchange
+        .replies
+        .iter()
+        .filter_map(|reply| {
+            let (sinkhole, what) = sinkhole(reply, service, knowledge)?;
+            Some((reply, sinkhole, what, worth(sinkhole, name, service.is_some())?))
+        })
+        .collect();
+    let strongest = found.iter().map(|&(.., worth)| worth).max()?;
+    let (_, sinkhole, what, _) = found.iter().find(|&&(.., worth)| worth == strongest)?;
+    let same = |other: &Sinkhole| other.id == sinkhole.id;
+    Some(Fired {
+        confidence: strongest,
+        measured: measured! {
+            "answer": what,
+            "sinkhole": sinkhole.id,
+            "country": sinkhole.country,
+            "source": sinkhole.source,
+            "valid": sinkhole.valid.to_string(),
+            "ambiguous": sinkhole.ambiguous,
+        },
+        words: format!("the answer {what} is known to be false: {}", sinkhole.title),
+        packets: found
+            .iter()
+            .filter(|(_, other, ..)| same(other))
+            .map(|(reply, ..)| reply.frame())
+            .collect(),
+    })
+}
+
+/// The sinkhole that a reply leads to, and what of the reply says so.
+fn sinkhole<'a>(
+    reply: &Reply,
+    service: Option<&Service>,
+    knowledge: &'a Knowledge,
+) -> Option<(&'a Sinkhole, String)> {
+    let truth = knowledge.truth();
+    let aliases = reply.dns.answers.iter().filter_map(|answer| match &answer.data {
+        AnswerData::Cname(alias) => Some((truth.sinkholes().of_name(alias)?, alias.clone())),
+        _ => None,
+    });
+    let at_home = |sinkhole: &Sinkhole, address| {
+        sinkhole.used == Use::Others
+            && service.is_some_and(|service| knowledge.targets().is_home(service, address))
+    };
+    let addresses = reply.dns.addresses().filter_map(|address| {
+        let sinkhole = truth.sinkhole(address)?;
+        (!at_home(sinkhole, address)).then(|| (sinkhole, address.to_string()))
+    });
+    aliases.chain(addresses).next()
+}
+
+/// What it is worth that `name` leads to a sinkhole.
+fn worth(sinkhole: &Sinkhole, name: &str, watched: bool) -> Option<Confidence> {
+    if sinkhole.is_used_by(name) {
+        return None;
+    }
+    let worth = match (sinkhole.scope, sinkhole.used) {
+        (Scope::Product, _) => Confidence::C1,
+        (_, Use::Others) => Confidence::C2,
+        (_, Use::Page | Use::Impossible) if sinkhole.ambiguous.is_some() => Confidence::C2,
+        (_, Use::Page | Use::Impossible) => Confidence::C3,
+    };
+    match (watched, sinkhole.used, worth) {
+        (true, ..) => Some(worth),
+        (false, Use::Others, _) | (false, _, Confidence::C1) => None,
+        (false, _, Confidence::C2) => Some(Confidence::C1),
+        (false, _, Confidence::C3) => Some(Confidence::C2),
+    }
+}

@@ -1,0 +1,122 @@
+//! What is known of the truth of answers: what others answered, where false answers lead, and what
+//! clients met where they were led.
+
+use std::net::IpAddr;
+
+use probe_common::wire::Address;
+
+use super::{
+    answers::{Answers, Known, Voices},
+    arrivals::Arrivals,
+};
+use crate::{
+    names::dns::Dns,
+    sinkholes::{self, Sinkhole, Sinkholes, is_bogon},
+    targets::{Service, TargetSet},
+};
+
+/// All of it.
+#[derive(Debug)]
+pub struct Truth {
+    sinkholes: Sinkholes,
+    answers: Answers,
+    arrivals: Arrivals,
+}
+
+impl Default for Truth {
+    fn default() -> Self {
+        Self {
+            sinkholes: Sinkholes::builtin(),
+            answers: Answers::default(),
+            arrivals: Arrivals::default(),
+        }
+    }
+}
+
+impl Truth {
+    /// Addresses that false answers lead to, and policies of resolvers.
+    pub const fn sinkholes(&self) -> &Sinkholes {
+        &self.sinkholes
+    }
+
+    /// What names were seen to answer.
+    pub const fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    /// What clients met where doubtful answers led them.
+    pub const fn arrivals(&self) -> &Arrivals {
+        &self.arrivals
+    }
+
+    pub(super) const fn arrivals_mut(&mut self) -> &mut Arrivals {
+        &mut self.arrivals
+    }
+
+    /// The sinkhole of an address, also of one that a translator made an IPv6 address of.
+    pub fn sinkhole(&self, address: IpAddr) -> Option<&Sinkhole> {
+        self.sinkholes.of_address(address).or_else(|| {
+            let inner = sinkholes::is_well_known_translation(address)
+                .then(|| sinkholes::translated(address))??;
+            self.sinkholes.of_address(inner.into())
+        })
+    }
+
+    /// What resolvers said about a name of `service` beside this reply.
+    pub fn voices(
+        &self,
+        service: &Service,
+        name: &str,
+        resolver: Address,
+        now: u64,
+        dns: &Dns,
+        targets: &TargetSet,
+    ) -> Voices {
+        let known = Of { service, targets, truth: self };
+        self.answers.voices(name, resolver, now, dns, &known)
+    }
+
+    /// At `now` a client was answered by a resolver (`ends`), and nothing contradicted it.
+    pub(super) fn learn(&mut self, ends: [Address; 2], now: u64, dns: &Dns, targets: &TargetSet) {
+        let Some(name) = dns.qname() else { return };
+        let service = targets.service_of_name(name);
+        if service.is_some() {
+            self.answers.note(name, ends[1], now, dns);
+        }
+        if service.is_none_or(Service::is_control) {
+            self.answers.note_elsewhere(ends, now, dns);
+        }
+    }
+
+    /// Entries given up.
+    pub(super) const fn evicted(&self) -> u64 {
+        self.answers.evicted() + self.arrivals.evicted()
+    }
+}
+
+/// Whether `service` is known to be served from an address, or from one that a translator made it of.
+pub(super) fn is_home(targets: &TargetSet, service: &Service, address: IpAddr) -> bool {
+    targets.is_home(service, address)
+        || sinkholes::translated(address)
+            .is_some_and(|inner| targets.is_home(service, inner.into()))
+}
+
+struct Of<'a> {
+    service: &'a Service,
+    targets: &'a TargetSet,
+    truth: &'a Truth,
+}
+
+impl Known for Of<'_> {
+    fn same_origin(&self, one: IpAddr, other: IpAddr) -> bool {
+        self.targets.same_origin(one, other)
+    }
+
+    fn is_home(&self, address: IpAddr) -> bool {
+        is_home(self.targets, self.service, address)
+    }
+
+    fn is_plausible(&self, address: IpAddr) -> bool {
+        self.is_home(address) || !is_bogon(address) && self.truth.sinkhole(address).is_none()
+    }
+}
