@@ -3,13 +3,13 @@
 //!
 //! To add one: write a file with a `DETECTOR` in it, and add its name to the list below. It gets a
 //! [`Case`] (a connection's resets, what came after them, and what its server said first), a
-//! [`Silent`] connection, or an [`Exchange`] (a DNS question and all its replies), and says what it
-//! measured, or nothing.
+//! [`Silent`] connection, an [`Attempt`] over QUIC that got no answer, or an [`Exchange`] (a DNS question
+//! and all its replies), and says what it measured, or nothing.
 
 use serde_json::{Map, Value};
 
 use crate::{
-    judge::{Case, Exchange, Knowledge, Silent},
+    judge::{Attempt, Case, Exchange, Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass, Signature, Verdict},
 };
 use probe_common::flow::Side;
@@ -75,7 +75,8 @@ macro_rules! silent {
 }
 
 silent! {
-    syn_blackhole, ch_blackhole, ch_ack_silent, sh_unacked, nth_packet_stop, freeze_16k;
+    syn_blackhole, ch_blackhole, ch_ack_silent, sh_unacked, nth_packet_stop, freeze_16k, ech_drop,
+    esni_drop;
     stage_sni, residual
 }
 
@@ -96,6 +97,12 @@ detectors! {
         dns_wrong_as,
     ]
 }
+
+pub mod quic_sni_drop;
+
+/// Detectors of QUIC connections without an answer. Those of populations come first.
+pub static QUIC: &[&QuicDetector] =
+    &[&stage_sni::QUIC, &residual::QUIC, &ech_drop::QUIC, &quic_sni_drop::DETECTOR];
 
 /// A detector of TCP interference.
 pub struct TcpDetector {
@@ -118,6 +125,16 @@ pub struct SilenceDetector {
     pub class: EvidenceClass,
     /// Judges a connection without end. `others` are what detectors before it in the list found.
     pub judge: fn(&Silent, &Knowledge, others: &[Hit]) -> Option<Fired>,
+}
+
+/// A detector of QUIC connections without an answer. What it finds is dropped packets.
+pub struct QuicDetector {
+    /// Its name in findings.
+    pub id: &'static str,
+    /// What kind of evidence it brings.
+    pub class: EvidenceClass,
+    /// Judges an attempt that got no answer. `others` are what detectors before it in the list found.
+    pub judge: fn(&Attempt, &Knowledge, others: &[Hit]) -> Option<Fired>,
 }
 
 /// A detector of DNS interference.

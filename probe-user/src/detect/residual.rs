@@ -2,7 +2,8 @@
 //!
 //! **Rule.** Within seven minutes after an accused connection, another one between the same client,
 //! server and port is reset although it has not said a name yet, or says one that is not watched;
-//! before, the server had answered that client.
+//! before, the server had answered that client. Over QUIC: it gets no answer, and says a name that is not
+//! watched.
 //!
 //! **Source.** Residual censorship lasts from 60 to 420 s (Bock et al., WOOT 2021; Xue et al., IMC
 //! 2022).
@@ -16,9 +17,11 @@
 
 use probe_common::flow::{FlowRecord, Side, Stage};
 
-use super::{Fired, Hit, SilenceDetector, TcpDetector, measured, supported};
+use super::{
+    Fired, Hit, QuicDetector, SilenceDetector, TcpDetector, measured, quic_sni_drop, supported,
+};
 use crate::{
-    judge::{Case, Knowledge, Seen, Silent, Subject},
+    judge::{Attempt, Case, Knowledge, Seen, Silent, Subject},
     report::finding::{
         Confidence,
         EvidenceClass::{self, H, S, T},
@@ -31,6 +34,10 @@ pub static DETECTOR: TcpDetector = TcpDetector::new("RESIDUAL", EvidenceClass::R
 /// The same of connections that fell silent.
 pub static SILENT: SilenceDetector =
     SilenceDetector { id: "RESIDUAL", class: EvidenceClass::R, judge: judge_silent };
+
+/// The same of QUIC.
+pub static QUIC: QuicDetector =
+    QuicDetector { id: "RESIDUAL", class: EvidenceClass::R, judge: judge_quic };
 
 fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
     if side == case.initiator() {
@@ -48,6 +55,23 @@ fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fir
     let time = silent.record.opened;
     let since = since(&silent.subject, &silent.record, time, knowledge)?;
     Some(fired(since, Stage::of(&silent.record), Confidence::C2, Vec::new()))
+}
+
+fn judge_quic(attempt: &Attempt, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    quic_sni_drop::controls(attempt, knowledge)?;
+    let trigger =
+        knowledge.quic_residual().trigger(attempt.from().0, attempt.to(), attempt.opened)?;
+    let harmless = attempt.subject.name.is_some() && !attempt.subject.watched;
+    if !harmless || trigger.name == attempt.subject.name {
+        return None;
+    }
+    let since = attempt.opened.saturating_sub(trigger.time);
+    Some(Fired {
+        confidence: Confidence::C2,
+        measured: measured! { "after_s": (since / 1_000_000) as f64 / 1e3 },
+        words: words(since),
+        packets: Vec::new(),
+    })
 }
 
 /// How long ago the trigger was that this connection may suffer from, in nanoseconds, if it gave no
@@ -71,10 +95,12 @@ fn fired(since: u64, stage: Stage, confidence: Confidence, packets: Vec<u64>) ->
     Fired {
         confidence,
         measured: measured! { "after_s": (since / 1_000_000) as f64 / 1e3, "stage": stage.name() },
-        words: format!(
-            "cut {} s after a connection to the same server was",
-            (since / 100_000_000) as f64 / 10.0
-        ),
+        words: words(since),
         packets,
     }
+}
+
+fn words(since: u64) -> String {
+    let seconds = (since / 100_000_000) as f64 / 10.0;
+    format!("cut {seconds} s after a connection to the same server was")
 }

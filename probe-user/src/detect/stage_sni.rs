@@ -2,7 +2,9 @@
 //!
 //! **Rule.** Connections to one server address that asked for this name were all reset after their
 //! first data, without a byte of an answer; those that asked for other names were all answered; and
-//! by chance that would come about less than once in a thousand times (Fisher's exact test).
+//! by chance that would come about less than once in a thousand times (Fisher's exact test). Over QUIC:
+//! none was answered, and since the first of them all others were. A hello whose name is encrypted with
+//! Encrypted SNI counts as one name.
 //!
 //! **Source.** Sundara Raman et al. (SIGCOMM 2023) for the stages; the differential on one address is
 //! what a router can see and a server cannot.
@@ -16,9 +18,12 @@
 
 use probe_common::flow::{Side, Stage};
 
-use super::{Fired, Hit, SilenceDetector, TcpDetector, ch_blackhole, measured, supported};
+use super::{
+    Fired, Hit, QuicDetector, SilenceDetector, TcpDetector, ch_blackhole, measured, quic_sni_drop,
+    supported,
+};
 use crate::{
-    judge::{Case, Contrast, Knowledge, Seen, Silent},
+    judge::{Attempt, Case, Contrast, Knowledge, Seen, Silent},
     report::finding::{
         Confidence,
         EvidenceClass::{self, H, S, T},
@@ -36,6 +41,10 @@ pub static DETECTOR: TcpDetector = TcpDetector::new("STAGE_SNI", EvidenceClass::
 pub static SILENT: SilenceDetector =
     SilenceDetector { id: "STAGE_SNI", class: EvidenceClass::P, judge: judge_silent };
 
+/// The same of QUIC. Before a QUIC server names are not equal, and still it answers what it refuses.
+pub static QUIC: QuicDetector =
+    QuicDetector { id: "STAGE_SNI", class: EvidenceClass::P, judge: judge_quic };
+
 fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
     if side == case.initiator() {
         return None;
@@ -44,7 +53,7 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     if Stage::of(first.flow()) != Stage::PostPsh || first.flow().half(side).data != 0 {
         return None;
     }
-    let name = case.subject.name.as_deref()?;
+    let name = case.subject.label()?;
     let contrast = knowledge.population().contrast(case.key.end(side).0, name)?;
     let backed = supported(others, &[H, S, T], Confidence::C1);
     let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
@@ -55,9 +64,16 @@ fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fir
     if !ch_blackhole::is_swallowed(silent) {
         return None;
     }
-    let name = silent.subject.name.as_deref()?;
+    let name = silent.subject.label()?;
     let server = silent.record.key.end(silent.record.initiator().other()).0;
     fired(knowledge.population().contrast(server, name)?, Confidence::C2, Vec::new())
+}
+
+fn judge_quic(attempt: &Attempt, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+    quic_sni_drop::controls(attempt, knowledge)?;
+    let name = attempt.subject.label()?;
+    let contrast = knowledge.quic_names().contrast(attempt.to().0, name)?;
+    fired(contrast, Confidence::C2, Vec::new())
 }
 
 fn fired(contrast: Contrast, confidence: Confidence, packets: Vec<u64>) -> Option<Fired> {

@@ -10,6 +10,9 @@ use probe_common::{
     wire::{Packet, tcp_flag},
 };
 
+use super::hello::{ENCRYPTED, Traits};
+use crate::names::tls::ech::Use;
+
 /// Pieces of evidence kept of each kind in one case, the first half and the latest: injectors of bursts
 /// send some ten resets to each end.
 pub const EVIDENCE_MAX: usize = 64;
@@ -70,6 +73,22 @@ pub struct Subject {
     pub name: Option<String>,
     /// Whether it belongs to a watched service.
     pub watched: bool,
+    /// What else its ClientHello says, if it was seen to its end.
+    pub traits: Option<Traits>,
+    /// Whether Encrypted ClientHello was used in it; none without that extension.
+    pub ech: Option<Use>,
+}
+
+impl Subject {
+    /// What to tell it by from others at the same address: the name, or that it is encrypted.
+    pub fn label(&self) -> Option<&str> {
+        label(self.name.as_deref(), self.traits.as_ref())
+    }
+}
+
+/// See [`Subject::label`].
+pub(super) fn label<'a>(name: Option<&'a str>, traits: Option<&Traits>) -> Option<&'a str> {
+    name.or_else(|| traits.is_some_and(|traits| traits.esni).then_some(ENCRYPTED))
 }
 
 /// The resets of one connection, what came after them, and what its responder sent first.
@@ -89,7 +108,7 @@ impl Case {
     pub(super) const fn new(key: FlowKey) -> Self {
         Self {
             key,
-            subject: Subject { name: None, watched: false },
+            subject: Subject { name: None, watched: false, traits: None, ech: None },
             resets: Vec::new(),
             after: Vec::new(),
             content: Vec::new(),

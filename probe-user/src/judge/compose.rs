@@ -32,13 +32,25 @@ pub(super) fn service<'a>(
     knowledge: &Knowledge,
     settings: &'a Settings,
 ) -> Option<&'a Service> {
+    let initiator = record.initiator();
+    let (client, server) = (record.key.end(initiator).0, record.key.end(initiator.other()).0);
+    service_of(name, client, server, record.opened, knowledge, settings)
+}
+
+/// The same of what `client` asked of `server` at `time`.
+pub(super) fn service_of<'a>(
+    name: Option<&str>,
+    client: Address,
+    server: Address,
+    time: u64,
+    knowledge: &Knowledge,
+    settings: &'a Settings,
+) -> Option<&'a Service> {
     let targets = &settings.targets;
     if let Some(name) = name {
         return targets.service_of_name(name);
     }
-    let initiator = record.initiator();
-    let (client, server) = (record.key.end(initiator).0, record.key.end(initiator.other()).0);
-    match knowledge.leads().name(client, server, record.opened) {
+    match knowledge.leads().name(client, server, time) {
         Some(name) => targets.service_of_name(name),
         None => targets.service_of_address(server.ip()),
     }

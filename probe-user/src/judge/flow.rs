@@ -10,9 +10,10 @@ use probe_common::{
 
 use super::{
     Knowledge, Settings,
-    case::{Case, Seen, Subject},
+    case::{Case, Seen, Subject, label},
     compose,
     decision::Decision,
+    hello::Traits,
 };
 use crate::{
     detect::{fin_steal, foreign_data, http_blockpage, payload_conflict},
@@ -34,8 +35,12 @@ pub(super) struct Flow {
     /// When the record was opened: tells apart connections on the same ports.
     pub(super) opened: u64,
     pub(super) name: Option<String>,
-    /// Beginning of what the initiator sent, until it has said a name.
+    /// What its hello says besides, once it was seen to its end.
+    pub(super) traits: Option<Traits>,
+    /// Beginning of what the initiator sent, until it has said what it wants.
     prefix: Option<Box<Prefix>>,
+    /// Nothing more is to be read of it.
+    read: bool,
     /// What the responder said first, until it is known to be uncontested.
     pub(super) response: Vec<Seen>,
     /// Whether it is known by now that the responder answered this name, or that it was cut off.
@@ -52,10 +57,11 @@ impl Flow {
         Self { opened, ..Self::default() }
     }
 
-    /// Reads the name that the initiator asks for out of what it sends first.
-    pub(super) fn read(&mut self, event: &TcpEvent, payload: &[u8]) {
-        if self.name.is_some() {
-            return;
+    /// Reads the name that the initiator asks for out of what it sends first. Says whether its hello is
+    /// whole now, and was not before.
+    pub(super) fn read(&mut self, event: &TcpEvent, payload: &[u8]) -> bool {
+        if self.read {
+            return false;
         }
         let record = &event.flow;
         let side = Side::from_index(event.header.side);
@@ -66,15 +72,33 @@ impl Flow {
         } else {
             half.syn.isn.wrapping_add(1)
         };
-        let Ok(offset) = u32::try_from(seq::distance(event.packet.seq, start)) else { return };
+        let Ok(offset) = u32::try_from(seq::distance(event.packet.seq, start)) else {
+            return false;
+        };
         let prefix = self.prefix.get_or_insert_default();
         prefix.push(offset, payload);
         let hello = tls::client_hello(prefix.bytes());
-        self.name =
-            hello.sni.or_else(|| http::request(prefix.bytes()).and_then(|request| request.host));
-        if self.name.is_some() || prefix.is_full() {
+        let whole = hello.state == tls::State::Complete;
+        if whole {
+            self.traits = Some(Traits::of(&hello));
+        }
+        if self.name.is_none() {
+            self.name = hello
+                .sni
+                .or_else(|| http::request(prefix.bytes()).and_then(|request| request.host));
+        }
+        // After the name of a hello comes what else it says.
+        let named = self.name.is_some() && hello.state == tls::State::NotTls;
+        if whole || named || prefix.is_full() {
+            self.read = true;
             self.prefix = None;
         }
+        whole
+    }
+
+    /// What to tell it by from others at the same address.
+    pub(super) fn label(&self) -> Option<&str> {
+        label(self.name.as_deref(), self.traits.as_ref())
     }
 
     /// Keeps a segment of what the responder says first. Says whether it makes the connection
@@ -122,7 +146,12 @@ impl Flow {
     ) -> Subject {
         let service = compose::service(record, self.name.as_deref(), knowledge, settings);
         let watched = service.is_some_and(|service| !service.is_control());
-        Subject { name: self.name.clone(), watched }
+        let (name, traits) = (self.name.clone(), self.traits);
+        let initiator = record.initiator();
+        let (client, server) = (record.key.end(initiator).0, record.key.end(initiator.other()).0);
+        let ech =
+            traits.and_then(|t| knowledge.ech(name.as_deref(), &t, client, server, record.opened));
+        Subject { name, watched, traits, ech }
     }
 
     /// Tells of a decision, unless the same or more has been told already; returns whether it was told.

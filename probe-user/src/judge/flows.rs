@@ -15,7 +15,7 @@ use super::{
     case::{LIVE, Seen, Subject},
     compose,
     flow::{Flow, Turn, is_answer},
-    learn::{dies_on_the_way, learn_handshake, learn_reset},
+    learn::{dies_on_the_way, learn_answer, learn_handshake, learn_reset},
     signatures::Signatures,
     silence::Silent,
 };
@@ -141,15 +141,15 @@ impl Flows {
         let (key, time) = (event.flow.key, event.packet.time);
         let Some(flow) = self.flows.get_mut(&key) else { return };
         if !is_answer(event) {
-            flow.read(event, payload);
+            if flow.read(event, payload)
+                && let Some(traits) = &flow.traits
+            {
+                scope.knowledge.hellos_mut().note(flow.name.as_deref(), traits);
+            }
             return;
         }
-        if !flow.counted
-            && let Some(name) = &flow.name
-        {
-            flow.counted = true;
-            let server = key.end(event.flow.initiator().other()).0;
-            scope.knowledge.population_mut().served(server, name);
+        if !flow.counted {
+            learn_answer(event, flow, scope.knowledge);
         }
         if flow.case.is_none() && flow.response.is_empty() {
             self.responses.push_back((time, key, event.flow.opened));
@@ -293,6 +293,7 @@ impl Flows {
                 name: None,
                 watched: compose::service(record, None, scope.knowledge, scope.settings)
                     .is_some_and(|service| !service.is_control()),
+                ..Subject::default()
             },
         };
         let silent = Silent { record: *record, subject, now };
@@ -301,7 +302,7 @@ impl Flows {
         if let Some(flow) = flow
             && !flow.counted
             && silent.server().data == 0
-            && let Some(name) = &silent.subject.name
+            && let Some(name) = silent.subject.label()
         {
             flow.counted = true;
             scope.knowledge.population_mut().cut(server.0, name);

@@ -7,8 +7,11 @@ use probe_common::{event::TcpEvent, wire::Address};
 use super::{
     bounded::Bounded,
     claim::is_split,
+    hello::{Hellos, Traits},
     leads::Leads,
     population::Population,
+    quic::QuicNames,
+    reach::Reach,
     residual::Residual,
     resolvers::{Resolver, Resolvers},
     truth::{self, Truth},
@@ -16,7 +19,7 @@ use super::{
 use crate::{
     detect::ipid_const,
     fingerprint::{Catalogue, Clusters},
-    names::{blockpage::BlockPages, dns::Dns},
+    names::{blockpage::BlockPages, dns::Dns, tls::ech::Use},
     targets::TargetSet,
 };
 
@@ -32,6 +35,10 @@ pub struct Knowledge {
     foreign_resets: ForeignResets,
     population: Population,
     residual: Residual,
+    quic_names: QuicNames,
+    quic_residual: Residual,
+    reach: Reach,
+    hellos: Hellos,
     leads: Leads,
     catalogue: Catalogue,
     clusters: Clusters,
@@ -58,6 +65,10 @@ impl Knowledge {
             foreign_resets: ForeignResets::default(),
             population: Population::default(),
             residual: Residual::default(),
+            quic_names: QuicNames::default(),
+            quic_residual: Residual::default(),
+            reach: Reach::default(),
+            hellos: Hellos::default(),
             leads: Leads::default(),
             catalogue: Catalogue::builtin(),
             clusters: Clusters::new(),
@@ -110,6 +121,56 @@ impl Knowledge {
 
     pub(super) const fn residual_mut(&mut self) -> &mut Residual {
         &mut self.residual
+    }
+
+    /// Names that are and are not answered over QUIC at each address.
+    pub const fn quic_names(&self) -> &QuicNames {
+        &self.quic_names
+    }
+
+    pub(super) const fn quic_names_mut(&mut self) -> &mut QuicNames {
+        &mut self.quic_names
+    }
+
+    /// QUIC connections that were found to be dropped a while ago.
+    pub const fn quic_residual(&self) -> &Residual {
+        &self.quic_residual
+    }
+
+    pub(super) const fn quic_residual_mut(&mut self) -> &mut Residual {
+        &mut self.quic_residual
+    }
+
+    /// Who answers over TCP and over QUIC.
+    pub const fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    pub(super) const fn reach_mut(&mut self) -> &mut Reach {
+        &mut self.reach
+    }
+
+    /// What hellos say besides names.
+    pub const fn hellos(&self) -> &Hellos {
+        &self.hellos
+    }
+
+    pub(super) const fn hellos_mut(&mut self) -> &mut Hellos {
+        &mut self.hellos
+    }
+
+    /// Whether Encrypted ClientHello was used in a hello that `client` sent to `server`; none without
+    /// the extension.
+    pub(super) fn ech(
+        &self,
+        name: Option<&str>,
+        traits: &Traits,
+        client: Address,
+        server: Address,
+        time: u64,
+    ) -> Option<Use> {
+        let lead = self.leads.name(client, server, time);
+        self.hellos.ech(name, traits, name.is_some() && lead == name)
     }
 
     /// Devices that are known.
@@ -210,6 +271,10 @@ impl Knowledge {
             + self.resets.evicted()
             + self.population.evicted()
             + self.residual.evicted()
+            + self.quic_names.evicted()
+            + self.quic_residual.evicted()
+            + self.reach.evicted()
+            + self.hellos.evicted()
             + self.leads.evicted()
             + self.truth.evicted()
             + self.clusters.evicted()

@@ -32,6 +32,26 @@ pub(super) fn learn_handshake(record: &FlowRecord, scope: &mut Scope<'_>) {
     scope.handshakes.saturating_record((rtt / 1_000).max(1));
 }
 
+/// Port of HTTPS over TCP and over QUIC.
+const HTTPS: u16 = 443;
+
+/// Learns from the first data of a server.
+pub(super) fn learn_answer(event: &TcpEvent, flow: &mut Flow, knowledge: &mut Knowledge) {
+    let initiator = event.flow.initiator();
+    let (client, server) = (event.flow.key.end(initiator).0, event.flow.key.end(initiator.other()));
+    if server.1 == HTTPS {
+        knowledge.reach_mut().tcp(server.0, event.packet.time);
+    }
+    let Some(name) = flow.label() else { return };
+    knowledge.population_mut().served(server.0, name);
+    if let Some(traits) = flow.traits {
+        let name = flow.name.as_deref();
+        let ech = knowledge.ech(name, &traits, client, server.0, event.flow.opened);
+        knowledge.hellos_mut().answer(server.0, &traits, ech);
+    }
+    flow.counted = true;
+}
+
 /// Learns from the first reset that claims to come from a connection's server.
 pub(super) fn learn_reset(
     event: &TcpEvent,
@@ -57,9 +77,9 @@ pub(super) fn learn_reset(
     let cut = Stage::of(record) == Stage::PostPsh && record.half(side).data == 0;
     if cut
         && !flow.counted
-        && let Some(name) = &flow.name
+        && let Some(name) = flow.label()
     {
-        flow.counted = true;
         knowledge.population_mut().cut(server, name);
+        flow.counted = true;
     }
 }

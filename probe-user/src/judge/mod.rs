@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  Event ─► Flows ─► Case ─────► detectors ─► decision ─► Finding
-//!        └► Exchanges ─► Exchange ┘   ▲
-//!                                 Knowledge (round trips, resolvers)
+//!        ├► Quics ─────► Attempt ─┤  ▲
+//!        └► Exchanges ─► Exchange ┘  │
+//!                                Knowledge (round trips, resolvers, who answers whom)
 //! ```
 //!
 //! Events must come in the order of their time; [`Judge::advance`] tells the time when nothing
@@ -24,6 +25,7 @@ mod exchanges;
 mod fingerprints;
 mod flow;
 mod flows;
+mod hello;
 pub(crate) mod hops;
 mod knowledge;
 mod leads;
@@ -31,6 +33,8 @@ mod learn;
 mod lies;
 mod lineage;
 mod population;
+mod quic;
+mod reach;
 mod residual;
 mod resolvers;
 mod signatures;
@@ -48,11 +52,14 @@ pub use claim::Claim;
 pub use decision::decisive;
 pub use exchange::{Exchange, REPLIES_MAX, Reply};
 use hdrhistogram::Histogram;
+pub use hello::{Answered, Hellos, Traits};
 pub use knowledge::{Floor, Knowledge, ResetHabits};
 pub use leads::Leads;
 pub use lineage::{Layer, Mark, marks};
 pub use population::{Contrast, Population};
 use probe_common::{event::kind, flow::FlowRecord, wire::Address};
+pub use quic::{Attempt, QuicNames, WAIT as QUIC_WAIT};
+pub use reach::{LastAnswers, Reach, is_fresh};
 pub use residual::{LONGEST as RESIDUAL_LONGEST, Residual, Trigger};
 pub use resolvers::{IpIds, Observation, Resolver, Stack};
 pub use signatures::Signatures;
@@ -60,6 +67,7 @@ pub use silence::{Silence, Silent};
 pub use truth::Truth;
 
 use crate::{
+    names::dns::{TYPE_HTTPS, TYPE_SVCB, ech_configs},
     report::{Finding, summary::Counters},
     source::event::Event,
     targets::TargetSet,
@@ -97,6 +105,7 @@ pub struct Judge {
     flows: flows::Flows,
     exchanges: exchanges::Exchanges,
     lies: lies::Lies,
+    quics: quic::Quics,
     silence: Silence,
     handshakes: Histogram<u64>,
     now: u64,
@@ -127,6 +136,7 @@ impl Judge {
             flows: flows::Flows::default(),
             exchanges: exchanges::Exchanges::default(),
             lies: lies::Lies::default(),
+            quics: quic::Quics::default(),
             silence: Silence::default(),
             handshakes,
             now: 0,
@@ -150,8 +160,16 @@ impl Judge {
                     interest(&mut self.interests, server);
                 }
             }
+            Event::Quic(event, payload) => {
+                let Self { quics, knowledge, settings, .. } = self;
+                if let Some((name, server)) =
+                    quics.event(event, payload, knowledge, settings, &mut tell)
+                    && self.settings.targets.service_of_name(name).is_some()
+                {
+                    interest(&mut self.interests, server);
+                }
+            }
             // A reply without name or payload: it says what its resolver's are like.
-            Event::Quic(..) => {}
             Event::Dns(event, _) if event.header.kind == kind::DNS_SAMPLE => {
                 self.exchanges.sample(event);
             }
@@ -159,6 +177,13 @@ impl Judge {
                 let exchanges = &mut self.exchanges;
                 let reply =
                     exchanges.reply(event, payload, &self.knowledge, &self.settings, &mut tell);
+                if let Some(dns) = reply
+                    && matches!(dns.qtype(), Some(TYPE_SVCB | TYPE_HTTPS))
+                {
+                    for config in ech_configs(payload) {
+                        self.knowledge.hellos_mut().announce(&config);
+                    }
+                }
                 if let Some(dns) = reply
                     && let Some(name) = dns.qname()
                     && self.settings.targets.service_of_name(name).is_some()
@@ -194,11 +219,14 @@ impl Judge {
     fn close_until(&mut self, now: u64, tell: &mut impl FnMut(Finding)) {
         let next = |judge: &Self| {
             let flow = judge.flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
-            [flow, judge.exchanges.next_due(), judge.lies.next_due()].into_iter().flatten().min()
+            let due =
+                [flow, judge.exchanges.next_due(), judge.lies.next_due(), judge.quics.next_due()];
+            due.into_iter().flatten().min()
         };
         while let Some(next) = next(self)
             && next <= now
         {
+            let told = self.now;
             let (flows, mut scope) = self.flows();
             if let Some(quiet) = next.checked_sub(QUIET) {
                 flows.close_before(quiet, &mut scope, tell);
@@ -207,6 +235,8 @@ impl Judge {
             self.exchanges.close_until(next, knowledge, &mut self.lies, settings, tell);
             self.arrivals(tell);
             self.lies.close_until(next, &self.knowledge, &self.settings, tell);
+            let Self { quics, knowledge, settings, .. } = self;
+            quics.close_until(next, told, knowledge, settings, tell);
         }
         let (flows, _) = self.flows();
         flows.forget_responses(now.saturating_sub(QUIET));
@@ -290,6 +320,7 @@ impl Judge {
         losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
         losses.insert("judge_lies_evicted".into(), self.lies.evicted());
+        losses.insert("judge_quic_evicted".into(), self.quics.evicted());
         losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
         losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());

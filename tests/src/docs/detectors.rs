@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
-use probe_user::detect::{DNS, LIES, SILENT, TCP, radar};
+use probe_user::detect::{DNS, LIES, QUIC, SILENT, TCP, radar};
 
 use super::root;
 
@@ -41,6 +41,7 @@ pub fn page() -> anyhow::Result<String> {
     let lists = [
         ("TCP", TCP.iter().map(|one| one.id).collect::<Vec<_>>()),
         ("Silence", SILENT.iter().map(|one| one.id).collect()),
+        ("QUIC", QUIC.iter().map(|one| one.id).collect()),
         ("DNS", DNS.iter().map(|one| one.id).collect()),
         ("False answers", LIES.iter().map(|one| one.id).collect()),
     ];

@@ -12,7 +12,7 @@ use probe_user::{
     judge::{self, Judge, Settings, Telling},
     report::{
         Finding,
-        finding::EvidenceClass,
+        finding::{EvidenceClass, Protocol},
         summary::{Counters, StageCounts},
     },
     source::{
@@ -21,6 +21,8 @@ use probe_user::{
     },
     targets::TargetSet,
 };
+
+use crate::About;
 
 /// Seed of the cases of the corpus.
 const SEED: u64 = 1;
@@ -39,6 +41,8 @@ pub(crate) struct Heard {
     answers: usize,
     /// Replies of resolvers.
     replies: usize,
+    /// Initials of QUIC clients.
+    initials: usize,
 }
 
 /// The case of the corpus with this name.
@@ -102,24 +106,26 @@ impl Heard {
             evidence: 0,
             answers: 0,
             replies: 0,
+            initials: 0,
         };
         for told in events {
             match told.event().header().kind {
                 kind::RESET | kind::AFTER_RESET | kind::ODD => heard.evidence += 1,
                 kind::OPENING => heard.answers += 1,
                 kind::DNS_REPLY => heard.replies += 1,
+                kind::QUIC_INITIAL => heard.initials += 1,
                 _ => {}
             }
         }
         heard
     }
 
-    /// The confidences and verdicts of findings in which detector `id` decides; of silence or not.
-    pub(crate) fn decided(&self, id: &str, silence: bool) -> Vec<String> {
+    /// The confidences and verdicts of findings in which detector `id` decides, of this list.
+    pub(crate) fn decided(&self, id: &str, about: About) -> Vec<String> {
         let mut said: Vec<String> = self
             .findings
             .iter()
-            .filter(|finding| is_silence(finding) == silence)
+            .filter(|finding| concerns(finding, about))
             .filter(|finding| judge::decisive(&finding.signatures).contains(&id))
             .map(|finding| format!("{} {}", finding.verdict.as_str(), finding.confidence.as_str()))
             .collect();
@@ -128,11 +134,11 @@ impl Heard {
         said
     }
 
-    /// Whether detector `id` has fired; on silence or not.
-    pub(crate) fn fired(&self, id: &str, silence: bool) -> bool {
+    /// Whether detector `id` of this list has fired.
+    pub(crate) fn fired(&self, id: &str, about: About) -> bool {
         self.findings
             .iter()
-            .filter(|finding| is_silence(finding) == silence)
+            .filter(|finding| concerns(finding, about))
             .any(|finding| finding.signatures.iter().any(|signature| signature.id == id))
     }
 
@@ -144,6 +150,11 @@ impl Heard {
     /// Whether there was an answer of a resolver.
     pub(crate) const fn has_replies(&self) -> bool {
         self.replies > 0
+    }
+
+    /// Whether anybody tried QUIC.
+    pub(crate) const fn has_initials(&self) -> bool {
+        self.initials > 0
     }
 
     /// All that was said, for whoever looks at a failure.
@@ -158,6 +169,15 @@ impl Heard {
             format!("{verdict} {confidence} [{}]", signatures.join(", "))
         });
         each.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Whether the finding is of detectors of this list.
+fn concerns(finding: &Finding, about: About) -> bool {
+    match about {
+        About::Quic => finding.protocol == Protocol::Quic,
+        About::Silence => finding.protocol != Protocol::Quic && is_silence(finding),
+        About::Connections | About::Names => !is_silence(finding),
     }
 }
 

@@ -9,6 +9,7 @@
 //! that is not in it fails the test, and so does one that has stopped deciding.
 
 mod by_hand;
+mod dials;
 mod heard;
 mod lies;
 mod look_ups;
@@ -30,10 +31,11 @@ use heard::Heard;
 use table::Row;
 
 /// What a list of detectors is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
     Connections,
     Silence,
+    Quic,
     Names,
 }
 
@@ -44,26 +46,26 @@ fn check(ids: &[&str], rows: &[Row], about: About) -> Vec<String> {
     if ids != listed {
         wrong.push(format!("detectors {ids:?}, in the table {listed:?}"));
     }
-    let silence = about == About::Silence;
     let mut heard: BTreeMap<&str, Heard> = BTreeMap::new();
     for row in rows {
         for source in [row.decides, row.silent] {
             heard.entry(source.name()).or_insert_with(|| source.heard());
         }
         let (decides, silent) = (&heard[row.decides.name()], &heard[row.silent.name()]);
-        let said = decides.decided(row.id, silence);
+        let said = decides.decided(row.id, about);
         let (first, second) = (row.decides.name(), row.silent.name());
         println!("{:<18} decides {first} ({}); silent on {second}", row.id, said.join(", "));
         if said.is_empty() {
             let words = decides.words();
             wrong.push(format!("{} decides nothing in {first}: {words}", row.id));
         }
-        if silent.fired(row.id, silence) {
+        if silent.fired(row.id, about) {
             wrong.push(format!("{} is not silent on {second}: {}", row.id, silent.words()));
         }
         let asked = match about {
             About::Connections => silent.has_evidence(),
             About::Silence => silent.silent.total() > 0,
+            About::Quic => silent.has_initials(),
             About::Names => silent.has_replies(),
         };
         if !asked {
@@ -88,6 +90,34 @@ fn detectors_of_connections_decide_something_and_are_silent_on_a_look_alike() {
 fn detectors_of_silence_decide_something_and_are_silent_on_a_look_alike() {
     let ids: Vec<&str> = detect::SILENT.iter().map(|detector| detector.id).collect();
     good(&check(&ids, table::SILENT, About::Silence));
+}
+
+#[test]
+fn detectors_of_quic_decide_something_and_are_silent_on_a_look_alike() {
+    let ids: Vec<&str> = detect::QUIC.iter().map(|detector| detector.id).collect();
+    good(&check(&ids, table::QUIC, About::Quic));
+}
+
+#[test]
+fn nobody_is_accused_where_quic_fails_for_everybody_or_of_its_own() {
+    let innocent = [
+        dials::udp_is_blocked,
+        dials::server_without_quic,
+        dials::client_gives_up,
+        dials::refused_by_a_filter,
+        dials::host_without_tcp,
+    ];
+    for make in innocent {
+        let heard = Heard::of_capture(&make());
+        assert!(heard.has_initials() && heard.findings.is_empty(), "{}", heard.words());
+    }
+    // Here something is odd; nothing says that somebody did it.
+    for make in [dials::server_stops_quic, dials::one_name_unanswered_sometimes] {
+        let heard = Heard::of_capture(&make());
+        let accuses =
+            heard.findings.iter().any(|finding| finding.verdict != finding::Verdict::Suspect);
+        assert!(!heard.findings.is_empty() && !accuses, "{}", heard.words());
+    }
 }
 
 #[test]

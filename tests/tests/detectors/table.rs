@@ -3,7 +3,7 @@
 use probe_tests::{craft::Capture, duel::Told};
 
 use crate::{
-    by_hand,
+    by_hand, dials,
     heard::{self, Heard},
     lies, places, populations, resolvers, silences,
 };
@@ -180,6 +180,24 @@ pub(crate) static SILENT: &[Row] = &[
         Case("tspu-freeze-v4-after-downstream"),
         hand!(silences::download_that_ended),
     ),
+    row("ECH_DROP", hand!(dials::encrypted_hello_swallowed), hand!(dials::grease_swallowed)),
+    row("ESNI_DROP", hand!(dials::encrypted_name_swallowed), hand!(dials::large_hello_swallowed)),
+];
+
+/// Detectors of QUIC connections without an answer, in their order.
+pub(crate) static QUIC: &[Row] = &[
+    row(
+        "STAGE_SNI",
+        hand!(dials::one_name_unanswered),
+        hand!(dials::one_name_unanswered_sometimes),
+    ),
+    row(
+        "RESIDUAL",
+        hand!(dials::harmless_name_unanswered_after),
+        hand!(dials::same_name_unanswered_again),
+    ),
+    row("ECH_DROP", hand!(dials::encrypted_hello_unanswered), hand!(dials::grease_unanswered)),
+    row("QUIC_SNI_DROP", hand!(dials::one_name_unanswered), hand!(dials::server_without_quic)),
 ];
 
 /// Detectors of DNS interference, in their order.

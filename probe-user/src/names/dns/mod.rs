@@ -37,6 +37,10 @@ pub const RECORDS_MAX: usize = 512;
 pub const TYPE_A: u16 = 1;
 /// Query type AAAA.
 pub const TYPE_AAAA: u16 = 28;
+/// Query type SVCB.
+pub const TYPE_SVCB: u16 = 64;
+/// Query type HTTPS.
+pub const TYPE_HTTPS: u16 = 65;
 /// Response code NOERROR.
 pub const RCODE_NOERROR: u16 = 0;
 /// Response code SERVFAIL.
