@@ -58,7 +58,12 @@ fn a_censor_is_found() {
     assert!(said.contains("Everything censored was found"), "{said}");
     assert!(said.contains("INJECTED C3   tcp   www.linkedin.com (linkedin)"), "{said}");
     let rows = said.lines().filter(|line| line.contains("example.org") && line.ends_with("clean"));
-    assert_eq!(rows.count(), 3, "{said}");
+    assert_eq!(rows.count(), 4, "{said}");
+    // The second resolver, which lies.
+    assert!(said.contains("LIED C3       dns   www.linkedin.com (linkedin)"), "{said}");
+    let lies =
+        said.lines().filter(|line| line.contains("a lie 2x") && line.contains("lied 2x (C3)"));
+    assert_eq!(lies.count(), 2, "{said}");
 }
 
 #[test]
@@ -69,7 +74,10 @@ fn without_a_censor_nothing_is_found() {
     let output = process::output("demo", &mut command, LIMIT).expect("it ends in time");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("found     nothing") && !said.contains("INJECTED"), "{said}");
+    assert!(
+        said.contains("found     nothing") && !said.contains("INJECTED") && !said.contains("LIED"),
+        "{said}"
+    );
 }
 
 /// An agent that says nothing: the demo must notice.

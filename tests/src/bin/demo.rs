@@ -1,9 +1,9 @@
-//! Shows a censor being found, in a network of namespaces that it makes and removes.
+//! Shows a censor and a resolver that lies being found, in a network of namespaces that it makes and removes.
 //!
 //! Ends with 0 only if every censored connection and answer was found and nothing else was accused.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::Instant,
 };
@@ -12,9 +12,10 @@ use clap::Parser;
 use probe_tests::lab::{
     Lab,
     agent::{Agent, Form, is_same_moment},
-    clients::{Kind, Outcome},
+    clients::{self, Kind, Outcome},
     injector::{Injector, Settings, Shot, craft, model::Model},
-    network::{self, RESOLVER, WAN},
+    network::{self, Pair, RESOLVER, WAN},
+    resolvers::{Authority, Lie, Program, Resolver},
     servers::{self, NAMES},
     wait,
 };
@@ -22,17 +23,32 @@ use probe_tests::lab::{
 /// Show a censor being found, in a network of namespaces on this machine.
 ///
 /// It makes a client, a router, an upstream box and a server, all with real stacks; has a censor in
-/// the upstream box cut off LinkedIn; and runs Forgewatch on the router. It takes root, touches no
+/// the upstream box cut off LinkedIn, and a second resolver lie about it; and runs Forgewatch on the
+/// router. It takes root, touches no
 /// network of this machine, and leaves nothing behind.
 #[derive(Debug, Parser)]
 #[command(name = "demo")]
 struct Options {
-    /// The same network without the censor: nothing must be found
+    /// The same network without the censor, and with two honest resolvers: nothing must be found
     #[arg(long)]
     no_censor: bool,
     /// How often to do it all
     #[arg(long, value_name = "N", default_value_t = 1)]
     runs: u32,
+}
+
+/// Last octet of the second resolver's address.
+const SECOND: u8 = 61;
+
+/// What the second resolver says of LinkedIn: what Iran answers with (Tai et al., USENIX Security 2025).
+const LIE: Lies = Lies {
+    zones: ["linkedin.com", "licdn.com"],
+    to: Pair { v4: Ipv4Addr::new(10, 10, 34, 36), v6: Ipv6Addr::new(0xd0, 0, 0, 0, 0, 0, 0, 0x11) },
+};
+
+struct Lies {
+    zones: [&'static str; 2],
+    to: Pair,
 }
 
 /// How often each name is fetched from each of its addresses.
@@ -67,6 +83,16 @@ struct Visit {
     met: String,
 }
 
+impl Visit {
+    /// Whether a resolver lied.
+    fn is_lie(&self) -> bool {
+        self.met == LIED
+    }
+}
+
+/// What a client met that was lied to.
+const LIED: &str = "a lie";
+
 /// One run. Returns whether all was as it should be.
 fn show(censor: bool) -> anyhow::Result<bool> {
     let start = Instant::now();
@@ -77,22 +103,30 @@ fn show(censor: bool) -> anyhow::Result<bool> {
     println!();
     let lab = Lab::new()?;
     println!("The server runs nginx for {} names and unbound to look them up.", NAMES.len());
+    let authority = Authority::start(&lab)?;
+    let lies = LIE.zones.map(|zone| Lie::Leads(zone, LIE.to));
+    let lies = if censor { lies.as_slice() } else { &[] };
+    let second = Resolver::start(&lab, Program::Dnsmasq, SECOND, &authority, lies)?;
+    println!("A second resolver, dnsmasq at {}, asks an authority, BIND.", second.address.v4);
     let injector = if censor {
         println!(
             "The censor reads what passes. When it sees a name of LinkedIn's it lets it pass,"
         );
         println!("but answers first: with a false address, or with three resets to either end.");
-        let settings = Settings::linkedin(Model::TypeTwo);
+        println!("The second resolver needs no censor: it has been told to lie about LinkedIn.");
+        let plain = Settings::linkedin(Model::TypeTwo);
+        let settings = Settings { spared: second.address.both().to_vec(), ..plain };
         Some(Injector::start(&lab.network.upstream, settings)?)
     } else {
         None
     };
     println!("\nForgewatch on the router, as `forgewatch run --iface {WAN}`, prints:\n");
     let agent = Agent::start_as(&lab, Form::Lines, &[WAN], &[], |line| println!("  {line}"))?;
-    let visits = visit(&lab)?;
+    let visits = visit(&lab, &second)?;
     let shots = injector.as_ref().map(Injector::shots).unwrap_or_default();
+    let lied = visits.iter().filter(|visit| visit.is_lie()).count();
     // The last genuine answers are still on their way, and with them the proof.
-    settle(&agent, shots.len());
+    settle(&agent, shots.len() + lied);
     let (lines, _) = agent.stop_lines()?;
     drop(injector);
     let told = lines.iter().filter_map(|line| Told::read(line)).collect::<Vec<_>>();
@@ -104,14 +138,14 @@ fn show(censor: bool) -> anyhow::Result<bool> {
 
 const fn verdict(right: bool, censor: bool) -> &'static str {
     match (right, censor) {
-        (true, true) => "Everything censored was found, and nothing else was accused.",
-        (true, false) => "Nothing was censored, and nothing was accused.",
+        (true, true) => "Everything censored was found, every lie, and nothing else was accused.",
+        (true, false) => "Nothing was censored, nobody lied, and nothing was accused.",
         (false, _) => "NOT as it should be: see the lines marked with !.",
     }
 }
 
-/// Looks up and fetches every name, in turn, over IPv4 and IPv6.
-fn visit(lab: &Lab) -> anyhow::Result<Vec<Visit>> {
+/// Looks up every name at both resolvers and fetches it, in turn, over IPv4 and IPv6.
+fn visit(lab: &Lab, second: &Resolver) -> anyhow::Result<Vec<Visit>> {
     let mut visits = Vec::new();
     for (name, pair) in NAMES {
         for kind in [Kind::A, Kind::Aaaa] {
@@ -123,6 +157,15 @@ fn visit(lab: &Lab) -> anyhow::Result<Vec<Visit>> {
                 name,
                 server: (RESOLVER.v4, 53).into(),
                 met: if lied { "false address".into() } else { "right address".into() },
+            });
+            let address = second.address.v4.into();
+            let answers = clients::lookup(&lab.network.client, address, name, kind)?;
+            let lied = LIE.to.both().iter().any(|lie| answers.contains(lie));
+            visits.push(Visit {
+                protocol: "dns",
+                name,
+                server: (address, 53).into(),
+                met: if lied { LIED.into() } else { "right address".into() },
             });
         }
         for _ in 0..ROUNDS {
@@ -149,6 +192,9 @@ fn settle(agent: &Agent, shots: usize) {
     let _ = wait::until("all findings", 20 * network::DELAY, || enough().then_some(()));
 }
 
+/// What there is to be accused of here.
+const ACCUSATIONS: [&str; 2] = ["injected", "lied"];
+
 /// An accusation, as read from a line for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
@@ -156,6 +202,8 @@ struct Told {
     protocol: String,
     name: String,
     server: String,
+    /// `injected` or `lied`.
+    verdict: &'static str,
     confidence: String,
 }
 
@@ -164,11 +212,13 @@ impl Told {
     fn read(line: &str) -> Option<Self> {
         let mut parts = line.split("  ").map(str::trim).filter(|part| !part.is_empty());
         let time = parts.next()?.to_owned();
-        let confidence = parts.next()?.strip_prefix("INJECTED ")?.to_owned();
+        let (verdict, confidence) = parts.next()?.split_once(' ')?;
+        let verdict = *ACCUSATIONS.iter().find(|known| known.eq_ignore_ascii_case(verdict))?;
+        let confidence = confidence.trim().to_owned();
         let protocol = parts.next()?.to_owned();
         let name = parts.next()?.split(' ').next()?.to_owned();
         let server = parts.next()?.split_once(" -> ")?.1.to_owned();
-        Some(Self { time, protocol, name, server, confidence })
+        Some(Self { time, protocol, name, server, verdict, confidence })
     }
 }
 
@@ -190,9 +240,12 @@ fn print_table(visits: &[Visit], shots: &[Shot], told: &[Told]) -> bool {
         let of_row =
             |visit: &&Visit| (visit.protocol, visit.name, visit.server) == (protocol, name, server);
         let made: Vec<&Visit> = visits.iter().filter(of_row).collect();
+        let lied = made.iter().filter(|visit| visit.is_lie()).count();
+        let done = if lied > 0 { "lied" } else { "injected" };
         let cut = shots.iter().filter(|shot| shot.server == server && shot.name == name).count();
+        let cut = cut + lied;
         let found = found(told, protocol, name, server);
-        let as_it_should = found.len() == cut;
+        let as_it_should = found.len() == cut && found.iter().all(|one| one.verdict == done);
         right &= as_it_should;
         println!(
             " {} {name:<24} {protocol:<4} {:<17} {:>5}  {:<36} {}",
@@ -254,10 +307,11 @@ fn said(found: &[&Told], cut: usize) -> String {
         (found, cut) => {
             let weakest = found.iter().map(|one| one.confidence.as_str()).min().unwrap_or_default();
             let count = found.len();
+            let verdict = found[0].verdict;
             if count == cut {
-                format!("injected {count}x ({weakest})")
+                format!("{verdict} {count}x ({weakest})")
             } else {
-                format!("injected {count}x ({weakest}), where it was done {cut}x")
+                format!("{verdict} {count}x ({weakest}), where it was done {cut}x")
             }
         }
     }
@@ -274,7 +328,9 @@ mod tests {
         let told = Told::read(line).expect("an accusation");
         assert_eq!(told.server, "[fd71:4::a]:443");
         assert_eq!((told.protocol.as_str(), told.name.as_str()), ("tcp", "www.linkedin.com"));
-        assert_eq!(told.confidence, "C3");
+        assert_eq!((told.verdict, told.confidence.as_str()), ("injected", "C3"));
+        let lied = Told::read(&line.replace("INJECTED", "LIED")).expect("an accusation");
+        assert_eq!((lied.verdict, lied.confidence.as_str()), ("lied", "C3"));
         assert_eq!(Told::read(&line.replace("INJECTED", "SUSPECT")), None);
     }
 }

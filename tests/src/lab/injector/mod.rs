@@ -67,6 +67,8 @@ pub struct Settings {
     pub mirrors: bool,
     /// Names that it acts on, with everything under them.
     pub suffixes: Vec<String>,
+    /// Servers that it leaves alone.
+    pub spared: Vec<IpAddr>,
 }
 
 impl Settings {
@@ -77,6 +79,7 @@ impl Settings {
             dns: true,
             mirrors: false,
             suffixes: LINKEDIN.map(str::to_owned).to_vec(),
+            spared: Vec::new(),
         }
     }
 
@@ -235,7 +238,8 @@ impl Watcher {
             let Ok(frame) = receiver.next() else { continue };
             let Some(packet) = Packet::read(frame) else { continue };
             let from_client = CLIENT.both().contains(&packet.from.ip());
-            if from_client && self.shot_count() < SHOTS_MAX {
+            let spared = self.settings.spared.contains(&packet.to.ip());
+            if from_client && !spared && self.shot_count() < SHOTS_MAX {
                 self.take(&packet);
             }
         }
