@@ -7,6 +7,7 @@
 //! * [`egress`]: packets through the program at the tc hook.
 //! * [`corpus`]: labelled captures of interference and of what only looks like it, made from a seed.
 //! * [`score`]: how well the detectors do on captures whose truth is known.
+//! * [`simulate`]: worlds with and without censors, for the attributor.
 //! * [`soak`]: millions of innocent connections through engine and judge.
 //! * [`limits`]: what is demanded of the detectors in these two.
 //! * [`golden`]: a few small captures with what is said of them, written down.
@@ -23,4 +24,5 @@ pub mod lab;
 pub mod limits;
 pub mod pages;
 pub mod score;
+pub mod simulate;
 pub mod soak;

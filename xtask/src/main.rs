@@ -99,6 +99,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
+    /// Judge a thousand simulated worlds: is a service blocked there, how, since when, or is it an outage?
+    Simulate {
+        /// `--runs`, `--seed`, and further arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
     /// Compare what is said of the golden captures with what is written down.
     Goldens {
         /// Write down what is said now instead.
@@ -162,6 +168,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Corpus { args } => corpus::run("corpus", &args),
         Command::Score { args } => corpus::run("score", &args),
         Command::Soak { args } => corpus::run("soak", &args),
+        Command::Simulate { args } => corpus::run("simulate", &args),
         Command::Goldens { bless } => corpus::goldens(bless),
         Command::Docs { check } => corpus::docs(check),
         Command::Test { quick, filter } => test::all(quick, filter.as_deref()),

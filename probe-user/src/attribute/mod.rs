@@ -7,14 +7,32 @@
 //!
 //! An [`Outcome`] is how one flow ended. See `docs/attribution.md` for what a verdict is and is not.
 
+mod attributor;
 pub mod cell;
+mod change;
+mod compare;
+mod compose;
+mod distance;
 pub mod method;
 pub mod outcome;
+mod pairs;
+mod pattern;
+mod residual;
+pub mod rivals;
+pub mod sequential;
+mod signs;
 pub mod sketch;
+mod tally;
 pub mod token;
+mod track;
+mod unit;
 pub mod verdict;
+mod weights;
+mod window;
 
+pub use attributor::{Attributor, WINDOW};
 pub use cell::Cell;
 pub use method::Method;
 pub use outcome::Outcome;
+pub use track::{LEAST_SHARE, SLACK, TOLERATED};
 pub use verdict::Verdict;

@@ -51,6 +51,11 @@ impl Sketch {
         }
     }
 
+    /// Adds what another has, of the same day or a later one.
+    pub fn join(&mut self, other: &Self) {
+        other.tokens.iter().for_each(|&token| self.add(other.day, token));
+    }
+
     /// How many distinct ones were added.
     #[must_use]
     pub fn range(&self) -> Range {

@@ -1,0 +1,367 @@
+//! From a unit's state to what is said of it.
+
+use super::{
+    distance,
+    method::Method,
+    outcome::{Network, Protocol},
+    pattern, residual,
+    rivals::{self, Situation},
+    signs::Signs,
+    sketch::Range,
+    tally::{FAILED, method_of},
+    track::{Run, Track},
+    unit::Unit,
+    verdict::{
+        Controls, Evidence, Explanation, Figures, Onset, Part, Period, Rival, Standing, Unit as Of,
+        Verdict,
+    },
+    window::Key,
+};
+use crate::targets::{Role, Service, TargetSet};
+
+/// Windows that onsets may be apart and still be called simultaneous.
+const SIMULTANEOUS: u64 = 3;
+
+/// Steps of goodput to either side of the commonest that count as equally slow: 13 %.
+const BAND: u8 = 1;
+
+/// Evidence above which the question is open, as a natural logarithm: ten to one.
+const OPEN: f64 = std::f64::consts::LN_10;
+
+/// What other units have to say of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fact {
+    pub(super) key: Key,
+    asn: Option<u32>,
+    local: bool,
+    /// The lane of an established track, and what is known of it.
+    track: Option<(usize, bool, Option<Onset>)>,
+    healthy: bool,
+    clients: u64,
+    last: u64,
+}
+
+/// The facts of a unit: one for itself, one for each established track.
+pub(super) fn facts(key: Key, unit: &Unit) -> Vec<Fact> {
+    let fact = |track| Fact {
+        key,
+        asn: unit.about.asn,
+        local: unit.about.local,
+        track,
+        healthy: unit.healthy,
+        clients: unit.run.all.clients.range().least,
+        last: unit.last,
+    };
+    let tracks = unit.tracks.values().filter(|track| track.established.is_some());
+    std::iter::once(fact(None))
+        .chain(tracks.map(|track| {
+            let sure = track.near_established || track.run.signs.proven_clients.range().least > 0;
+            fact(Some((track.lane, sure, track.onset)))
+        }))
+        .collect()
+}
+
+/// What is needed besides the unit.
+pub(super) struct Context<'a> {
+    pub(super) targets: &'a TargetSet,
+    pub(super) facts: &'a [Fact],
+    pub(super) length: u64,
+}
+
+impl Context<'_> {
+    fn service(&self, key: Key) -> &Service {
+        &self.targets.services()[usize::from(key.service)]
+    }
+
+    fn of(&self, key: Key, unit: &Unit) -> Of {
+        let service = self.service(key);
+        Of {
+            service: service.id.clone(),
+            role: if service.is_control() { Role::Control } else { Role::Target },
+            network: key.network,
+            asn: unit.about.asn,
+            protocol: key.protocol,
+            vantage: key.vantage,
+        }
+    }
+
+    /// The verdict on an established track.
+    pub(super) fn track(&self, key: Key, unit: &Unit, track: &Track) -> Verdict {
+        let situation = self.situation(key, unit, track);
+        let rivals = rivals::weigh(&situation);
+        let method = conclude(situation.method, &rivals);
+        let run = &track.run;
+        let accuses = method.accuses();
+        let lingers = situation.method == Some(Method::Residual);
+        Verdict {
+            unit: self.of(key, unit),
+            method,
+            period: Period { from: run.from, to: run.to },
+            evidence: Evidence {
+                against_controls: track.any.decimal(),
+                against_near: (run.near_n > 0.0).then(|| track.near.decimal()),
+                for_health: unit.clear.decimal(),
+                proven: run.signs.proven,
+                proven_clients: run.signs.proven_clients.range(),
+            },
+            target: figures(run, run.signs.clients.range()),
+            controls: controls(run),
+            pattern: accuses.then(|| pattern::of(run)),
+            onset: track.onset.filter(|_| accuses),
+            end: None,
+            rivals,
+            distance: distance::of(&run.signs),
+            residual: lingers
+                .then(|| residual::estimate(&run.all.after, &run.signs.after))
+                .flatten(),
+            names: self.names(key, run),
+        }
+    }
+
+    /// The verdict on a unit of which nothing is established but how it does as a whole.
+    pub(super) fn whole(&self, key: Key, unit: &Unit) -> Verdict {
+        let run = &unit.run;
+        let mut rivals = Vec::new();
+        let method = if unit.fails {
+            rivals.push(Rival {
+                name: Explanation::Uplink,
+                standing: Standing::Won,
+                why: format!(
+                    "{:.1} % of its flows fail, and {:.1} % of the controls': it is not this service",
+                    run.share() * 100.0,
+                    run.any_share() * 100.0
+                ),
+            });
+            Method::Outage
+        } else if unit.healthy && !unit.tracks.values().any(is_open) {
+            Method::None
+        } else {
+            Method::Inconclusive
+        };
+        let most = |of: fn(&Track) -> f64| unit.tracks.values().map(of).fold(0.0, f64::max);
+        Verdict {
+            unit: self.of(key, unit),
+            method,
+            period: Period { from: run.from, to: run.to },
+            evidence: Evidence {
+                against_controls: most(|track| track.any.decimal()),
+                against_near: (run.near_n > 0.0).then(|| most(|track| track.near.decimal())),
+                for_health: unit.clear.decimal(),
+                proven: 0,
+                proven_clients: Range::default(),
+            },
+            target: figures(run, Range::default()),
+            controls: controls(run),
+            pattern: None,
+            onset: None,
+            end: None,
+            rivals,
+            distance: None,
+            residual: None,
+            names: Vec::new(),
+        }
+    }
+
+    fn names(&self, key: Key, run: &Run) -> Vec<Part> {
+        let suffixes = &self.service(key).suffixes;
+        let parts = run.all.suffixes.iter().filter_map(|(&suffix, &flows)| {
+            let bad = run.signs.suffixes.get(&suffix).copied().unwrap_or_default();
+            let share = f64::from(bad) / f64::from(flows.max(1));
+            let name = suffixes.get(usize::from(suffix))?.clone();
+            Some(Part { name, flows: u64::from(flows), share })
+        });
+        parts.collect()
+    }
+
+    fn situation(&self, key: Key, unit: &Unit, track: &Track) -> Situation {
+        let (run, signs) = (&track.run, &track.run.signs);
+        let (operators, foreign) = self.operators(key, track);
+        let (liars, liars_part) = self.liars(key, track.lane);
+        let slow: u64 = signs.paces.values().sum();
+        Situation {
+            method: method_of(track.lane),
+            share: run.share(),
+            any_established: track.any.decides(),
+            any_share: run.any_share(),
+            near_established: track.near_established,
+            near_n: run.near_n,
+            near_share: run.near_share(),
+            near_large: run.near_large,
+            affected: signs.clients.range(),
+            carriers: run.weights.effective(),
+            proven: signs.proven_clients.range(),
+            flows: signs.flows,
+            unacknowledged: signs.unacknowledged,
+            small: signs.small_hellos,
+            icmp_before_server: signs.icmp_before_server,
+            all: run.all.flows,
+            all_small: run.all.small_hellos,
+            one_way: run.all.one_way,
+            listed: signs.listed,
+            elsewhere: signs.elsewhere.values().sum(),
+            served_there: self.served_at(key, signs),
+            slow,
+            policed: signs.policed,
+            band: band(signs, slow),
+            local: unit.about.local,
+            liars,
+            liars_part,
+            healthy_elsewhere: self.facts.iter().any(|fact| {
+                fact.track.is_none()
+                    && fact.healthy
+                    && fact.last > run.from
+                    && fact.key.vantage != key.vantage
+                    && Key { vantage: key.vantage, ..fact.key } == key
+            }),
+            operators,
+            foreign,
+            load: load(track),
+            says_so: track.lane == FAILED,
+        }
+    }
+
+    /// At how many operators' networks the same began at the same time, and whether one is not the
+    /// service's own.
+    fn operators(&self, key: Key, track: &Track) -> (u64, bool) {
+        let mut asns: Vec<u32> = self
+            .facts
+            .iter()
+            .filter(|fact| {
+                let place = Key { network: key.network, ..fact.key };
+                place == key
+                    && fact.track.is_some_and(|(lane, sure, onset)| {
+                        lane == track.lane && sure && self.simultaneous(onset, track.onset)
+                    })
+            })
+            .filter_map(|fact| fact.asn)
+            .collect();
+        asns.sort_unstable();
+        asns.dedup();
+        let own = &self.service(key).asns;
+        (asns.len() as u64, asns.iter().any(|asn| !own.contains(asn)))
+    }
+
+    fn simultaneous(&self, one: Option<Onset>, other: Option<Onset>) -> bool {
+        match (one, other) {
+            (Some(Onset::Between(one)), Some(Onset::Between(other))) => {
+                let slack = SIMULTANEOUS * self.length;
+                one.from <= other.to.saturating_add(slack)
+                    && other.from <= one.to.saturating_add(slack)
+            }
+            // Both were there already: that they began together is not known.
+            _ => false,
+        }
+    }
+
+    /// In how many networks resolvers give such answers, and the part of all clients that ask them.
+    fn liars(&self, key: Key, lane: usize) -> (u64, f64) {
+        let same = |fact: &&Fact| !fact.local && Key { network: key.network, ..fact.key } == key;
+        let lying = |fact: &&Fact| fact.track.is_some_and(|track| track.0 == lane);
+        let (mut networks, mut clients) = (0, 0);
+        for fact in self.facts.iter().filter(same).filter(lying) {
+            networks += 1;
+            clients += fact.clients;
+        }
+        let all: u64 = self
+            .facts
+            .iter()
+            .filter(same)
+            .filter(|fact| fact.track.is_none())
+            .map(|fact| fact.clients)
+            .sum();
+        (networks, clients as f64 / all.max(1) as f64)
+    }
+
+    /// Clients that are served by the service at the networks that false answers led to.
+    fn served_at(&self, key: Key, signs: &Signs) -> u64 {
+        let there = |network: &Network| signs.elsewhere.contains_key(network);
+        self.facts
+            .iter()
+            .filter(|fact| {
+                fact.track.is_none()
+                    && fact.key.protocol == Protocol::TcpTls
+                    && !fact.key.residue
+                    && (fact.key.service, fact.key.vantage) == (key.service, key.vantage)
+                    && there(&fact.key.network)
+                    && !fact_fails(self.facts, fact)
+            })
+            .map(|fact| fact.clients)
+            .sum()
+    }
+}
+
+/// Whether there is some evidence, if not enough, that a service fails more often than its controls.
+fn is_open(track: &Track) -> bool {
+    track.any.evidence().max(track.near.evidence()) > OPEN
+}
+
+/// Whether anything is established against the unit of a fact.
+fn fact_fails(facts: &[Fact], of: &Fact) -> bool {
+    facts.iter().any(|fact| fact.key == of.key && fact.track.is_some())
+}
+
+/// What the method and its rivals come to.
+fn conclude(method: Option<Method>, rivals: &[Rival]) -> Method {
+    if rivals.iter().any(|rival| rival.standing == Standing::Won) {
+        Method::Outage
+    } else if rivals.iter().any(|rival| rival.standing == Standing::Stands) {
+        Method::Inconclusive
+    } else {
+        method.unwrap_or(Method::Outage)
+    }
+}
+
+fn figures(run: &Run, affected: Range) -> Figures {
+    Figures {
+        flows: run.all.flows,
+        n: run.n.round() as u64,
+        share: run.share(),
+        clients: run.all.clients.range(),
+        client_networks: run.all.client_networks.range(),
+        affected,
+    }
+}
+
+fn controls(run: &Run) -> Controls {
+    Controls {
+        n: run.any_n.round() as u64,
+        share: run.any_share(),
+        failing: if run.any_n > 0.0 { run.any_failing / run.any_n } else { 0.0 },
+        near_n: run.near_n.round() as u64,
+        near_share: run.near_share(),
+    }
+}
+
+/// Part of the slow client-windows within a narrow band around the commonest goodput.
+fn band(signs: &Signs, slow: u64) -> f64 {
+    let most = signs
+        .paces
+        .keys()
+        .map(|&centre| {
+            signs
+                .paces
+                .range(centre.saturating_sub(BAND)..=centre.saturating_add(BAND))
+                .map(|(_, count)| count)
+                .sum()
+        })
+        .max()
+        .unwrap_or(0u64);
+    most as f64 / slow.max(1) as f64
+}
+
+/// By what factor more clients asked since the onset than before, measured by the controls.
+fn load(track: &Track) -> f64 {
+    let begun = match track.onset {
+        Some(Onset::Between(interval)) => interval.likely,
+        _ => return 1.0,
+    };
+    let ratio = |since: bool| {
+        let (mut n, mut control) = (0.0, 0.0);
+        for point in track.history.iter().filter(|point| (point.window >= begun) == since) {
+            n += f64::from(point.n);
+            control += f64::from(point.control_n);
+        }
+        (n + 1.0) / (control + 1.0)
+    };
+    ratio(true) / ratio(false)
+}

@@ -1,0 +1,26 @@
+//! One or a few clients have trouble of their own: a filter on the machine, a broken line, a company's
+//! firewall. However often they try, they stay few.
+
+use super::{CLIENTS_MIN, Situation, Weighed, lost, stands};
+
+pub(super) fn weigh(of: &Situation) -> Weighed {
+    let figures = format!(
+        "the failures rest on {:.1} clients; {} or more had one",
+        of.carriers, of.affected.least
+    );
+    if of.carriers >= CLIENTS_MIN { lost(figures) } else { stands(figures) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Situation, of, standing};
+    use crate::attribute::{method::Method, verdict::Standing};
+
+    #[test]
+    fn few_clients_prove_nothing_however_often_they_try() {
+        let many = of(Method::SniReset);
+        assert_eq!(standing(super::weigh(&many)), Standing::Lost);
+        let few = Situation { carriers: 5.2, flows: 100_000, ..many };
+        assert_eq!(standing(super::weigh(&few)), Standing::Stands);
+    }
+}

@@ -1,0 +1,145 @@
+//! The servers are down, misconfigured, or refuse: excluded by packets that they did not send, by others
+//! whom they serve at the same time, by what no server does, or by two operators at once.
+
+use super::{Situation, Weighed, lost, stands, won};
+use crate::attribute::method::Method;
+
+/// Part of the silent flows whose name must have gone unacknowledged: a kernel acknowledges what arrives
+/// whatever the name in it.
+const UNACKNOWLEDGED: f64 = 0.8;
+
+/// Part of the slow client-windows that must lose packets without queueing: a server that paces loses
+/// none.
+const POLICED: f64 = 0.8;
+
+/// Part of the slow client-windows that must be about equally slow.
+const BAND: f64 = 0.6;
+
+/// Part of the ICMP errors that must come from far before the server.
+const BEFORE_SERVER: f64 = 0.9;
+
+pub(super) fn weigh(of: &Situation) -> Weighed {
+    if of.is_dns() {
+        return None;
+    }
+    if of.says_so {
+        return won("the other end says so itself: alerts, errors, unreachable");
+    }
+    if of.method_is(&[Method::Residual]) {
+        return lost(
+            "the same servers answer the same names for clients without an accused flow before",
+        );
+    }
+    if of.is_proven() {
+        return lost(format!(
+            "for {} clients or more, what ended the flow is not the server's",
+            of.proven.least
+        ));
+    }
+    if of.healthy_elsewhere {
+        return lost("another observer sees the service served at the same place at the same time");
+    }
+    if of.is_at_several_operators() {
+        return lost(format!(
+            "it began at the same time at networks of {} operators whose other addresses or names are served",
+            of.operators
+        ));
+    }
+    by_method(of)
+}
+
+fn by_method(of: &Situation) -> Weighed {
+    let part = |count: u64, all: u64| count as f64 / all.max(1) as f64;
+    match of.method? {
+        Method::SniDrop
+            if of.near_established && part(of.unacknowledged, of.flows) >= UNACKNOWLEDGED =>
+        {
+            lost(
+                "the same address acknowledges other names; no kernel reads a name before it acknowledges",
+            )
+        }
+        Method::QuicDrop if of.near_established => lost(
+            "the same address answers QUIC for other names; a server that refuses a name says so",
+        ),
+        Method::Throttle
+            if of.near_established && part(of.policed, of.slow) >= POLICED && of.band >= BAND =>
+        {
+            lost("packets are lost above one rate and not delayed; a server that paces loses none")
+        }
+        Method::Throttle => stands(format!(
+            "{} of {} slow client-windows show policing, and {:.0} % are about equally slow",
+            of.policed,
+            of.slow,
+            of.band * 100.0
+        )),
+        Method::IcmpReject if part(of.icmp_before_server, of.flows) >= BEFORE_SERVER => {
+            lost("a device hops before the server prohibits the packets")
+        }
+        Method::IcmpReject => stands("the ICMP errors may be the servers' own firewall's"),
+        _ => stands("nothing that was seen excludes that the servers do it themselves"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Situation, of, standing};
+    use crate::attribute::{method::Method, sketch::Range, verdict::Standing};
+
+    #[test]
+    fn silence_alone_may_be_the_servers() {
+        for method in [Method::IpDrop, Method::IpReset, Method::SniReset, Method::HttpReset] {
+            let near = Situation { near_established: true, ..of(method) };
+            assert_eq!(standing(super::weigh(&near)), Standing::Stands, "{method}");
+            let elsewhere = Situation { healthy_elsewhere: true, ..near.clone() };
+            assert_eq!(standing(super::weigh(&elsewhere)), Standing::Lost, "{method}");
+            let own = Situation { operators: 2, foreign: false, ..near.clone() };
+            assert_eq!(standing(super::weigh(&own)), Standing::Stands, "{method}");
+            let two = Situation { operators: 2, foreign: true, ..near };
+            let about_addresses = [Method::IpDrop, Method::IpReset].contains(&method);
+            let expected = if about_addresses { Standing::Lost } else { Standing::Stands };
+            assert_eq!(standing(super::weigh(&two)), expected, "{method}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_acknowledged_where_others_are_is_not_the_servers_doing() {
+        let drop = Situation { near_established: true, unacknowledged: 390, ..of(Method::SniDrop) };
+        assert_eq!(standing(super::weigh(&drop)), Standing::Lost);
+        // Acknowledged and not answered: an application that hangs.
+        let hangs = Situation { unacknowledged: 10, ..drop.clone() };
+        assert_eq!(standing(super::weigh(&hangs)), Standing::Stands);
+        // No other name at the address: a full accept queue acknowledges nothing either.
+        let alone = Situation { near_established: false, ..drop };
+        assert_eq!(standing(super::weigh(&alone)), Standing::Stands);
+    }
+
+    #[test]
+    fn pacing_is_not_policing() {
+        let policed = Situation {
+            near_established: true,
+            slow: 100,
+            policed: 95,
+            band: 0.8,
+            ..of(Method::Throttle)
+        };
+        assert_eq!(standing(super::weigh(&policed)), Standing::Lost);
+        let paced = Situation { policed: 3, ..policed };
+        assert_eq!(standing(super::weigh(&paced)), Standing::Stands);
+    }
+
+    #[test]
+    fn a_firewall_at_the_server_is_its_own_policy() {
+        let near = Situation { icmp_before_server: 20, ..of(Method::IcmpReject) };
+        assert_eq!(standing(super::weigh(&near)), Standing::Stands);
+        let far = Situation { icmp_before_server: 399, ..near };
+        assert_eq!(standing(super::weigh(&far)), Standing::Lost);
+    }
+
+    #[test]
+    fn forged_packets_and_confessions_decide() {
+        let proven = Situation { proven: Range { least: 30, most: 30 }, ..of(Method::SniReset) };
+        assert_eq!(standing(super::weigh(&proven)), Standing::Lost);
+        let error = Situation { says_so: true, method: None, ..proven };
+        assert_eq!(standing(super::weigh(&error)), Standing::Won);
+    }
+}

@@ -1,0 +1,32 @@
+//! The observer's own connection to the Internet is down or loses packets: then controls fail, too.
+
+use super::{Situation, Weighed, lost, percent, stands};
+
+pub(super) fn weigh(of: &Situation) -> Weighed {
+    let figures = format!(
+        "{} of the service's flows and {} of the controls' failed this way in the same windows",
+        percent(of.share),
+        percent(of.any_share)
+    );
+    if of.any_established {
+        lost(figures)
+    } else if of.near_established {
+        lost("the nearest controls were served over the same uplink")
+    } else {
+        stands(figures)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Situation, of, standing};
+    use crate::attribute::{method::Method, verdict::Standing};
+
+    #[test]
+    fn controls_that_are_served_exclude_it() {
+        let served = of(Method::SniDrop);
+        assert_eq!(standing(super::weigh(&served)), Standing::Lost);
+        let down = Situation { any_established: false, any_share: 0.9, ..served };
+        assert_eq!(standing(super::weigh(&down)), Standing::Stands);
+    }
+}

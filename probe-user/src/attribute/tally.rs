@@ -1,0 +1,182 @@
+//! What one client did in one window: one piece of evidence, however often it tried.
+//!
+//! Flows of a client hang together: a page opens thirty, a failed one is tried again a dozen times. So a
+//! window is cut into slots, flows within a slot are averaged, slots are averaged, and what is left of
+//! a client in a window is one number per way of failing, between 0 and 1.
+
+use super::method::{Method, Symptom};
+
+/// Ways to fail that are told apart: the methods, and failing otherwise.
+pub(super) const LANES: usize = 14;
+
+/// The lane of what fails without being a sign of a method.
+pub(super) const FAILED: usize = 13;
+
+/// The lane of a method that accuses.
+pub(super) const fn lane(method: Method) -> usize {
+    method as usize
+}
+
+/// The method of a lane.
+pub(super) fn method_of(lane: usize) -> Option<Method> {
+    Method::ALL.get(lane).copied().filter(|method| method.accuses())
+}
+
+/// Flows of a client whose speed is kept in a window.
+const PACES: usize = 8;
+
+/// Steps that goodputs are told apart by, to the octave: 9 %.
+pub(super) const STEPS: f32 = 8.0;
+
+/// Shares by lane.
+pub(super) type Shares = [f32; LANES];
+
+/// One client, one window, one place.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    slot: u8,
+    flows: u16,
+    bad: [u16; LANES],
+    slots: u16,
+    sums: Shares,
+    /// Goodputs of the first flows: steps to the octave, and two bits for each.
+    paces: [u8; PACES],
+    timed: u8,
+    policed: u8,
+    plateaus: u8,
+    /// Flows with a first message of several segments were served.
+    pub(super) large_served: bool,
+}
+
+impl Tally {
+    /// Takes a flow of slot `slot`; slots must not go back.
+    pub(super) fn add(&mut self, slot: u8, symptom: Symptom) {
+        if slot != self.slot {
+            self.settle();
+            self.slot = slot;
+        }
+        self.flows = self.flows.saturating_add(1);
+        let lane = match symptom {
+            Symptom::Of(method) if method.accuses() => lane(method),
+            Symptom::Failed | Symptom::Of(_) => FAILED,
+            Symptom::Served | Symptom::Mute => return,
+        };
+        self.bad[lane] = self.bad[lane].saturating_add(1);
+    }
+
+    /// Takes a flow's speed.
+    pub(super) fn speed(&mut self, bits_per_second: u32, policed: bool, plateau: bool) {
+        let step = (bits_per_second.max(1) as f32).log2() * STEPS;
+        self.pace(Pace { step: step.round().clamp(0.0, 255.0) as u8, policed, plateau });
+    }
+
+    fn pace(&mut self, pace: Pace) {
+        let place = usize::from(self.timed);
+        if let Some(step) = self.paces.get_mut(place) {
+            *step = pace.step;
+            self.policed |= u8::from(pace.policed) << place;
+            self.plateaus |= u8::from(pace.plateau) << place;
+            self.timed += 1;
+        }
+    }
+
+    /// Adds another place of the same client.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.settle();
+        let mut other = other.clone();
+        other.settle();
+        self.slots = self.slots.saturating_add(other.slots);
+        self.sums.iter_mut().zip(other.sums).for_each(|(sum, more)| *sum += more);
+        other.paces().for_each(|pace| self.pace(pace));
+        self.large_served |= other.large_served;
+    }
+
+    /// Closes the slot.
+    fn settle(&mut self) {
+        if self.flows == 0 {
+            return;
+        }
+        let flows = f32::from(self.flows);
+        for (sum, bad) in self.sums.iter_mut().zip(&mut self.bad) {
+            *sum += f32::from(*bad) / flows;
+            *bad = 0;
+        }
+        self.slots = self.slots.saturating_add(1);
+        self.flows = 0;
+    }
+
+    /// Shares of flows that failed, by lane.
+    pub(super) fn shares(&self) -> Shares {
+        let mut settled = self.clone();
+        settled.settle();
+        let slots = f32::from(settled.slots.max(1));
+        settled.sums.map(|sum| (sum / slots).min(1.0))
+    }
+
+    /// Slots with flows.
+    pub(super) const fn slots(&self) -> u16 {
+        self.slots + (self.flows > 0) as u16
+    }
+
+    /// Whether anything but a speed is known.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.slots() == 0
+    }
+
+    /// How fast its flows were.
+    pub(super) fn paces(&self) -> impl Iterator<Item = Pace> {
+        (0..usize::from(self.timed)).map(|place| Pace {
+            step: self.paces[place],
+            policed: self.policed >> place & 1 == 1,
+            plateau: self.plateaus >> place & 1 == 1,
+        })
+    }
+}
+
+/// How fast a flow was.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// Binary logarithm of the bits a second, in parts of [`STEPS`] to the octave.
+    pub(super) step: u8,
+    pub(super) policed: bool,
+    pub(super) plateau: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FAILED, LANES, Tally, lane, method_of};
+    use crate::attribute::method::{Method, Symptom};
+
+    const DROP: Symptom = Symptom::Of(Method::SniDrop);
+
+    #[test]
+    fn a_storm_of_retries_is_one_slot() {
+        let mut tally = Tally::default();
+        (0..1_000).for_each(|_| tally.add(0, DROP));
+        (1..4).for_each(|slot| tally.add(slot, Symptom::Served));
+        assert!((tally.shares()[lane(Method::SniDrop)] - 0.25).abs() < 1e-6);
+        assert_eq!(tally.slots(), 4);
+    }
+
+    #[test]
+    fn ways_of_failing_are_told_apart_and_add_up() {
+        let mut tally = Tally::default();
+        for symptom in [DROP, Symptom::Failed, Symptom::Served, Symptom::Served] {
+            tally.add(0, symptom);
+        }
+        let mut other = Tally::default();
+        other.add(3, Symptom::Served);
+        tally.join(&other);
+        let shares = tally.shares();
+        assert!((shares[lane(Method::SniDrop)] - 0.125).abs() < 1e-6);
+        assert!((shares[FAILED] - 0.125).abs() < 1e-6);
+    }
+
+    #[test]
+    fn every_accusing_method_has_a_lane() {
+        for method in Method::ALL.into_iter().filter(|method| method.accuses()) {
+            assert_eq!(method_of(lane(method)), Some(method));
+        }
+        assert_eq!((method_of(FAILED), FAILED + 1), (None, LANES));
+    }
+}

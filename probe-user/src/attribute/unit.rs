@@ -1,0 +1,196 @@
+//! One unit over time: its tracks, and whether it is healthy.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    change::Point,
+    compare::{Comparer, Comparison, Nearest},
+    method::Method,
+    pairs::Sums,
+    sequential::{ALPHA, Detector},
+    signs::Signs,
+    tally::{LANES, lane, method_of},
+    track::{HISTORY_MAX, LEAST_SHARE, Run, Track, Windowed, point},
+    verdict::Verdict,
+    window::{About, Key},
+};
+
+/// Share of failing flows from which on a unit counts as failing, with or without its controls.
+const FAILING: f64 = 0.15;
+
+/// Flows whose method detectors missed, for each in which they proved it, that are still explained by it.
+const EXPLAINS: u64 = 10;
+
+/// Verdicts on what is over that are kept of a unit: the oldest goes.
+pub(super) const PAST_MAX: usize = 16;
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(super) struct Unit {
+    pub(super) about: About,
+    pub(super) tracks: BTreeMap<usize, Track>,
+    points: VecDeque<Point>,
+    pub(super) clear: Detector,
+    pub(super) healthy: bool,
+    failing: Detector,
+    pub(super) fails: bool,
+    /// Since the last change of these two.
+    pub(super) run: Run,
+    pub(super) past: Vec<Verdict>,
+    /// Of the open window: all flows, and those of each lane.
+    pub(super) all: Signs,
+    pub(super) lanes: BTreeMap<usize, Signs>,
+    /// End of the last window in which something was seen.
+    pub(super) last: u64,
+}
+
+impl Unit {
+    pub(super) fn new(about: About) -> Self {
+        Self {
+            about,
+            tracks: BTreeMap::new(),
+            points: VecDeque::new(),
+            clear: detector(),
+            healthy: false,
+            failing: detector(),
+            fails: false,
+            run: Run::default(),
+            past: Vec::new(),
+            all: Signs::default(),
+            lanes: BTreeMap::new(),
+            last: 0,
+        }
+    }
+
+    /// Closes a window.
+    pub(super) fn close(&mut self, key: Key, comparer: &mut Comparer<'_>, start: u64, length: u64) {
+        let (paces, slow) = comparer.paces(key);
+        let throttle = lane(Method::Throttle);
+        for (token, pace) in slow {
+            let signs = self.lanes.entry(throttle).or_default();
+            signs.slow(pace);
+            signs.clients.add(start / DAY, token);
+        }
+        let address = comparer.compare(key, Nearest::Address);
+        let neighbour = (0..LANES)
+            .filter_map(method_of)
+            .any(|method| method.acts_on_addresses() && self.concerns(lane(method)))
+            .then(|| comparer.compare(key, Nearest::Neighbour));
+        let (all, lanes) = (std::mem::take(&mut self.all), std::mem::take(&mut self.lanes));
+        let none = Signs::default();
+        for one in 0..LANES {
+            if !lanes.contains_key(&one) && !self.tracks.contains_key(&one) {
+                continue;
+            }
+            let comparison = match method_of(one) {
+                Some(Method::Throttle) => &paces,
+                Some(method) if method.acts_on_addresses() => {
+                    neighbour.as_ref().unwrap_or(&address)
+                }
+                _ => &address,
+            };
+            let windowed =
+                Windowed { start, length, affected: lanes.get(&one).unwrap_or(&none), all: &all };
+            let points = &self.points;
+            let track = self.tracks.entry(one).or_insert_with(|| Track::new(one, points));
+            track.window(comparison, &windowed);
+        }
+        let targets = Sums::of(&address.targets);
+        if self.points.len() >= HISTORY_MAX {
+            self.points.pop_front();
+        }
+        self.points.push_back(point(start, &targets, &address.any.sums, None));
+        self.health(&address, &targets, start, length, &all);
+        self.last = start + length;
+    }
+
+    fn concerns(&self, lane: usize) -> bool {
+        self.lanes.contains_key(&lane) || self.tracks.contains_key(&lane)
+    }
+
+    /// Whether it fails, or does not, whatever the controls do.
+    fn health(
+        &mut self,
+        comparison: &Comparison,
+        targets: &Sums,
+        start: u64,
+        length: u64,
+        all: &Signs,
+    ) {
+        self.clear.window();
+        self.failing.window();
+        for tally in comparison.targets.values().filter(|tally| !tally.is_empty()) {
+            let share = f64::from(tally.shares().iter().sum::<f32>().min(1.0));
+            self.clear.gain(LEAST_SHARE - share);
+            self.failing.gain(share - FAILING);
+        }
+        let established = self.tracks.values().any(|track| track.established.is_some());
+        if !self.fails && self.failing.decides() {
+            (self.healthy, self.fails) = (false, true);
+            self.clear = detector();
+            self.run = Run::default();
+        } else if self.healthy && established {
+            self.healthy = false;
+            self.clear = detector();
+            self.run = Run::default();
+        } else if !self.healthy && !established && self.clear.decides() {
+            if self.fails {
+                self.run = Run::default();
+            }
+            (self.healthy, self.fails) = (true, false);
+            self.failing = detector();
+        } else if self.healthy && !self.clear.decides() {
+            self.healthy = false;
+            self.run = Run::default();
+        }
+        let run = &mut self.run;
+        if run.n == 0.0 {
+            run.from = start;
+        }
+        run.to = start + length;
+        run.n += targets.n;
+        run.bad += targets.failing();
+        run.any_n += comparison.any.sums.n;
+        run.any_bad += comparison.any.sums.failing();
+        run.any_failing += comparison.any.sums.failing();
+        run.near_n += comparison.near.sums.n;
+        run.near_bad += comparison.near.sums.failing();
+        run.all.join(all);
+    }
+
+    /// Whether what is established in a lane is what detectors missed of another lane's method: a forged
+    /// answer that was not recognised as forged looks like a lie, a reset that was not recognised as
+    /// rewritten like any reset.
+    pub(super) fn explained(&self, of: usize) -> bool {
+        let by = match method_of(of) {
+            Some(Method::DnsLie) => Method::DnsInjection,
+            Some(Method::SniReset) => Method::SniRewrite,
+            _ => return false,
+        };
+        let proven = |track: &Track| track.run.signs.proven;
+        let missed = self.tracks.get(&of).map_or(0, |track| track.run.signs.flows);
+        let now = self.tracks.get(&lane(by)).is_some_and(|track| {
+            track.established.is_some() || proven(track) * EXPLAINS >= missed.max(1)
+        });
+        now || self.past.iter().any(|verdict| {
+            verdict.method == by && verdict.period.to.saturating_add(DAY) > self.last
+        })
+    }
+
+    /// Keeps a verdict on what is over.
+    pub(super) fn keep(&mut self, verdict: Verdict) {
+        if self.past.len() >= PAST_MAX {
+            self.past.remove(0);
+        }
+        self.past.push(verdict);
+    }
+}
+
+/// Whether a unit is healthy is a question of now: evidence is forgotten above twice what a decision
+/// takes.
+fn detector() -> Detector {
+    Detector::forgetful(1.0, -2.0 * ALPHA.ln())
+}
+
+/// A day, in nanoseconds.
+pub(super) const DAY: u64 = 86_400_000_000_000;

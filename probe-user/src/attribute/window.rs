@@ -1,0 +1,119 @@
+//! The window that is open: who asked whom, and how it ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    method::{Symptom, symptom},
+    outcome::{Ending, Network, Outcome, Protocol},
+    tally::Tally,
+};
+
+/// Clients by place in one window: at some 150 octets each, 40 MiB. Further ones are refused until the
+/// next window, counted; those of targets and of controls alike, so shares stay what they are.
+pub(super) const CLIENTS_MAX: usize = 262_144;
+
+/// Seconds of a slot: longer than most pages take, and than most clients go on trying.
+pub(super) const SLOT: u64 = 30_000_000_000;
+
+/// What a unit is, as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) vantage: u16,
+    pub(super) protocol: Protocol,
+    pub(super) service: u16,
+    pub(super) network: Network,
+    /// Flows for other services after an accused one for this.
+    pub(super) residue: bool,
+}
+
+impl Key {
+    /// The unit that an outcome belongs to.
+    pub(super) fn of(outcome: &Outcome) -> Self {
+        let residue = outcome.after.filter(|after| after.service != outcome.service);
+        Self {
+            vantage: outcome.vantage,
+            protocol: outcome.protocol,
+            service: residue.map_or(outcome.service, |after| after.service),
+            network: outcome.place.network,
+            residue: residue.is_some(),
+        }
+    }
+}
+
+/// Clients at one place.
+pub(super) type Clients = BTreeMap<u64, Tally>;
+
+/// What is said of places when one is first met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) asn: Option<u32>,
+    pub(super) local: bool,
+}
+
+/// An open window.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    pub(super) start: u64,
+    /// By unit and server.
+    pub(super) strata: BTreeMap<(Key, u64), Clients>,
+    pub(super) about: BTreeMap<Key, About>,
+    entries: usize,
+    refused: u64,
+    /// Clients and tens of seconds after a trigger that are counted already.
+    lingering: BTreeSet<(Key, u64, u16)>,
+}
+
+impl Window {
+    /// Counts an outcome; returns what it is a sign of, or nothing if it says nothing.
+    pub(super) fn count(&mut self, key: Key, outcome: &Outcome) -> Option<Symptom> {
+        let symptom = symptom(outcome);
+        if symptom == Symptom::Mute {
+            return None;
+        }
+        let clients = self.strata.entry((key, outcome.place.server)).or_default();
+        let token = outcome.client.token;
+        if !clients.contains_key(&token) {
+            if self.entries >= CLIENTS_MAX {
+                self.refused += 1;
+                return None;
+            }
+            self.entries += 1;
+        }
+        let about = About { asn: outcome.place.asn, local: outcome.place.local };
+        self.about.entry(key).or_insert(about);
+        let tally = clients.entry(token).or_default();
+        tally.add((outcome.time.saturating_sub(self.start) / SLOT).min(254) as u8, symptom);
+        if let Some(goodput) = outcome.goodput {
+            tally.speed(goodput.bits_per_second, goodput.policed, goodput.plateau);
+        }
+        tally.large_served |= outcome.large_hello && outcome.ending == Ending::Served;
+        Some(symptom)
+    }
+
+    /// Whether a client is met for the first time so long after a trigger.
+    pub(super) fn lingers(&mut self, key: Key, token: u64, tens: u16) -> bool {
+        self.lingering.len() < CLIENTS_MAX && self.lingering.insert((key, token, tens))
+    }
+
+    /// Units that something was seen of.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&Key, &About)> {
+        self.about.iter()
+    }
+
+    /// The clients of a unit by server.
+    pub(super) fn servers(&self, key: Key) -> impl Iterator<Item = (u64, &Clients)> {
+        let whole = (key, 0)..=(key, u64::MAX);
+        self.strata.range(whole).map(|(&(_, server), clients)| (server, clients))
+    }
+
+    /// Outcomes refused for want of room.
+    pub(super) const fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Begins the next window.
+    pub(super) fn turn(&mut self, start: u64) {
+        let refused = self.refused;
+        *self = Self { start, refused, ..Self::default() };
+    }
+}
