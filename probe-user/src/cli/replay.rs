@@ -162,6 +162,7 @@ fn capture(
     driver.watch_names(&targets.names(config.hash_key));
     let mut judge =
         Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });
+    judge.set_dns_ports(config.dns_ports);
     let mut packets = Packets::new(driver);
     let mut told = Told { out, total, recorder, error: None };
     let mut recorded: Option<u64> = None;

@@ -132,11 +132,12 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
     }
     let recorder = options.record.start(&options.ifaces, &targets, options.json)?;
     let clock = state::live_clock();
-    let judge = Judge::new(Settings {
+    let mut judge = Judge::new(Settings {
         telling: Telling::AtOnce,
         epoch: clock::epoch_of_boot(),
         targets: Arc::clone(&targets),
     });
+    judge.set_dns_ports(options.dns.ports()?);
     let mut session = Session {
         live,
         judge,

@@ -268,7 +268,7 @@ fn is_same_service(one: &str, other: &str, targets: &TargetSet) -> bool {
 }
 
 /// Where in its direction a segment's payload stands.
-fn offset(event: &TcpEvent, half: &Half) -> Option<u32> {
+pub(super) fn offset(event: &TcpEvent, half: &Half) -> Option<u32> {
     let start = if half.syn.is_unseen() {
         // Taken up in the middle: what comes first is the beginning.
         if half.data_segments == 0 { event.packet.seq } else { return None }

@@ -8,7 +8,7 @@ use probe_common::{
 };
 
 use super::{
-    Knowledge, Settings,
+    Knowledge, Settings, Telling,
     case::{Case, Seen},
     decision::Decision,
     fingerprints, hops,
@@ -84,13 +84,13 @@ pub(super) fn finding(
     let service = before.and_then(|flow| service(flow, name, knowledge, settings));
     Finding {
         time: first.map_or(0, |seen| seen.packet().time).saturating_add(settings.epoch),
-        protocol: protocol(case, decision),
+        protocol: spoken(server, knowledge).unwrap_or_else(|| protocol(case, decision)),
         verdict: decision.verdict,
         confidence: decision.confidence,
         signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
         client: socket(case.key.end(initiator)),
         server: socket(server),
-        name: name.map(str::to_owned),
+        name: shown(name, server, knowledge, settings),
         service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
         // What claims to come from the server passed here on its way to the client, and the
         // other way round.
@@ -144,13 +144,13 @@ pub(super) fn silent(
     };
     Finding {
         time: silent.now.saturating_add(settings.epoch),
-        protocol: Protocol::Tcp,
+        protocol: spoken(record.key.end(initiator.other()), knowledge).unwrap_or(Protocol::Tcp),
         verdict: decision.verdict,
         confidence: decision.confidence,
         signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
         client: socket(record.key.end(initiator)),
         server: socket(record.key.end(initiator.other())),
-        name: name.map(str::to_owned),
+        name: shown(name, record.key.end(initiator.other()), knowledge, settings),
         service: service.filter(|service| !service.is_control()).map(|s| s.id.clone()),
         position,
         injector_hops: None,
@@ -164,6 +164,26 @@ pub(super) fn silent(
         packets: evidence::of_silent(silent),
         stage: Some(silence::stage(Stage::of(record))),
     }
+}
+
+/// What is spoken with `server`, if its port says so.
+fn spoken((_, port): (Address, u16), knowledge: &Knowledge) -> Option<Protocol> {
+    knowledge.is_dns_port(port).then_some(Protocol::Dns)
+}
+
+/// The name as it is told. What clients ask a resolver for beside what is watched is nobody's business,
+/// save in a capture of one's own.
+fn shown(
+    name: Option<&str>,
+    server: (Address, u16),
+    knowledge: &Knowledge,
+    settings: &Settings,
+) -> Option<String> {
+    let name = name?;
+    let told = settings.telling == Telling::AtClose
+        || !knowledge.is_dns_port(server.1)
+        || settings.targets.service_of_name(name).is_some();
+    told.then(|| name.to_owned())
 }
 
 /// What the interference is with: the content that it put in the server's place, or the connection.

@@ -168,6 +168,11 @@ impl Exchange {
         Self { replies: Vec::new(), copies: 0, dropped: 0 }
     }
 
+    /// The exchange that ends with the only reply there can be, in a stream.
+    pub(super) fn of(reply: Reply) -> Self {
+        Self { replies: vec![reply], ..Self::new() }
+    }
+
     /// Adds a reply, unless it is here already. Of one that only its question's record knows, before
     /// the first that was told, as much is added as is known.
     pub(super) fn add(&mut self, reply: Reply) -> bool {

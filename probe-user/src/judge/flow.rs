@@ -17,7 +17,12 @@ use super::{
 };
 use crate::{
     detect::{fin_steal, foreign_data, http_blockpage, payload_conflict},
-    names::{http, stream::Prefix, tls},
+    names::{
+        dns::{Dns, tcp},
+        http,
+        stream::Prefix,
+        tls,
+    },
     report::Finding,
 };
 
@@ -59,7 +64,7 @@ impl Flow {
 
     /// Reads the name that the initiator asks for out of what it sends first. Says whether its hello is
     /// whole now, and was not before.
-    pub(super) fn read(&mut self, event: &TcpEvent, payload: &[u8]) -> bool {
+    pub(super) fn read(&mut self, event: &TcpEvent, payload: &[u8], knowledge: &Knowledge) -> bool {
         if self.read {
             return false;
         }
@@ -77,6 +82,16 @@ impl Flow {
         };
         let prefix = self.prefix.get_or_insert_default();
         prefix.push(offset, payload);
+        let server = record.key.end(record.initiator().other());
+        if knowledge.is_dns_port(server.1) {
+            // Of several questions the first of a watched name, or control.
+            let names =
+                tcp::messages(prefix.bytes()).filter_map(|message| Dns::parse(message).ok());
+            let names: Vec<String> = names.filter_map(|dns| Some(dns.question?.name)).collect();
+            let watched = |name: &&String| knowledge.targets().service_of_name(name).is_some();
+            self.name = names.iter().find(watched).or(names.first()).cloned();
+            return false;
+        }
         let hello = tls::client_hello(prefix.bytes());
         let whole = hello.state == tls::State::Complete;
         if whole {

@@ -141,7 +141,7 @@ impl Flows {
         let (key, time) = (event.flow.key, event.packet.time);
         let Some(flow) = self.flows.get_mut(&key) else { return };
         if !is_answer(event) {
-            if flow.read(event, payload)
+            if flow.read(event, payload, scope.knowledge)
                 && let Some(traits) = &flow.traits
             {
                 scope.knowledge.hellos_mut().note(flow.name.as_deref(), traits);

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use probe_common::{event::TcpEvent, wire::Address};
+use probe_common::{config::DNS_PORTS, event::TcpEvent, wire::Address};
 
 use super::{
     bounded::Bounded,
@@ -26,6 +26,9 @@ use crate::{
 /// Servers whose round trip is remembered: a busy router's day.
 const SERVERS_MAX: usize = 65_536;
 
+/// The port of DNS, unless others are chosen.
+const DNS: u16 = 53;
+
 /// What is known beyond a single flow.
 #[derive(Debug)]
 pub struct Knowledge {
@@ -45,6 +48,7 @@ pub struct Knowledge {
     pages: BlockPages,
     targets: Arc<TargetSet>,
     truth: Truth,
+    dns_ports: [u16; DNS_PORTS],
 }
 
 /// The shortest round trip to a server.
@@ -75,6 +79,7 @@ impl Knowledge {
             pages: BlockPages::builtin(),
             targets,
             truth: Truth::default(),
+            dns_ports: [DNS, 0, 0, 0],
         }
     }
 
@@ -190,6 +195,15 @@ impl Knowledge {
     /// Block pages that are known.
     pub const fn pages(&self) -> &BlockPages {
         &self.pages
+    }
+
+    /// Whether DNS is spoken on `port`.
+    pub fn is_dns_port(&self, port: u16) -> bool {
+        port != 0 && self.dns_ports.contains(&port)
+    }
+
+    pub(super) const fn set_dns_ports(&mut self, ports: [u16; DNS_PORTS]) {
+        self.dns_ports = ports;
     }
 
     /// What is known of the truth of DNS answers.

@@ -32,6 +32,7 @@ mod leads;
 mod learn;
 mod lies;
 mod lineage;
+mod look_ups;
 mod population;
 mod quic;
 mod reach;
@@ -57,7 +58,12 @@ pub use knowledge::{Floor, Knowledge, ResetHabits};
 pub use leads::Leads;
 pub use lineage::{Layer, Mark, marks};
 pub use population::{Contrast, Population};
-use probe_common::{event::kind, flow::FlowRecord, wire::Address};
+use probe_common::{
+    config::DNS_PORTS,
+    event::{TcpEvent, kind},
+    flow::FlowRecord,
+    wire::Address,
+};
 pub use quic::{Attempt, QuicNames, WAIT as QUIC_WAIT};
 pub use reach::{LastAnswers, Reach, is_fresh};
 pub use residual::{LONGEST as RESIDUAL_LONGEST, Residual, Trigger};
@@ -67,7 +73,7 @@ pub use silence::{Silence, Silent};
 pub use truth::Truth;
 
 use crate::{
-    names::dns::{TYPE_HTTPS, TYPE_SVCB, ech_configs},
+    names::dns::{Dns, TYPE_HTTPS, TYPE_SVCB, ech_configs},
     report::{Finding, summary::Counters},
     source::event::Event,
     targets::TargetSet,
@@ -106,6 +112,7 @@ pub struct Judge {
     exchanges: exchanges::Exchanges,
     lies: lies::Lies,
     quics: quic::Quics,
+    look_ups: look_ups::LookUps,
     silence: Silence,
     handshakes: Histogram<u64>,
     now: u64,
@@ -137,6 +144,7 @@ impl Judge {
             exchanges: exchanges::Exchanges::default(),
             lies: lies::Lies::default(),
             quics: quic::Quics::default(),
+            look_ups: look_ups::LookUps::default(),
             silence: Silence::default(),
             handshakes,
             now: 0,
@@ -152,6 +160,7 @@ impl Judge {
                 let (flows, mut scope) = self.flows();
                 flows.event(event, payload, &mut scope, &mut tell);
                 self.arrivals(&mut tell);
+                self.look_up(event, payload, &mut tell);
                 if event.header.kind == kind::OPENING
                     && let Some(name) = self.flows.name_of(&event.flow)
                     && self.settings.targets.service_of_name(name).is_some()
@@ -184,18 +193,31 @@ impl Judge {
                         self.knowledge.hellos_mut().announce(&config);
                     }
                 }
-                if let Some(dns) = reply
-                    && let Some(name) = dns.qname()
-                    && self.settings.targets.service_of_name(name).is_some()
-                {
-                    let (client, now) = (event.packet.destination, event.packet.time);
-                    self.knowledge.doubt([client, event.packet.source], name, now, dns);
-                    let ttl = dns.answers.iter().map(|answer| answer.ttl).min().unwrap_or_default();
-                    for address in dns.addresses().map(Address::from) {
-                        interest(&mut self.interests, address);
-                        self.knowledge.leads_mut().note(client, address, name, now, ttl);
-                    }
+                if let Some(dns) = reply {
+                    let ends = [event.packet.destination, event.packet.source];
+                    led(&mut self.knowledge, &mut self.interests, ends, event.packet.time, dns);
                 }
+            }
+        }
+    }
+
+    /// Takes what a connection on a port of DNS says.
+    fn look_up(&mut self, event: &TcpEvent, payload: &[u8], tell: &mut impl FnMut(Finding)) {
+        let server = event.flow.key.end(event.flow.initiator().other());
+        if !self.knowledge.is_dns_port(server.1) {
+            return;
+        }
+        for reply in self.look_ups.take(event, payload) {
+            let (client, _) = event.flow.key.end(event.flow.initiator());
+            let (ends, time) = ([client, server.0], reply.time());
+            led(&mut self.knowledge, &mut self.interests, ends, time, &reply.dns);
+            if reply.asked().is_some() {
+                self.knowledge.answered(ends, time, &reply.dns);
+            }
+            let exchange = Exchange::of(reply);
+            let (knowledge, settings) = (&self.knowledge, &self.settings);
+            if lies::Lies::are_possible(&exchange, knowledge) {
+                self.lies.keep(exchange, Vec::new(), None, knowledge, settings, tell);
             }
         }
     }
@@ -307,6 +329,11 @@ impl Judge {
         self.interests.drain(..)
     }
 
+    /// Chooses the ports on which DNS is spoken over TCP, 0 for none; 53 unless this is called.
+    pub const fn set_dns_ports(&mut self, ports: [u16; DNS_PORTS]) {
+        self.knowledge.set_dns_ports(ports);
+    }
+
     /// Corrects what is added to an event's time to get nanoseconds since the Unix epoch.
     pub const fn set_epoch(&mut self, epoch: u64) {
         self.settings.epoch = epoch;
@@ -319,6 +346,7 @@ impl Judge {
         losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
         losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
+        losses.insert("judge_look_ups_evicted".into(), self.look_ups.evicted());
         losses.insert("judge_lies_evicted".into(), self.lies.evicted());
         losses.insert("judge_quic_evicted".into(), self.quics.evicted());
         losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
@@ -330,6 +358,26 @@ impl Judge {
     /// Round-trip times of handshakes between here and responders, in microseconds.
     pub const fn handshakes(&self) -> &Histogram<u64> {
         &self.handshakes
+    }
+}
+
+/// At `now` a client was led by a resolver (`ends`).
+fn led(
+    knowledge: &mut Knowledge,
+    interests: &mut Vec<Address>,
+    ends: [Address; 2],
+    now: u64,
+    dns: &Dns,
+) {
+    let Some(name) = dns.qname() else { return };
+    if knowledge.targets().service_of_name(name).is_none() {
+        return;
+    }
+    knowledge.doubt(ends, name, now, dns);
+    let ttl = dns.answers.iter().map(|answer| answer.ttl).min().unwrap_or_default();
+    for address in dns.addresses().map(Address::from) {
+        interest(interests, address);
+        knowledge.leads_mut().note(ends[0], address, name, now, ttl);
     }
 }
 

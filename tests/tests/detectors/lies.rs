@@ -78,6 +78,28 @@ impl Scene {
         self
     }
 
+    /// The same over TCP, the reply in two segments.
+    fn look_up_over_tcp(mut self, resolver: &str, name: &str, address: &str) -> Self {
+        self.questions += 1;
+        self.talks += 1;
+        let number = self.questions;
+        let framed =
+            |message: Vec<u8>| [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+        let query = framed(dns::query(number, name, 1, false));
+        let address = address.parse().expect("an address");
+        let reply = framed(dns::reply(number, 0x8180, name, 1, &[address]));
+        let mut talk = Talk::new(self.talks, &format!("{resolver}:53"), u64::from(number));
+        talk.connect();
+        talk.send(End::Client, flag::PSH | flag::ACK, query);
+        talk.wait(FAR);
+        talk.send(End::Server, flag::ACK, reply[..20].to_vec());
+        talk.send(End::Server, flag::PSH | flag::ACK, reply[20..].to_vec());
+        talk.wait(NEAR);
+        talk.close();
+        self.capture.packets.extend(talk.capture().packets);
+        self
+    }
+
     /// So many seconds pass.
     const fn wait(mut self, seconds: u16) -> Self {
         self.questions += seconds;
@@ -251,6 +273,11 @@ fn lies_are_called_so() {
             "lied C3",
         ),
         (
+            "the same over TCP",
+            Scene::new().look_up_over_tcp(GOOGLE, NAME, "10.10.34.36").capture(),
+            "lied C3",
+        ),
+        (
             "a provider's page",
             { Scene::new().look_up(PROVIDER, NAME, At("188.186.146.207")).capture() },
             "lied C3",
@@ -363,5 +390,19 @@ fn what_may_be_chosen_is_no_lie() {
         ),
     ] {
         assert_eq!(said(&capture), want, "{what}");
+    }
+}
+
+/// What is done to a connection on port 53 is told of the name that was asked for.
+#[test]
+fn resets_of_look_ups_over_tcp_are_about_the_name() {
+    let heard = Heard::of_capture(&crate::heard::case("gfw-dns-over-tcp-v4-after-upstream"));
+    let injected: Vec<_> =
+        heard.findings.iter().filter(|one| one.verdict.as_str() == "injected").collect();
+    assert!(!injected.is_empty(), "{}", heard.words());
+    for finding in injected {
+        assert_eq!(finding.protocol.as_str(), "dns", "{finding:?}");
+        assert_eq!(finding.service.as_deref(), Some("linkedin"), "{finding:?}");
+        assert!(finding.name.as_deref().is_some_and(|name| name.contains("l")), "{finding:?}");
     }
 }

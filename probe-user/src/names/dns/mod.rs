@@ -8,6 +8,7 @@
 
 mod compare;
 mod https;
+pub mod tcp;
 #[cfg(test)]
 mod tests;
 
