@@ -11,6 +11,7 @@ use probe_tests::lab::{
     inpath::{Act, Touched},
     network::{FRONT, OWN, WAN},
     process::Process,
+    quic::{Outcome as Dialled, Quic},
     servers::NAMES,
     wait,
 };
@@ -259,4 +260,49 @@ fn a_redirect_in_the_servers_packet_is_told_if_its_page_is_known() {
         }
         assert_controls_are_clean(&report);
     }
+}
+
+/// How long it takes until a QUIC connection without an answer is told: ten seconds after the last
+/// hello, and as much again for a busy machine.
+const UNANSWERED: Duration = Duration::from_secs(20);
+
+/// Over QUIC the hello is encrypted, and a censor reads it all the same. What is dropped is told: a
+/// suspicion at first, and when others were answered often enough, an accusation.
+#[test]
+fn quic_hellos_dropped_by_name_are_told() {
+    const CLIENTS: usize = 8;
+    let lab = lab();
+    let quic = Quic::start(&lab).expect("QUIC servers");
+    let censor = lab.network.censor(Act::SwallowQuic).expect("the censor works");
+    let agent = agent(&lab);
+    lab.lookup("www.linkedin.com", Kind::A).expect("an answer");
+    let dial = |name, clients| quic.connect(&lab, name, FRONT.v4, clients).expect("sockets");
+    // Over TCP everything is served, and other names over QUIC.
+    let outcome = lab.https("www.linkedin.com", FRONT.v4).expect("curl runs");
+    assert_eq!(outcome, Outcome::Answered(200));
+    assert_eq!(dial("teams.microsoft.com", 1), [Dialled::Connected]);
+
+    assert_eq!(dial("www.linkedin.com", 1), [Dialled::Failed]);
+    let unanswered = |findings: &[Finding]| {
+        findings.iter().filter(|finding| finding.has("QUIC_SNI_DROP")).count()
+    };
+    let suspected = agent.wait_for("the first one", UNANSWERED, |told| unanswered(told) == 1);
+    if let Err(error) = suspected {
+        end(agent, Err(error));
+        return;
+    }
+    assert_eq!(dial("teams.microsoft.com", CLIENTS), [Dialled::Connected; CLIENTS]);
+    assert_eq!(dial("www.linkedin.com", CLIENTS), [Dialled::Failed; CLIENTS]);
+    assert_eq!(censor.touched().len(), 1 + CLIENTS, "{:#?}", censor.touched());
+    let waited = agent.wait_for("all of them", UNANSWERED, |told| unanswered(told) == 1 + CLIENTS);
+    let report = end(agent, waited);
+    let [first, .., last] = report.findings.as_slice() else { panic!("nothing found") };
+    assert_eq!(report.findings.len(), 1 + CLIENTS, "{:#?}", report.findings);
+    for finding in &report.findings {
+        assert_eq!((finding.protocol.as_str(), finding.confidence.as_str()), ("quic", "C2"));
+        assert_eq!(finding.name.as_deref(), Some("www.linkedin.com"), "{finding:#?}");
+        assert_eq!(finding.service.as_deref(), Some("linkedin"), "{finding:#?}");
+    }
+    assert_eq!(first.verdict, "suspect", "{first:#?}");
+    assert!(last.verdict == "dropped" && last.has("STAGE_SNI"), "{last:#?}");
 }

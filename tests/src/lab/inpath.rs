@@ -26,6 +26,8 @@ pub enum Act {
     Rewrite,
     /// What the client sends is kept, from the name on.
     Swallow,
+    /// The same over QUIC, and over QUIC alone.
+    SwallowQuic,
     /// The server's data passes up to so many octets.
     Freeze(u32),
     /// The beginning of the server's answer becomes a redirect to this page, of the same length.
@@ -97,8 +99,19 @@ impl InPath {
     /// Looks at a packet, and changes it if need be; says whether it goes on.
     pub(super) fn passes(&self, way: Way, packet: &mut Vec<u8>) -> bool {
         let Some(read) = Packet::read_ip(packet) else { return true };
-        let Payload::Tcp { seq, opens, octets, .. } = read.payload else { return true };
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seq, opens, octets) = match read.payload {
+            Payload::Tcp { seq, opens, octets, .. } => (seq, opens, octets),
+            Payload::Udp { octets } => {
+                let quic = self.act == Act::SwallowQuic && way == Way::Out && read.to.port() == 443;
+                if !quic {
+                    return true;
+                }
+                let ends = (read.from, read.to);
+                let connection = connections.entry(ends).or_insert_with(|| Connection::new(0));
+                return !connection.swallows(octets, &self.suffixes);
+            }
+        };
         let len = octets.len() as u32;
         match way {
             Way::Out => {
@@ -130,7 +143,7 @@ impl InPath {
                     Act::Redirect(page) if offset == 0 => {
                         (to_redirect(packet, page).is_some(), true)
                     }
-                    Act::Redirect(_) | Act::Swallow => (false, true),
+                    Act::Redirect(_) | Act::Swallow | Act::SwallowQuic => (false, true),
                 };
                 connection.touched += usize::from(touches);
                 passes
@@ -144,6 +157,16 @@ impl Connection {
     const fn new(isn: u32) -> Self {
         let next = isn.wrapping_add(1);
         Self { next, octets: Vec::new(), name: None, start: None, touched: 0 }
+    }
+
+    /// Takes a datagram of a QUIC client's; says whether it is kept.
+    fn swallows(&mut self, octets: &[u8], suffixes: &[String]) -> bool {
+        if self.name.is_none() {
+            self.name = read::quic_name(octets).filter(|name| is_under(name, suffixes));
+        }
+        let keeps = self.name.is_some();
+        self.touched += usize::from(keeps);
+        keeps
     }
 
     /// Takes what the client sends in order, until it has named something that is acted on.

@@ -11,6 +11,7 @@ pub mod inpath;
 pub mod namespace;
 pub mod network;
 pub mod process;
+pub mod quic;
 pub mod resolvers;
 pub mod servers;
 pub mod wait;

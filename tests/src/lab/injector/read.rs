@@ -15,6 +15,11 @@ use pnet::{
     },
     util::MacAddr,
 };
+use rustls::{
+    Side,
+    crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
+    quic::{Keys, Version},
+};
 
 /// A packet as far as it matters here.
 #[derive(Debug)]
@@ -125,6 +130,54 @@ pub fn server_name(stream: &[u8]) -> Option<String> {
     if stream.first() == Some(&22) { sni(stream) } else { host(stream) }
 }
 
+/// The name in the hello of a QUIC client's first datagram. Of a hello that goes on in a second one it
+/// sees nothing: a simple censor.
+pub fn quic_name(datagram: &[u8]) -> Option<String> {
+    hello_name(&quic_hello(datagram)?)
+}
+
+/// RFC 9001, section 5: the keys follow from the destination id.
+fn quic_hello(datagram: &[u8]) -> Option<Vec<u8>> {
+    let mut octets = datagram.to_vec();
+    let mut reader = Reader(datagram);
+    let first = reader.take(1)?[0];
+    let version_one = reader.take(4)? == [0, 0, 0, 1];
+    (version_one && first & 0xf0 == 0xc0).then_some(())?;
+    let id = reader.sized::<1>()?;
+    reader.sized::<1>()?;
+    let token = reader.varint()?;
+    reader.take(token)?;
+    let length = reader.varint()?;
+    let at = datagram.len() - reader.0.len();
+    octets.truncate(at + length);
+
+    let suite = TLS13_AES_128_GCM_SHA256.tls13()?;
+    let keys = Keys::initial(Version::V1, suite, suite.quic?, id, Side::Server).remote;
+    let sample = octets.get(at + 4..at + 20)?.to_vec();
+    let (head, rest) = octets.split_at_mut(at);
+    keys.header.decrypt_in_place(&sample, &mut head[0], rest.get_mut(..4)?).ok()?;
+    let width = usize::from(head[0] & 3) + 1;
+    let number = rest[..width].iter().fold(0, |number, octet| number << 8 | u64::from(*octet));
+    let (head, sealed) = octets.split_at_mut(at + width);
+    let frames = keys.packet.decrypt_in_place(number, head, sealed).ok()?;
+
+    let (mut hello, mut reader) = (vec![0; 2_048], Reader(frames));
+    let mut end = 0;
+    while let Some(kind) = reader.take(1) {
+        match kind[0] {
+            0 | 1 => {}
+            6 => {
+                let (offset, length) = (reader.varint()?, reader.varint()?);
+                hello.get_mut(offset..offset + length)?.copy_from_slice(reader.take(length)?);
+                end = end.max(offset + length);
+            }
+            _ => break,
+        }
+    }
+    hello.truncate(end);
+    Some(hello)
+}
+
 /// RFC 8446, section 4.1.2 and RFC 6066, section 3: the hello in one or more records.
 fn sni(stream: &[u8]) -> Option<String> {
     let mut hello = Vec::new();
@@ -135,7 +188,11 @@ fn sni(stream: &[u8]) -> Option<String> {
         hello.extend_from_slice(record);
         records = next;
     }
-    let mut reader = Reader(&hello);
+    hello_name(&hello)
+}
+
+fn hello_name(hello: &[u8]) -> Option<String> {
+    let mut reader = Reader(hello);
     (reader.take(1)? == [1]).then_some(())?;
     // Length, version, random.
     reader.take(3 + 2 + 32)?;
@@ -197,6 +254,13 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
+    /// RFC 9000, section 16.
+    fn varint(&mut self) -> Option<usize> {
+        let first = self.take(1)?[0];
+        let rest = self.take((1 << (first >> 6)) - 1)?;
+        Some(rest.iter().fold((first & 0x3f).into(), |sum, octet| sum << 8 | usize::from(*octet)))
+    }
+
     /// What follows a length of `N` octets.
     fn sized<const N: usize>(&mut self) -> Option<&'a [u8]> {
         let len = self.take(N)?.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet));
@@ -206,7 +270,15 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{question, server_name};
+    use super::{question, quic_name, server_name};
+    use crate::craft::quic::Initial;
+
+    #[test]
+    fn a_name_is_read_in_a_datagram() {
+        let flight = crate::craft::quic::flight(&Initial::new(b"12345678"), "a.example", 0);
+        assert_eq!(quic_name(&flight[0]), Some("a.example".into()));
+        assert_eq!(quic_name(&flight[0][..900]), None);
+    }
 
     #[test]
     fn a_host_is_read_once_its_line_is_there() {
