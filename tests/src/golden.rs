@@ -18,7 +18,7 @@ use crate::corpus::{
 };
 
 /// The cases of the corpus that are kept, each at its smallest.
-pub const CASES: [&str; 16] = [
+pub const CASES: [&str; 22] = [
     "gfw-type1-v4-after-upstream",
     "gfw-type2-v4-after-upstream",
     "gfw-2023-triple-v6-before-upstream",
@@ -35,6 +35,12 @@ pub const CASES: [&str; 16] = [
     "innocent-alert-close-reset-v4",
     "innocent-ports-reused-after-reset-v4",
     "innocent-fake-reset-v4",
+    "dns-gfw-all-v4-first-known",
+    "dns-mirror-v6-late-known",
+    "dns-iran-v4-first-known",
+    "dns-isp-nxdomain-v4-first-known",
+    "innocent-dns-adblock-null-v4",
+    "innocent-dns-other-machine-v6",
 ];
 
 /// Seed of the captures.
@@ -105,7 +111,7 @@ fn line(event: &Event<'_>, first: u64) -> Value {
         Event::Dns(event, _) => (&event.packet, 0),
         Event::Quic(event, _) => (&event.packet, 0),
     };
-    json!({
+    let mut value = json!({
         "event": kind,
         "frame": header.frame,
         "after_us": (event.time() - first) / 1_000,
@@ -119,5 +125,15 @@ fn line(event: &Event<'_>, first: u64) -> Value {
         "ip_id": packet.ip_id,
         "payload": packet.payload,
         "tells": format!("{bits:08x}"),
-    })
+    });
+    if let (Event::Dns(event, _), Value::Object(fields)) = (event, &mut value) {
+        // Of TCP's fields it has none.
+        for absent in ["seq", "ack", "window", "tells"] {
+            fields.remove(absent);
+        }
+        fields.insert("flags".into(), format!("{:04x}", event.flags).into());
+        fields.insert("id".into(), event.id.into());
+        fields.insert("queries".into(), event.query.queries.into());
+    }
+    value
 }

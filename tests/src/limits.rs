@@ -3,6 +3,18 @@
 /// Least share of connections with a forged packet in the capture of which something is said.
 pub const FOUND: f64 = 0.99;
 
+/// Least share of questions with a forged answer in the capture of which something is said.
+pub const ANSWERS_FOUND: f64 = 0.97;
+
+/// Least share of forged answers over DNS that an accusation names by their frame. Those that it does not:
+/// an answer that differs from the genuine one in nothing but what it says (the model `perfect`, and
+/// `dnsspoof` near to the resolver) may be the work of a network that doubles questions.
+pub const AT_FRAME: f64 = 0.85;
+
+/// Least share of questions that were answered falsely, and not otherwise, of which something is said.
+/// Names that nobody watches are not judged by what they lead to.
+pub const LIES_FOUND: f64 = 0.85;
+
 /// Most innocent connections of the corpus in which somebody is accused.
 pub const FALSE: u64 = 0;
 

@@ -42,6 +42,8 @@ pub struct Group {
     pub suspected: u64,
     /// Of these, those in which somebody was accused.
     pub falsely_accused: u64,
+    /// Those in which somebody was accused of injecting.
+    pub called_injected: u64,
     /// Packets made or altered that accusations name.
     pub named: u64,
     /// Genuine packets that accusations name.
@@ -54,6 +56,7 @@ impl Group {
         self.flows += 1;
         self.named += one.named.0;
         self.misnamed += one.named.1;
+        self.called_injected += u64::from(one.verdicts.1);
         match one.kind {
             Kind::Innocent => {
                 self.innocent += 1;
