@@ -9,6 +9,7 @@ mod build;
 mod ci;
 mod corpus;
 mod packages;
+mod python;
 mod run;
 mod steps;
 mod suites;
@@ -149,6 +150,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             steps::say(&format!("BPF toolchain: {found}"));
             if tests {
                 packages::ensure_test_tools(install)?;
+                python::ensure(install)?;
                 steps::say("test tools: all there");
             }
             Ok(())

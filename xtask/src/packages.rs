@@ -64,6 +64,8 @@ const TEST_TOOLS: &[Tool] = &[
     tool("ettercap-text-only", "ettercap"),
     tool("bettercap", "bettercap"),
     Tool { package: "python3-scapy", proof: Proof::PythonModule("scapy") },
+    // For the environment of `python.rs`.
+    Tool { package: "python3-venv", proof: Proof::PythonModule("ensurepip") },
     tool("tcpdump", "tcpdump"),
     tool("tshark", "tshark"),
     // Looks at the report's page as its readers do; the other one reads what it prints.

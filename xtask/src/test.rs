@@ -12,6 +12,7 @@ use anyhow::bail;
 use crate::{
     build::{self, Artifact, Profile},
     packages::{self, Install},
+    python,
     run::AGENT_VARIABLE,
     steps,
     suites::{self, Outcome},
@@ -38,6 +39,7 @@ pub(crate) fn all(quick: bool, filter: Option<&str>) -> anyhow::Result<()> {
     let start = Instant::now();
     if !quick {
         packages::ensure_test_tools(Install::Announce)?;
+        python::ensure(Install::Announce)?;
     }
     let object = build::object()?;
     let mut variables = vec![(build::OBJECT_VARIABLE, object.clone().into_os_string())];

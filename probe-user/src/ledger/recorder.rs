@@ -180,6 +180,11 @@ impl Recorder {
         }
     }
 
+    /// Whether nothing can be written at the moment.
+    pub fn is_in_trouble(&self) -> bool {
+        self.counts.trouble.get() > 0
+    }
+
     /// What was not recorded, by name.
     pub fn losses(&self) -> Counters {
         let counts = &self.counts;

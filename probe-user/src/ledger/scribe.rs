@@ -64,6 +64,10 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
+    fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -82,6 +86,8 @@ pub(super) struct Counts {
     pub(super) expired: Count,
     /// Findings whose packets took the place of others.
     pub(super) evidence_replaced: Count,
+    /// 1 while nothing can be written.
+    pub(super) trouble: Count,
     /// Packets that were too long, too many, or had the client's address in them.
     pub(super) evidence_refused: Count,
 }
@@ -225,6 +231,7 @@ impl Scribe {
             return;
         }
         let words = error.to_string();
+        self.counts.trouble.set(1);
         tracing::warn!("{words}; detection goes on, and what is not recorded is counted");
         self.trouble = Some(Trouble {
             since: self.clocks.wall(),
@@ -237,6 +244,7 @@ impl Scribe {
     /// Says that it can be written again, here and in the ledger.
     fn get_up(&mut self) -> bool {
         let Some(trouble) = self.trouble.take() else { return false };
+        self.counts.trouble.set(0);
         let unrecorded = self.counts.unrecorded.get() - trouble.unrecorded;
         let words = format!(
             "nothing could be written from {} to {} ({}): {unrecorded} entries were not recorded",
