@@ -228,7 +228,7 @@ impl Told<'_> {
             return;
         }
         if let Some(recorder) = self.recorder {
-            recorder.finding(finding, &[]);
+            recorder.finding(finding);
         }
         self.total.findings.add(finding);
         self.error = self.out.finding(finding).err();

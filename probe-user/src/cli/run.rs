@@ -183,7 +183,7 @@ struct Told {
 impl Told {
     fn tell(&mut self, finding: &Finding) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.finding(finding, &[]);
+            recorder.finding(finding);
         }
         if self.error.is_some() {
             return;

@@ -11,12 +11,10 @@ use std::{cell::RefCell, collections::HashMap, net::SocketAddr};
 use super::ExportError;
 use crate::{
     attribute::{outcome::Network, verdict::Period},
+    evidence::Packet,
     ledger::{
         Reader,
-        row::{
-            CellRow, DAY, EvidencePacket, FindingRow, HOUR, Hour, Notice, Run, ServiceRow,
-            VerdictRow, Window,
-        },
+        row::{CellRow, DAY, FindingRow, HOUR, Hour, Notice, Run, ServiceRow, VerdictRow, Window},
     },
     report::finding::{Protocol, Verdict},
 };
@@ -246,7 +244,7 @@ impl<'a> Publication<'a> {
     ///
     /// # Errors
     /// As for [`new`](Self::new).
-    pub fn evidence(&self, finding: &Published) -> Result<Vec<EvidencePacket>, ExportError> {
+    pub fn evidence(&self, finding: &Published) -> Result<Vec<Packet>, ExportError> {
         Ok(self.reader.evidence(finding.row.id)?)
     }
 

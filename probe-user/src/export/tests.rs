@@ -41,6 +41,7 @@ fn finding(hour: u64, network: u8, protocol: Protocol) -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
+        packets: vec![],
     }
 }
 
@@ -59,7 +60,7 @@ fn recorded(findings: impl IntoIterator<Item = Finding>) -> (TempDir, Reader) {
     let mut recorder =
         Recorder::start(dir.path(), start, options, Box::new(SystemClocks)).expect("a ledger");
     for finding in findings {
-        recorder.finding(&finding, &[]);
+        recorder.finding(&finding);
     }
     let mut stages = Stages::default();
     for _ in 0..3 {

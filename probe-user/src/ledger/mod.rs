@@ -32,7 +32,6 @@ pub use keep::{Expired, Keep, Now};
 pub use read::Reader;
 pub use recorder::{Options, Recorder, Totals};
 pub use scribe::{Clocks, SystemClocks};
-pub use scrub::names_client;
 pub use store::{FILE, LOCK, Ledger, RunStart, WAL_OCTETS};
 pub use write::{Entry, Written};
 
@@ -57,12 +56,6 @@ pub const BATCH_MAX: usize = 512;
 /// Findings of one service, protocol and verdict whose packets are kept: the first half of them and
 /// the latest.
 pub const EVIDENCE_FINDINGS_MAX: usize = 32;
-
-/// Packets kept of one finding.
-pub const EVIDENCE_PACKETS_MAX: usize = 16;
-
-/// Octets kept of one packet.
-pub const EVIDENCE_OCTETS_MAX: usize = 512;
 
 /// Findings of a run that can still be told again.
 pub const TOLD_MAX: usize = 4_096;

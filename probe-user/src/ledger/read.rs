@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use super::{
     error::LedgerError,
     row::{
-        CellRow, Crowd, EvidencePacket, FindingRow, Hour, Notice, NoticeKind, Run, RunClock,
-        RunKind, RunState, ServiceRow, VerdictRow, Way, Window,
+        CellRow, Crowd, FindingRow, Hour, Notice, NoticeKind, Run, RunClock, RunKind, RunState,
+        ServiceRow, VerdictRow, Window,
     },
     schema::{self, Found},
     store::{FILE, connect},
@@ -31,6 +31,7 @@ use crate::{
         sketch::Range,
         verdict::{Period, Unit},
     },
+    evidence::Packet,
     report::summary::StageCounts,
 };
 
@@ -188,14 +189,15 @@ impl Reader {
     ///
     /// # Errors
     /// As for [`name`](Self::name).
-    pub fn evidence(&self, finding: i64) -> Read<Vec<EvidencePacket>> {
+    pub fn evidence(&self, finding: i64) -> Read<Vec<Packet>> {
         self.all("SELECT * FROM evidence WHERE finding = ?1 ORDER BY position", [finding], |row| {
-            Ok(EvidencePacket {
-                time_offset: row.get("time_offset")?,
-                direction: row.get("direction")?,
-                label: row.get("label")?,
+            Ok(Packet {
+                offset: row.get("time_offset")?,
+                from: word(row, "sender")?,
+                standing: word(row, "standing")?,
+                origin: word(row, "origin")?,
                 bytes: row.get("bytes")?,
-                comment: row.get("comment")?,
+                note: row.get("note")?,
             })
         })
     }
@@ -518,7 +520,7 @@ macro_rules! from_word {
     )* };
 }
 
-from_word!(RunKind, RunClock, NoticeKind, Way);
+from_word!(RunKind, RunClock, NoticeKind);
 
 /// A value that serde has a word for.
 fn word<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {

@@ -16,7 +16,7 @@ use super::{
     crowds::Crowds,
     error::LedgerError,
     keep::Keep,
-    row::{EvidencePacket, Hour},
+    row::Hour,
     scribe::{Clocks, Counts, Scribe},
     scrub,
     store::{Ledger, RunStart},
@@ -120,8 +120,8 @@ impl Recorder {
         })
     }
 
-    /// Records a finding and packets that show it. One that is told again takes its earlier place.
-    pub fn finding(&mut self, finding: &Finding, evidence: &[EvidencePacket]) {
+    /// Records a finding and the packets that show it. One that is told again takes its earlier place.
+    pub fn finding(&mut self, finding: &Finding) {
         let flow = (finding.time, finding.client, finding.server);
         let before = finding.revises.and_then(|_| self.told.get(&flow).copied());
         let number = before.unwrap_or_else(|| {
@@ -133,7 +133,7 @@ impl Recorder {
             self.number
         });
         let row = scrub::row(finding, number, &self.targets);
-        let (evidence, refused) = scrub::evidence(finding, evidence);
+        let (evidence, refused) = scrub::evidence(finding, &row);
         self.counts.evidence_refused.add(refused);
         let service = row.service.clone().unwrap_or_default();
         let crowds =

@@ -238,32 +238,6 @@ pub struct Hour {
     pub silent: StageCounts,
 }
 
-/// A packet that shows what was found.
-///
-/// Made by whoever has the packets; the ledger refuses one that has the client's address in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EvidencePacket {
-    /// Nanoseconds after [`FindingRow::time`]; negative for what came before.
-    pub time_offset: i64,
-    /// Which way it went.
-    pub direction: Way,
-    /// What it is, in a word: `forged`, `server`, `client`.
-    pub label: String,
-    /// The IP packet from its IP header on, client address and port replaced, numbers relative.
-    pub bytes: Vec<u8>,
-    /// What to say of it.
-    pub comment: String,
-}
-
-/// Which way a packet went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// To the client.
-    ToClient,
-    /// To the server.
-    ToServer,
-}
-
 /// Something that happened to the ledger or to what is recorded in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
@@ -332,7 +306,6 @@ words!(RunClock {
     Doubted = "doubted",
     Capture = "capture",
 });
-words!(Way { ToClient = "to-client", ToServer = "to-server" });
 words!(NoticeKind {
     Migrated = "migrated",
     CutShort = "cut-short",

@@ -8,7 +8,11 @@ use super::error::LedgerError;
 
 /// What makes version N out of version N - 1, in order. What has been released is never changed: a
 /// change is a new file.
-pub const MIGRATIONS: [&str; 2] = [include_str!("schema/001.sql"), include_str!("schema/002.sql")];
+pub const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/001.sql"),
+    include_str!("schema/002.sql"),
+    include_str!("schema/003.sql"),
+];
 
 /// The version that this program writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

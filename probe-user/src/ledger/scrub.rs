@@ -1,10 +1,11 @@
 //! What is recorded of a finding: everything but who it was.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use super::row::{EvidencePacket, FindingRow, SignatureRow};
+use super::row::{FindingRow, SignatureRow};
 use crate::{
     attribute::outcome::Network,
+    evidence::{OCTETS_MAX, PACKETS_MAX, Packet},
     report::{Finding, finding::canonical},
     targets::{Service, TargetSet},
 };
@@ -91,23 +92,26 @@ fn name(name: &str, service: &Service) -> Option<String> {
     })
 }
 
-/// The packets of a finding that may be kept, and how many may not.
-pub(super) fn evidence(
-    finding: &Finding,
-    packets: &[EvidencePacket],
-) -> (Vec<EvidencePacket>, u64) {
+/// The packets of a finding that may be kept, and how many may not. Whoever made them has replaced the
+/// client; where its address turns up all the same, the packet is left out. Of others than targets and
+/// controls none is kept: there is a server in each.
+pub(super) fn evidence(finding: &Finding, row: &FindingRow) -> (Vec<Packet>, u64) {
+    if row.service.is_none() {
+        return (Vec::new(), 0);
+    }
     let client = Traces::of(finding.client.ip());
-    let kept: Vec<EvidencePacket> = packets
+    let kept: Vec<Packet> = finding
+        .packets
         .iter()
-        .take(super::EVIDENCE_PACKETS_MAX)
+        .take(PACKETS_MAX)
         .filter(|packet| {
-            packet.bytes.len() <= super::EVIDENCE_OCTETS_MAX
+            packet.bytes.len() <= OCTETS_MAX
                 && !client.are_in_octets(&packet.bytes)
-                && !client.are_in(&packet.comment)
+                && !client.are_in(&packet.note)
         })
         .cloned()
         .collect();
-    let refused = (packets.len() - kept.len()) as u64;
+    let refused = (finding.packets.len() - kept.len()) as u64;
     (kept, refused)
 }
 
@@ -145,10 +149,4 @@ impl Traces {
         packet.windows(self.octets.len()).any(|window| window == self.octets)
             || self.are_in(&String::from_utf8_lossy(packet))
     }
-}
-
-/// As [`Traces`] for a client and its port, for whoever makes packets of evidence.
-#[must_use]
-pub fn names_client(packet: &[u8], client: SocketAddr) -> bool {
-    Traces::of(client.ip()).are_in_octets(packet)
 }

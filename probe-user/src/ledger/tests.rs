@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::{
     Clocks, DAY_NANOS, Entry, FILE, HOUR_NANOS, Keep, Ledger, LedgerError, Now, Options, Reader,
     Recorder, RunStart, SystemClocks, Totals,
-    row::{EvidencePacket, FindingRow, NoticeKind, RunClock, RunKind, RunState, Way, Window},
+    row::{FindingRow, NoticeKind, RunClock, RunKind, RunState, Window},
     schema,
 };
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         sketch::Range,
         verdict::{Controls, Evidence, Figures, Period, Unit},
     },
+    evidence::{End, Origin, Packet, Standing},
     report::{
         Finding, Summary,
         finding::{self, Confidence, EvidenceClass, Position, Protocol, Signature, Stage, Told},
@@ -134,14 +135,19 @@ fn verdict(method: Method) -> Verdict {
     }
 }
 
-fn packet(octet: u8) -> EvidencePacket {
-    EvidencePacket {
-        time_offset: -5,
-        direction: Way::ToClient,
-        label: "forged".into(),
+fn packet(octet: u8) -> Packet {
+    Packet {
+        offset: -5,
+        from: End::Server,
+        standing: Standing::Forged,
+        origin: Origin::Packet,
         bytes: vec![0x45, octet],
-        comment: "a reset".into(),
+        note: "a reset".into(),
     }
+}
+
+fn shown(number: u64, packets: impl Into<Vec<Packet>>) -> Finding {
+    Finding { packets: packets.into(), ..finding(number) }
 }
 
 fn recorder(dir: &Path) -> Recorder {
@@ -179,7 +185,7 @@ fn notices(reader: &Reader) -> Vec<NoticeKind> {
 fn what_is_recorded_is_read_again_after_a_restart() {
     let dir = TempDir::new().expect("a directory");
     let mut recorder = recorder(dir.path());
-    recorder.finding(&finding(1), &[packet(1), packet(2)]);
+    recorder.finding(&shown(1, [packet(1), packet(2)]));
     recorder.cell(cell(0));
     recorder.verdict(verdict(Method::Inconclusive));
     recorder.verdict(verdict(Method::SniReset));
@@ -223,7 +229,7 @@ fn what_is_recorded_is_read_again_after_a_restart() {
     drop(reader);
 
     let mut again = self::recorder(dir.path());
-    again.finding(&finding(2), &[]);
+    again.finding(&finding(2));
     again.stop();
     let reader = Reader::open(dir.path()).expect("a ledger");
     assert_eq!(
@@ -238,10 +244,10 @@ fn a_finding_that_is_told_again_takes_its_place() {
     let dir = TempDir::new().expect("a directory");
     let mut recorder = recorder(dir.path());
     let first = Finding { confidence: Confidence::C2, ..finding(1) };
-    recorder.finding(&first, &[packet(1)]);
-    recorder.finding(&finding(2), &[]);
+    recorder.finding(&Finding { packets: vec![packet(1)], ..first.clone() });
+    recorder.finding(&finding(2));
     let told = Told { verdict: first.verdict, confidence: first.confidence };
-    recorder.finding(&Finding { revises: Some(told), ..finding(1) }, &[packet(2)]);
+    recorder.finding(&Finding { revises: Some(told), ..shown(1, [packet(2)]) });
     recorder.stop();
     let reader = Reader::open(dir.path()).expect("a ledger");
     let rows = findings(&reader);
@@ -256,7 +262,7 @@ fn clients_are_counted_and_nothing_else_of_them_is_kept() {
     let mut recorder = recorder(dir.path());
     for number in 0..600 {
         // Each of 300 clients twice, of two networks.
-        recorder.finding(&finding(number % 300), &[]);
+        recorder.finding(&finding(number % 300));
     }
     recorder.stop();
     let reader = Reader::open(dir.path()).expect("a ledger");
@@ -272,21 +278,19 @@ fn clients_are_counted_and_nothing_else_of_them_is_kept() {
 fn of_others_than_targets_no_destination_is_kept() {
     let dir = TempDir::new().expect("a directory");
     let mut recorder = recorder(dir.path());
-    recorder.finding(
-        &Finding {
-            name: Some("private.example".into()),
-            service: None,
-            server: "198.51.100.7:8443".parse().expect("an address"),
-            ..finding(1)
-        },
-        &[],
-    );
-    recorder.finding(&Finding { name: Some("in-jane.linkedin.com".into()), ..finding(2) }, &[]);
+    recorder.finding(&Finding {
+        name: Some("private.example".into()),
+        service: None,
+        server: "198.51.100.7:8443".parse().expect("an address"),
+        ..finding(1)
+    });
+    recorder.finding(&Finding { name: Some("in-jane.linkedin.com".into()), ..finding(2) });
     let mut tattling = finding(3);
     tattling.signatures[0].words = "a page that blocks 10.71.0.4".into();
     let mut carrying = packet(3);
     carrying.bytes = [&[0x45; 20][..], &[10, 71, 0, 4]].concat();
-    recorder.finding(&tattling, &[carrying, packet(3)]);
+    tattling.packets = vec![carrying, packet(3)];
+    recorder.finding(&tattling);
     recorder.stop();
     assert_eq!(recorder.counters()["ledger_evidence_refused"], 1);
 
@@ -310,6 +314,10 @@ const VERSION_1: &str = "
         'target', 'linkedin.com', '108.174.10.0/24', '108.174.10.10:443', 443, 'upstream', 5, 4, 6, 11,
         'post_psh', '[]', '[]', '[]', 0);";
 
+/// The same of a later one.
+const VERSION_2: &str =
+    "INSERT INTO evidence VALUES (7, 0, -5, 'to-client', 'forged', x'4501', 'a reset');";
+
 #[test]
 fn an_older_ledger_is_read_as_it_is_and_brought_up_to_date_by_a_run() {
     for version in 1..schema::MIGRATIONS.len() {
@@ -317,11 +325,16 @@ fn an_older_ledger_is_read_as_it_is_and_brought_up_to_date_by_a_run() {
         let old = Connection::open(dir.path().join(FILE)).expect("a file");
         schema::make(&old, version).expect("an older ledger");
         old.execute_batch(VERSION_1).expect("rows");
+        if version >= 2 {
+            old.execute_batch(VERSION_2).expect("rows");
+        }
         drop(old);
 
         let before = fs::read(dir.path().join(FILE)).expect("the file");
         let reader = Reader::open(dir.path()).expect("a ledger");
         assert_eq!(findings(&reader)[0].id, 7);
+        let packets = if version >= 2 { vec![packet(1)] } else { vec![] };
+        assert_eq!(reader.evidence(7).expect("packets"), packets);
         drop(reader);
         assert_eq!(
             fs::read(dir.path().join(FILE)).expect("the file"),
@@ -330,7 +343,7 @@ fn an_older_ledger_is_read_as_it_is_and_brought_up_to_date_by_a_run() {
         );
 
         let mut recorder = recorder(dir.path());
-        recorder.finding(&finding(1), &[packet(1)]);
+        recorder.finding(&shown(1, [packet(1)]));
         recorder.stop();
         let reader = Reader::open(dir.path()).expect("a ledger");
         let rows = findings(&reader);
@@ -385,7 +398,7 @@ fn what_is_newer_foreign_or_damaged_is_left_alone() {
     fs::remove_file(&path).expect("no file");
     let mut recorder = recorder(dir.path());
     for number in 0..2_000 {
-        recorder.finding(&finding(number), &[]);
+        recorder.finding(&finding(number));
     }
     recorder.stop();
     let mut octets = fs::read(&path).expect("the file");
@@ -469,10 +482,10 @@ fn a_clock_that_jumps_is_noted_and_nothing_is_reordered_or_lost() {
         Box::new(clocks.clone()),
     )
     .expect("a ledger");
-    recorder.finding(&finding(10), &[]);
+    recorder.finding(&finding(10));
     clocks.apart.fetch_sub(5_000_000_000, Ordering::Relaxed);
     let earlier = Finding { time: NOON - 5_000_000_000, ..finding(11) };
-    recorder.finding(&earlier, &[]);
+    recorder.finding(&earlier);
     recorder.stop();
     let reader = Reader::open(dir.path()).expect("a ledger");
     let times: Vec<u64> = findings(&reader).iter().map(|row| row.time).collect();
@@ -585,7 +598,7 @@ fn packets_are_kept_of_the_first_and_the_latest_of_a_kind() {
     let dir = TempDir::new().expect("a directory");
     let mut recorder = recorder(dir.path());
     for number in 0..100 {
-        recorder.finding(&finding(number), &[packet(number as u8)]);
+        recorder.finding(&shown(number, [packet(number as u8)]));
     }
     recorder.stop();
     assert_eq!(
@@ -623,7 +636,7 @@ fn a_queue_that_nobody_empties_refuses_and_counts() {
         Recorder::start(dir.path(), start(), Options::default(), Box::new(SystemClocks))
             .expect("a ledger");
     for number in 0..8_000 {
-        recorder.finding(&finding(number), &[]);
+        recorder.finding(&finding(number));
     }
     recorder.stop();
     let (lost, counted) =

@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::{
     EVIDENCE_FINDINGS_MAX,
     error::LedgerError,
-    row::{Crowd, EvidencePacket, FindingRow, Hour, NoticeKind, RunClock},
+    row::{Crowd, FindingRow, Hour, NoticeKind, RunClock},
     store::{Ledger, RunStart},
 };
 use crate::{
     attribute::{Cell, Verdict},
+    evidence::Packet,
     report::summary::StageCounts,
 };
 
@@ -20,7 +21,7 @@ use crate::{
 pub enum Entry {
     /// A finding, new or told again (its number tells), and packets that show it. Its `id` and `run`
     /// are not looked at.
-    Finding(Box<FindingRow>, Vec<EvidencePacket>),
+    Finding(Box<FindingRow>, Vec<Packet>),
     /// How many clients there are in a period, so far.
     Crowd(Crowd),
     /// A window of a unit.
@@ -199,7 +200,7 @@ fn finding(
     change: &Transaction<'_>,
     run: i64,
     row: &FindingRow,
-    evidence: &[EvidencePacket],
+    evidence: &[Packet],
     written: &mut Written,
 ) -> rusqlite::Result<()> {
     let range = row.injector_hops_range;
@@ -258,18 +259,19 @@ fn finding(
         written.evidence_replaced += make_room(change, row)?;
     }
     let mut insert = change.prepare_cached(
-        "INSERT INTO evidence (finding, position, time_offset, direction, label, bytes, comment)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO evidence (finding, position, time_offset, sender, standing, origin, bytes, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for (position, packet) in evidence.iter().enumerate() {
         insert.execute(params![
             id,
             position as i64,
-            packet.time_offset,
-            packet.direction.as_str(),
-            packet.label,
+            packet.offset,
+            word(&packet.from),
+            word(&packet.standing),
+            word(&packet.origin),
             packet.bytes,
-            packet.comment,
+            packet.note,
         ])?;
     }
     Ok(())

@@ -24,7 +24,7 @@ use probe_user::{
     targets::TargetSet,
 };
 
-use super::{fail, findings, forgewatch, formats, replay, run, succeed};
+use super::{captures, fail, findings, forgewatch, formats, recorded, replay, run, succeed};
 
 /// Runs `work` with a disk of `octets` that nobody else sees and that is gone afterwards.
 fn on_a_small_disk(octets: u64, work: impl FnOnce(&Path) + Send) {
@@ -118,12 +118,12 @@ fn what_waits_while_the_disk_is_full_is_recorded_when_there_is_room() {
         let options = Options { patient: true, ..Options::default() };
         let mut recorder =
             Recorder::start(&state, start(), options, Box::new(SystemClocks)).expect("a ledger");
-        recorder.finding(&formats::finding(0), &[]);
+        recorder.finding(&formats::finding(0));
         settled(&recorder, 3);
         fill(disk);
         // Of each finding there are three entries: itself, and the counts of its hour and day.
         for number in 1..500 {
-            recorder.finding(&formats::finding(number), &[]);
+            recorder.finding(&formats::finding(number));
         }
         // A writer whose disk is full has to have tried: a report sees nothing new.
         wait::until("it has tried", Duration::from_secs(10), || {
@@ -139,7 +139,7 @@ fn what_waits_while_the_disk_is_full_is_recorded_when_there_is_room() {
         fill(disk);
         let many = WAITING_MAX as u64;
         for number in 500..500 + many {
-            recorder.finding(&formats::finding(number), &[]);
+            recorder.finding(&formats::finding(number));
         }
         wait::until("it has tried", Duration::from_secs(10), || {
             recorder.is_in_trouble().then_some(())
@@ -177,7 +177,7 @@ fn a_ledger_that_cannot_be_made_for_want_of_room_is_made_later() {
         let mut recorder =
             Recorder::start(&state, start(), options, Box::new(SystemClocks)).expect("it goes on");
         assert!(recorder.is_in_trouble());
-        recorder.finding(&formats::finding(0), &[]);
+        recorder.finding(&formats::finding(0));
         make_room(disk);
         settled(&recorder, 3);
         recorder.stop();
@@ -227,7 +227,7 @@ fn anybody_who_may_read_may_report() {
     // While one writes, and after it was killed.
     let mut command = replay(&state);
     for _ in 0..200 {
-        command.args(super::captures());
+        command.args(captures());
     }
     let mut process =
         Process::start("forgewatch", command.stdout(Stdio::null())).expect("it starts");
@@ -240,7 +240,7 @@ fn anybody_who_may_read_may_report() {
     // And nobody writes who may not.
     let mut command = std::process::Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
-    command.arg(&program).args(["replay", "--state"]).arg(&state).args(super::captures());
+    command.arg(&program).args(["replay", "--state"]).arg(&state).args(captures());
     fail(&mut command, 7, &["ermission denied"]);
     assert!(state.join(LOCK).exists());
 }

@@ -59,6 +59,7 @@ pub(crate) fn finding(number: u64) -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
+        packets: vec![],
     }
 }
 
@@ -135,18 +136,15 @@ pub(crate) fn ledger(dir: &Path) {
     let mut recorder =
         Recorder::start(dir, start, options, Box::new(SystemClocks)).expect("a ledger");
     for number in 0..12 {
-        recorder.finding(&finding(number), &[]);
+        recorder.finding(&finding(number));
     }
     for number in 20..23 {
-        recorder.finding(
-            &Finding {
-                service: None,
-                name: Some("somewhere.example".into()),
-                server: "198.51.100.9:443".parse().expect("an address"),
-                ..finding(number)
-            },
-            &[],
-        );
+        recorder.finding(&Finding {
+            service: None,
+            name: Some("somewhere.example".into()),
+            server: "198.51.100.9:443".parse().expect("an address"),
+            ..finding(number)
+        });
     }
     for window in 0..3 {
         recorder.cell(cell(window, Role::Target, 12));

@@ -8,6 +8,7 @@ mod formats;
 mod privacy;
 
 use std::{
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -25,6 +26,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn forgewatch() -> Command {
     let mut command = Command::new(agent::path().expect("which agent to test"));
     command.env("FORGEWATCH_STATE", "").env_remove("FORGEWATCH_LOG").stdin(Stdio::null());
+    // What ends a process of the lab ends its group.
+    command.process_group(0);
     command
 }
 
