@@ -3,8 +3,14 @@
 use probe_common::{
     dns::{self, DnsSet},
     flow::{self, FlowSet, WAYS},
+    hash::HashKey,
+    names::{Names, SUFFIX_MAX},
+    resolver::{self, ResolverSet, Tally},
     seq,
-    wire::{self, Located, Packet, Slice, option},
+    wire::{
+        self, Located, Packet, Slice, option,
+        question::{self, Name},
+    },
 };
 use proptest::prelude::*;
 
@@ -198,4 +204,113 @@ impl Options {
             _ => option::OTHER,
         };
     }
+}
+
+/// A name's labels as they stand in a message, without the root.
+fn labels() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec("[a-zA-Z0-9-]{1,63}", 1..9).prop_map(|labels| {
+        let mut octets = Vec::new();
+        for label in labels {
+            if octets.len() + label.len() < 254 {
+                octets.push(label.len() as u8);
+                octets.extend(label.bytes());
+            }
+        }
+        octets
+    })
+}
+
+/// The name as the engine keeps it, and its length.
+fn read_name(octets: &[u8]) -> (Name, u16) {
+    let mut message = vec![0; 20];
+    message.extend(octets);
+    message.extend([0, 0, 1, 0, 1]);
+    let mut name = Name::default();
+    let question = question::read(&Slice::whole(&message), 0, message.len(), &mut name);
+    (name, question.expect("a whole question").name_len)
+}
+
+/// What [`Names::add`] keeps of a suffix.
+fn cut(mut suffix: &[u8]) -> &[u8] {
+    while suffix.len() > SUFFIX_MAX {
+        suffix = &suffix[1 + usize::from(suffix[0])..];
+    }
+    suffix
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+    /// The list against a comparison of octets. By chance a name is taken for a watched one once in
+    /// some hundred million.
+    #[test]
+    fn the_list_has_a_name_if_it_ends_like_one_of_it(
+        name in labels(),
+        others in prop::collection::vec(labels(), 0..4),
+        from in any::<prop::sample::Index>(),
+        key in any::<(u64, u64)>(),
+    ) {
+        let key = HashKey { k0: key.0, k1: key.1 };
+        let folded = name.to_ascii_lowercase();
+        // A suffix of the name that begins with a label, and others.
+        let mut starts = vec![0];
+        while let Some(&octet) = starts.last().and_then(|&at: &usize| folded.get(at)) {
+            starts.push(starts[starts.len() - 1] + 1 + usize::from(octet));
+        }
+        starts.pop();
+        let own = folded[starts[from.index(starts.len())]..].to_vec();
+        let (read, len) = read_name(&name);
+        prop_assert_eq!(usize::from(len), name.len());
+        let mut list = Box::<Names>::default();
+        prop_assert!(!list.matches(key, &read, len), "nothing is watched");
+        for other in &others {
+            prop_assert!(list.add(key, &other.to_ascii_lowercase()));
+        }
+        let expected = others.iter().any(|other| folded.ends_with(cut(&other.to_ascii_lowercase())));
+        prop_assert_eq!(list.matches(key, &read, len), expected);
+        list.add(key, &own);
+        prop_assert!(list.matches(key, &read, len), "{:?} of {:?}", own, name);
+    }
+}
+
+#[test]
+fn a_suffix_is_matched_at_its_labels_only() {
+    let key = HashKey { k0: 1, k1: 2 };
+    let mut list = Box::<Names>::default();
+    list.add(key, b"\x08linkedin\x03com");
+    for (name, expected) in [
+        (&b"\x08linkedin\x03com"[..], true),
+        (b"\x08LINKEDIN\x03Com", true),
+        (b"\x03www\x08linkedin\x03com", true),
+        (b"\x09xlinkedin\x03com", false),
+        (b"\x08linkedin\x03com\x02uk", false),
+        (b"\x03com", false),
+        (b"", false),
+    ] {
+        let (read, len) = read_name(name);
+        assert_eq!(list.matches(key, &read, len), expected, "{name:?}");
+    }
+    assert!(!list.add(key, b""), "the root is everybody's suffix");
+}
+
+/// Whoever answers, against a list that does the same.
+#[test]
+fn a_resolver_that_was_asked_makes_way_only_for_another_that_was() {
+    let mut set = Box::new(ResolverSet::default());
+    for (way, queries) in [(0, 1), (1, 0), (2, 1), (3, 0)] {
+        set.tags[way] = way as u64 + 1;
+        set.records[way].last = 10 - way as u64;
+        set.records[way].counts[Tally::Queries as usize] = queries;
+    }
+    assert_eq!(resolver::place(&set, 3, false), 2);
+    assert_eq!(resolver::place(&set, 9, true), 3, "the oldest");
+    assert_eq!(resolver::place(&set, 9, false), 3, "the oldest of those not asked");
+    set.records[3].last = 20;
+    assert_eq!(resolver::place(&set, 9, true), 2);
+    assert_eq!(resolver::place(&set, 9, false), 1);
+    set.records[1].counts[Tally::Queries as usize] = 1;
+    set.records[3].counts[Tally::Queries as usize] = 1;
+    assert_eq!(resolver::place(&set, 9, false), resolver::WAYS, "none");
+    set.tags[1] = 0;
+    assert_eq!(resolver::place(&set, 9, false), 1, "a free one");
 }

@@ -7,5 +7,6 @@
 mod hooks;
 mod malformed;
 mod pass;
+mod privacy;
 mod selection;
 mod verifier;

@@ -4,6 +4,8 @@
 //! addresses, ports, numbers, flags, options and payload. The other way round it need not be: the
 //! engine follows what etherparse does not (PPPoE, MPLS, tunnels, broken chains of headers).
 
+mod message;
+
 use std::net::IpAddr;
 
 use etherparse::{EtherType, LaxLinkExtSlice, LaxNetSlice, LaxSlicedPacket, TransportSlice};
