@@ -25,6 +25,10 @@ struct Bench {
     engine: Local,
     time: u64,
     kinds: Vec<u16>,
+    /// Payload that went up.
+    payload: Vec<Vec<u8>>,
+    /// The servers' port.
+    service: u16,
 }
 
 /// One connection's two ends and where their numbers stand.
@@ -38,8 +42,14 @@ struct Connection {
 
 impl Bench {
     fn new() -> Self {
-        let config = Config { flags: 0, ..Config::replay() };
-        Self { engine: Local::new(config), time: 1_000_000_000, kinds: Vec::new() }
+        let config = Config { flags: 0, dns_ports: [53, 5_353, 0, 0], ..Config::replay() };
+        Self {
+            engine: Local::new(config),
+            time: 1_000_000_000,
+            kinds: Vec::new(),
+            payload: Vec::new(),
+            service: 443,
+        }
     }
 
     fn pass(&mut self, from_client: bool, one: Connection, header: TcpHeader, payload: &[u8]) {
@@ -58,17 +68,18 @@ impl Bench {
             wire_len: frame.len() as u32,
             data: &frame,
         };
-        let kinds = &mut self.kinds;
-        self.engine.packet(&frame, |event| {
-            if let Event::Tcp(event, _) = event {
+        let Self { engine, kinds, payload: up, .. } = self;
+        engine.packet(&frame, |event| {
+            if let Event::Tcp(event, payload) = event {
                 kinds.push(event.header.kind);
+                up.push(payload.to_vec());
             }
         });
     }
 
     /// A segment of the client with `flags` set on it.
     fn client(&mut self, one: &mut Connection, flags: impl FnOnce(&mut TcpHeader), data: &[u8]) {
-        let mut header = TcpHeader::new(one.port, 443, one.client_next, 64_000);
+        let mut header = TcpHeader::new(one.port, self.service, one.client_next, 64_000);
         header.acknowledgment_number = one.server_next;
         header.ack = true;
         flags(&mut header);
@@ -77,7 +88,7 @@ impl Bench {
     }
 
     fn server(&mut self, one: &mut Connection, flags: impl FnOnce(&mut TcpHeader), data: &[u8]) {
-        let mut header = TcpHeader::new(443, one.port, one.server_next, 64_000);
+        let mut header = TcpHeader::new(self.service, one.port, one.server_next, 64_000);
         header.acknowledgment_number = one.client_next;
         header.ack = true;
         flags(&mut header);
@@ -208,4 +219,19 @@ fn the_reset_of_a_connection_that_became_watched_is_told() {
     bench.time += 1_000_000_000;
     bench.server(&mut one, |tcp| tcp.rst = true, &[]);
     assert_eq!(bench.kinds, [kind::RESET]);
+}
+
+/// DNS over TCP: whoever is asked, what both sides say first goes up, and all of it is looked at.
+#[test]
+fn a_connection_to_a_dns_port_is_followed_and_read() {
+    for (service, read) in [(53, true), (5_353, true), (54, false)] {
+        let mut bench = Bench::new();
+        bench.service = service;
+        let mut one = bench.open(OTHER, 40_001, (5, 7));
+        assert_eq!(bench.is_followed(one), read, "port {service}");
+        bench.client(&mut one, |_| {}, b"\x00\x1dquestion");
+        bench.server(&mut one, |_| {}, b"\x01\x00answer");
+        let expected: &[&[u8]] = if read { &[b"\x00\x1dquestion", b"\x01\x00answer"] } else { &[] };
+        assert_eq!(bench.payload, expected, "port {service}");
+    }
 }

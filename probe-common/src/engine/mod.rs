@@ -129,17 +129,17 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
             }
             protocol::UDP => {
                 let (from, to) = wire::dns::ports(octets, &found).ok_or(Counter::Truncated)?;
-                if from == wire::quic::PORT || to == wire::quic::PORT {
-                    // Of an established connection: the bulk, which costs no more than this.
-                    let long = wire::quic::long(octets, &found).ok_or(Counter::OtherProtocol)?;
+                if self.config.is_dns_port(from) || self.config.is_dns_port(to) {
                     let found = self.scratch.relocate(found);
-                    return self.long_header(octets, &found, long, stamp());
+                    return self.datagram(&octets.anew(), &found, stamp());
                 }
-                if !self.config.is_dns_port(from) && !self.config.is_dns_port(to) {
+                if from != wire::quic::PORT && to != wire::quic::PORT {
                     return Err(Counter::OtherProtocol);
                 }
+                // Of an established connection: the bulk, which costs no more than this.
+                let long = wire::quic::long(octets, &found).ok_or(Counter::OtherProtocol)?;
                 let found = self.scratch.relocate(found);
-                self.datagram(octets, &found, stamp())
+                self.long_header(&octets.anew(), &found, long, stamp())
             }
             protocol::ICMP | protocol::ICMPV6 => {
                 let found = self.scratch.relocate(found);
