@@ -71,7 +71,7 @@ fn has(octets: &[u8], wanted: &[u8]) -> bool {
 
 fn chapters(findings: &[Finding]) -> Vec<Chapter> {
     let chapter = |finding: &Finding| Chapter {
-        time: finding.time,
+        begin: finding.time / 60_000_000_000 * 60_000_000_000,
         title: finding.signatures.first().map_or_else(String::new, |one| one.words.clone()),
         packets: finding.packets.clone(),
     };
@@ -131,20 +131,24 @@ fn evidence_has_the_packets_and_not_the_client() {
         assert_eq!(shown.len(), finding.packets.len(), "all can be read: {finding:?}");
         assert!(shown.is_sorted_by_key(|packet| packet.offset));
         for packet in &shown {
-            let genuine = packet.standing == Standing::Genuine;
-            assert!(!genuine || packet.payload.is_empty(), "genuine payload: {packet:?}");
+            let accused = packet.standing.accuses();
+            let dns = finding.protocol == Protocol::Dns;
+            assert!(accused || dns || packet.payload.is_empty(), "genuine payload: {packet:?}");
             assert!(!has(&packet.payload, &octets), "the client's address: {packet:?}");
-            let own = genuine && packet.from == End::Client;
+            let own = !accused && packet.from == End::Client;
             assert_eq!(packet.ip.is_none(), own, "{packet:?}");
-            assert!(packet.origin == Origin::Packet || genuine, "a record is no forged packet");
+            if packet.standing != Standing::Genuine {
+                assert_eq!(packet.standing, Standing::of(finding.verdict), "{finding:?}");
+                assert!(dns || packet.origin == Origin::Packet, "a record is no forged packet");
+            }
         }
-        let marked = shown.iter().filter(|packet| packet.standing == Standing::Forged).count();
+        let marked = shown.iter().filter(|packet| packet.standing != Standing::Genuine).count();
         let told = finding.frames.len();
         if finding.protocol != Protocol::Dns {
             // Of a long burst half of the room, less what the record takes.
             assert!(marked == told || marked >= 6 && marked < told, "{marked}: {finding:?}");
-            assert!(!shown.is_empty(), "{finding:?}");
         }
+        assert!(!shown.is_empty(), "{finding:?}");
         with_packets += usize::from(!shown.is_empty());
         forged += marked;
     }
@@ -242,6 +246,37 @@ fn forgewatch_reads_it_too() {
     assert_eq!(count, findings.iter().map(|finding| finding.packets.len()).sum::<usize>());
     let stand_in = evidence::stand_in(findings[0].server.ip()).ip().to_string();
     assert_eq!(stand_in, "192.0.2.1");
+}
+
+#[test]
+fn a_suspicion_calls_no_packet_forged() {
+    let (mut suspicions, mut lies) = (0, 0);
+    for finding in findings() {
+        if matches!(finding.verdict, Verdict::Suspect | Verdict::Lied | Verdict::Dropped) {
+            let accused = finding.packets.iter().find(|packet| packet.standing.accuses());
+            assert_eq!(accused, None, "{finding:?}");
+            suspicions += 1;
+            lies += usize::from(finding.verdict == Verdict::Lied);
+        }
+    }
+    assert!(suspicions > 50, "only {suspicions}, {lies} of them lies");
+}
+
+#[test]
+fn a_false_answer_is_shown_beside_the_true_one() {
+    let dual = findings().iter().find(|finding| {
+        finding.protocol == Protocol::Dns
+            && finding.verdict == Verdict::Injected
+            && finding.signatures.iter().any(|one| one.id == "DNS_DUAL")
+    });
+    let shown = exhibits(&dual.expect("a finding").packets);
+    assert_eq!(shown[0].from, End::Client, "{shown:#?}");
+    assert!(shown[0].tcp.is_none() && shown[0].payload.is_empty() && shown[0].length > 0);
+    let forged = shown.iter().find(|one| one.standing == Standing::Forged).expect("a forged one");
+    assert!(forged.payload.len() as u32 == forged.length, "all of it: {forged:?}");
+    let genuine = shown[1..].iter().find(|one| one.standing == Standing::Genuine);
+    let genuine = genuine.expect("a genuine one");
+    assert!(genuine.payload.is_empty() && genuine.note != forged.note, "{shown:#?}");
 }
 
 #[test]

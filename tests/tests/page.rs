@@ -1,13 +1,18 @@
 //! The page of a report, looked at in a browser: nothing overflows, everything can be read and reached,
 //! nothing is fetched, and what it must not say is not in it.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
-use probe_tests::pages::{
-    self, Example,
-    browser::{Browser, Measured, Scheme},
+use probe_tests::{
+    lab::{agent, process},
+    pages::{
+        self, Example,
+        browser::{Browser, Measured, Scheme},
+    },
 };
 use probe_user::page;
+
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A phone, a tablet, a desk, in CSS pixels.
 const WIDTHS: [u32; 3] = [390, 768, 1280];
@@ -226,6 +231,78 @@ fn a_labs_report_says_so() {
     assert!(!page::render(&report).expect("a page").contains("Lab mode"));
     report.k = 1;
     assert!(page::render(&report).expect("a page").contains("Lab mode"));
+}
+
+/// What `forgewatch replay --report` makes of captures.
+fn replayed(cases: &[&str], terms: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let goldens = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("goldens");
+    let mut command = Command::new(agent::path().expect("which agent to test"));
+    command.arg("replay").args(terms).arg("--report").arg(folder.path());
+    command.args(cases.iter().map(|case| goldens.join(case).join("capture.pcap")));
+    let output = process::output("forgewatch", &mut command, LIMIT).expect("it runs and ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+}
+
+const CASES: [&str; 4] = [
+    "henan-v4-after-upstream",
+    "gfw-302-v4-after-upstream",
+    "tspu-sni1-v4-after-upstream",
+    "innocent-server-restarts-v6",
+];
+
+#[test]
+fn a_replay_makes_a_page_and_a_capture_of_the_evidence() {
+    let folder = replayed(&CASES, &["--k", "1"]);
+    let html = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    let text = text_of(&html);
+    for expected in [
+        "Lab mode",
+        "FORGED RST+ACK, 10 octets",
+        "the server went on after",
+        "fp-401535a69bf1",
+        "CHANGED ",
+        "the captures\u{2019}",
+        "In 1 run of the agent",
+    ] {
+        assert!(text.contains(expected), "not on the page: {expected}");
+    }
+    // The clients of the captures, and what stands for them.
+    for client in ["10.0.0.", "2001:db8:", "192.0.2."] {
+        assert!(!html.contains(client), "{client} is on the page");
+    }
+    let browser = Browser::new().expect("a browser");
+    let pages = [("replayed", html.as_str())];
+    let (measured, complaints) = browser.measure(&pages, &WIDTHS, Scheme::Light).expect("measures");
+    assert_eq!(complaints, Vec::<String>::new());
+    measured.iter().for_each(assert_readable);
+
+    let output = Command::new("tshark")
+        .arg("-r")
+        .arg(folder.path().join("evidence.pcapng"))
+        .args(["-n", "-T", "fields", "-e", "ip.src", "-e", "frame.comment"])
+        .output()
+        .expect("tshark");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).expect("text");
+    assert!(lines.lines().count() > 20, "{lines}");
+    assert!(lines.lines().all(|line| line.contains("Finding ")), "{lines}");
+    assert!(lines.contains("192.0.2.1") && !lines.contains("10.0.0."), "{lines}");
+    assert!(lines.contains("FORGED in the name of the server"), "{lines}");
+    assert!(lines.contains("of the server, CHANGED on its way"), "{lines}");
+}
+
+#[test]
+fn a_replay_of_few_clients_publishes_nothing_of_them() {
+    let folder = replayed(&CASES, &[]);
+    let html = fs::read_to_string(folder.path().join("report.html")).expect("the page");
+    let text = text_of(&html);
+    assert!(!text.contains("FORGED") && !text.contains("fp-"), "{text}");
+    assert!(text.contains("figures Figures behind which clients of fewer than 10 networks"));
+    let evidence = fs::read(folder.path().join("evidence.pcapng")).expect("the evidence");
+    let blocks = evidence.windows(4).filter(|word| **word == [6, 0, 0, 0]).count();
+    assert_eq!(blocks, 0, "packets are published");
 }
 
 #[test]

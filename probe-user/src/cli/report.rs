@@ -70,6 +70,10 @@ impl TermsOptions {
 /// Form of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Form {
+    /// One page for people: verdicts, figures, evidence, limits; to read, print and send
+    Html,
+    /// Packets of findings, each with a comment, for Wireshark
+    Pcapng,
     /// Everything, one JSON object a line
     Ndjson,
     /// OONI's measurement format, one measurement a line
@@ -84,6 +88,8 @@ pub(super) enum Form {
 impl Form {
     /// All of them.
     const ALL: &[Self] = &[
+        Self::Html,
+        Self::Pcapng,
         Self::Ndjson,
         Self::Ooni,
         #[cfg(feature = "parquet")]
@@ -94,6 +100,8 @@ impl Form {
     /// What it is called in a directory.
     const fn file(self) -> &'static str {
         match self {
+            Self::Html => "report.html",
+            Self::Pcapng => "evidence.pcapng",
             Self::Ndjson => "report.ndjson",
             Self::Ooni => "ooni.jsonl",
             #[cfg(feature = "parquet")]
@@ -105,10 +113,16 @@ impl Form {
     /// Whether it is one stream of text.
     const fn is_text(self) -> bool {
         match self {
-            Self::Ndjson | Self::Ooni | Self::Radar => true,
+            Self::Html | Self::Ndjson | Self::Ooni | Self::Radar => true,
+            Self::Pcapng => false,
             #[cfg(feature = "parquet")]
             Self::Parquet => false,
         }
+    }
+
+    /// Whether it is one file.
+    const fn is_file(self) -> bool {
+        matches!(self, Self::Pcapng) || self.is_text()
     }
 
     fn write(
@@ -117,6 +131,8 @@ impl Form {
         output: &mut impl io::Write,
     ) -> Result<(), ExportError> {
         match self {
+            Self::Html => export::page::write(publication, output),
+            Self::Pcapng => export::page::write_evidence(publication, output),
             Self::Ndjson => export::ndjson::write(publication, output),
             Self::Ooni => export::ooni::write(publication, output),
             #[cfg(feature = "parquet")]
@@ -173,7 +189,7 @@ fn write(options: &Options, publication: &Publication<'_>) -> Result<(), Failure
         (None, _) => Err(Failure::Usage(
             "--out DIR is needed for several forms, and for those that are no text".into(),
         )),
-        (Some(path), [form]) if form.is_text() && !path.is_dir() => {
+        (Some(path), [form]) if form.is_file() && !path.is_dir() => {
             Ok(export::whole_file(path, |output| form.write(publication, output))?)
         }
         (Some(dir), forms) => into(dir, forms, publication),

@@ -1,8 +1,10 @@
 //! Which packets of a case are kept, and what is said of each.
 
+use std::net::SocketAddr;
+
 use probe_common::{
     flow::{FlowRecord, Half, Side, state},
-    wire::{Packet as Wire, option, quirk, tcp_flag},
+    wire::{Packet as Wire, option, protocol, quirk, tcp_flag},
 };
 
 use super::{
@@ -10,7 +12,8 @@ use super::{
     frame::{self, Headers, Segment},
     scrub::{self, Origins},
 };
-use crate::judge::{Case, Seen, Silent};
+use crate::judge::{Case, Exchange, Reply, Seen, Silent};
+use crate::report::finding::Verdict;
 
 /// Rows that a record gives at most: SYN, SYN+ACK, and what each side sent last.
 const RECORD_MAX: usize = 4;
@@ -18,18 +21,23 @@ const RECORD_MAX: usize = 4;
 /// TTL of what a client sent itself: its own would say where it stands and what it is.
 const CLIENT_HOPS: u8 = 64;
 
+/// Window of what a client sent itself, likewise.
+const CLIENT_WINDOW: u16 = u16::MAX;
+
 /// What is needed to make packets of one connection.
 struct Connection<'a> {
     record: &'a FlowRecord,
     origins: Origins,
     /// The finding's time, by the clock of the packets.
     time: u64,
+    /// The name that the client asked for.
+    asked: Option<&'a str>,
 }
 
-/// The packets of a case at the time of its finding (by the clock of its packets), with those whose
-/// [number](Seen::number) is in `forged` (in ascending order) marked as such.
+/// The packets of a case at the time of its finding (by the clock of its packets). Those whose
+/// [number](Seen::number) is in `marked` (in ascending order) are what `verdict` says.
 #[must_use]
-pub fn of_case(case: &Case, forged: &[u64], time: u64) -> Vec<Packet> {
+pub fn of_case(case: &Case, marked: &[u64], verdict: Verdict, time: u64) -> Vec<Packet> {
     let Some(record) = case.before() else { return Vec::new() };
     let mut seen: Vec<&Seen> = [Side::Low, Side::High]
         .into_iter()
@@ -38,10 +46,15 @@ pub fn of_case(case: &Case, forged: &[u64], time: u64) -> Vec<Packet> {
         .collect();
     seen.sort_by_key(|seen| (seen.packet().time, seen.number()));
     seen.dedup_by_key(|seen| seen.number());
-    let connection = Connection { record, origins: origins(record, seen.first().copied()), time };
+    let connection = Connection {
+        record,
+        origins: origins(record, seen.first().copied()),
+        time,
+        asked: case.subject.name.as_deref(),
+    };
     let mut packets = connection.recorded(false);
-    let left_out = leave_out(&mut seen, forged, PACKETS_MAX - packets.len().min(RECORD_MAX));
-    packets.extend(seen.iter().map(|seen| connection.packet(seen, forged)));
+    let left_out = leave_out(&mut seen, marked, PACKETS_MAX - packets.len().min(RECORD_MAX));
+    packets.extend(seen.iter().map(|seen| connection.packet(seen, marked, verdict)));
     finish(packets, left_out)
 }
 
@@ -49,14 +62,103 @@ pub fn of_case(case: &Case, forged: &[u64], time: u64) -> Vec<Packet> {
 #[must_use]
 pub fn of_silent(silent: &Silent) -> Vec<Packet> {
     let record = &silent.record;
-    let connection = Connection { record, origins: origins(record, None), time: silent.now };
+    let connection =
+        Connection { record, origins: origins(record, None), time: silent.now, asked: None };
     finish(connection.recorded(true), 0)
+}
+
+/// The replies to a question, of which those `marked` are what `verdict` says, and the question as far as its
+/// record knows it. Of what a marked reply says, which repeats the question, octets are kept only if the
+/// name is a `common` one. None of a question over TCP.
+#[must_use]
+pub fn of_exchange(
+    exchange: &Exchange,
+    marked: &[&Reply],
+    verdict: Verdict,
+    common: bool,
+    time: u64,
+) -> Vec<Packet> {
+    // Of a message over TCP it is not known which segments carried it.
+    if exchange.replies.iter().any(|reply| reply.packet().protocol == protocol::TCP) {
+        return Vec::new();
+    }
+    let (address, port) = exchange.resolver();
+    let server = SocketAddr::new(address.ip(), port);
+    let headers = Headers {
+        server,
+        from: End::Client,
+        hops: CLIENT_HOPS,
+        class: 0,
+        ip_id: 0,
+        df: true,
+        flow_label: 0,
+        tcp: None,
+        length: 0,
+        payload: &[],
+    };
+    let asked = exchange.replies.iter().find_map(Reply::asked).map(|query| {
+        let length = query.query_len.into();
+        Packet {
+            offset: since(query.asked, time),
+            from: End::Client,
+            standing: Standing::Genuine,
+            origin: Origin::Record,
+            bytes: frame::build(&Headers { length, ..headers }),
+            note: "asked".to_owned(),
+        }
+    });
+    let room = PACKETS_MAX - usize::from(asked.is_some());
+    let mut packets: Vec<Packet> = asked.into_iter().collect();
+    for reply in exchange.replies.iter().take(room) {
+        let is_marked = marked.iter().any(|one| std::ptr::eq(*one, reply));
+        let standing = if is_marked { Standing::of(verdict) } else { Standing::Genuine };
+        packets.push(self::reply(reply, server, standing, common, time));
+    }
+    finish(packets, exchange.replies.len().saturating_sub(room))
+}
+
+fn reply(reply: &Reply, server: SocketAddr, standing: Standing, common: bool, time: u64) -> Packet {
+    let wire = reply.packet();
+    // Options of EDNS may have the network of the client in them (RFC 7871).
+    let shown = standing != Standing::Genuine
+        && common
+        && reply.dns.opt.as_ref().is_none_or(|opt| opt.options_len == 0);
+    let payload = if shown {
+        scrub::payload(&reply.payload, wire.destination.ip(), None)
+    } else {
+        Vec::new()
+    };
+    let headers = Headers {
+        server,
+        from: End::Server,
+        hops: wire.hops,
+        class: wire.class,
+        ip_id: wire.ip_id,
+        df: wire.quirks & quirk::DF != 0,
+        flow_label: wire.flow_label,
+        tcp: None,
+        length: wire.payload,
+        payload: &payload,
+    };
+    Packet {
+        offset: since(wire.time, time),
+        from: End::Server,
+        standing,
+        origin: if reply.is_untold() { Origin::Record } else { Origin::Packet },
+        bytes: frame::build(&headers),
+        note: if common { reply.answer() } else { String::new() },
+    }
+}
+
+/// Nobody follows anything for 292 years.
+const fn since(time: u64, from: u64) -> i64 {
+    time.cast_signed().wrapping_sub(from.cast_signed())
 }
 
 /// Leaves out what there is no room for: of forged packets the later, of others those farthest from
 /// the first forged one. Returns how many went.
-fn leave_out(seen: &mut Vec<&Seen>, forged: &[u64], room: usize) -> usize {
-    let is_forged = |seen: &Seen| forged.binary_search(&seen.number()).is_ok();
+fn leave_out(seen: &mut Vec<&Seen>, marked: &[u64], room: usize) -> usize {
+    let is_forged = |seen: &Seen| marked.binary_search(&seen.number()).is_ok();
     let moment = seen.iter().find(|seen| is_forged(seen)).map_or(0, |seen| seen.packet().time);
     let all = seen.len();
     // Half of the room is for what the forged ones stand beside.
@@ -119,9 +221,9 @@ impl Connection<'_> {
         self.record.half(if end == End::Client { initiator } else { initiator.other() })
     }
 
-    fn server(&self) -> std::net::SocketAddr {
+    fn server(&self) -> SocketAddr {
         let (address, port) = self.record.key.end(self.record.initiator().other());
-        std::net::SocketAddr::new(address.ip(), port)
+        SocketAddr::new(address.ip(), port)
     }
 
     fn client(&self) -> std::net::IpAddr {
@@ -129,21 +231,23 @@ impl Connection<'_> {
     }
 
     fn offset(&self, time: u64) -> i64 {
-        // Nobody follows a connection for 292 years.
-        time.cast_signed().wrapping_sub(self.time.cast_signed())
+        since(time, self.time)
     }
 
     /// A packet that was kept with the case.
-    fn packet(&self, seen: &Seen, forged: &[u64]) -> Packet {
+    fn packet(&self, seen: &Seen, marked: &[u64], verdict: Verdict) -> Packet {
         let (wire, from) = (seen.packet(), self.end(seen.side()));
-        let standing = if forged.binary_search(&seen.number()).is_ok() {
-            Standing::Forged
-        } else {
-            Standing::Genuine
+        let is_marked = marked.binary_search(&seen.number()).is_ok();
+        let standing = if is_marked { Standing::of(verdict) } else { Standing::Genuine };
+        let own = from == End::Client && !standing.accuses();
+        // A reset that was made out of a packet may still have what the server said in that packet.
+        let foreign = match standing {
+            Standing::Forged => true,
+            Standing::Rewritten => !wire.has(tcp_flag::RST),
+            Standing::Questioned | Standing::Genuine => false,
         };
-        let own = from == End::Client && standing == Standing::Genuine;
-        let payload = if standing == Standing::Forged {
-            scrub::payload(&seen.payload, self.client())
+        let payload = if foreign {
+            scrub::payload(&seen.payload, self.client(), self.asked)
         } else {
             Vec::new()
         };
@@ -154,7 +258,7 @@ impl Connection<'_> {
             seq: self.origins.seq(from, wire.seq),
             ack: self.origins.ack(from, wire.ack),
             flags: wire.flags,
-            window: if own { 0 } else { wire.window },
+            window: if own { CLIENT_WINDOW } else { wire.window },
             urgent: wire.urgent,
             options: if own { Vec::new() } else { self.origins.options(from, options) },
         };
@@ -237,7 +341,7 @@ impl Connection<'_> {
             seq: 0,
             ack: u32::from(answers),
             flags: if answers { tcp_flag::SYN | tcp_flag::ACK } else { tcp_flag::SYN },
-            window: if answers { mark.window } else { 0 },
+            window: if answers { mark.window } else { CLIENT_WINDOW },
             urgent: 0,
             options: if answers {
                 syn_options(mark.options, mark.mss, mark.window_scale)
@@ -260,7 +364,7 @@ impl Connection<'_> {
             seq: end.wrapping_sub(length),
             ack: if half.has_acked() { self.origins.ack(from, half.acked) } else { 0 },
             flags: tcp_flag::PSH | tcp_flag::ACK,
-            window: if from == End::Client { 0 } else { half.window },
+            window: if from == End::Client { CLIENT_WINDOW } else { half.window },
             urgent: 0,
             options: Vec::new(),
         };

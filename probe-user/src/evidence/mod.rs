@@ -18,7 +18,7 @@ mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-pub use choose::{of_case, of_silent};
+pub use choose::{of_case, of_exchange, of_silent};
 pub use read::exhibits;
 
 use serde::{Deserialize, Serialize};
@@ -72,9 +72,13 @@ pub const fn stand_in(server: IpAddr) -> SocketAddr {
 /// One finding, packet by packet, as it is shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// The minute in which the first packet passed, nanoseconds since 1970-01-01 UTC. Not finer: with
-    /// the moment, whoever has logs of the network would have the client.
-    pub minute: u64,
+    /// Beginning of the period that it happened in, nanoseconds since 1970-01-01 UTC: with the moment,
+    /// whoever has logs of the network would have the client.
+    pub time: u64,
+    /// Length of that period in seconds; 0 in a lab, whose times are exact.
+    pub within: u32,
+    /// Networks of clients that findings like it come from in that period, as far as is known at least.
+    pub crowd: u64,
     /// What the flow spoke.
     pub protocol: Protocol,
     /// What was done.
@@ -134,6 +138,10 @@ pub enum End {
 pub enum Standing {
     /// Not of the end that it names as its sender.
     Forged,
+    /// Of that end, and changed on its way.
+    Rewritten,
+    /// What a finding that accuses nobody of making it is about: a suspicion, or a resolver's lie.
+    Questioned,
     /// Nothing speaks against its sender.
     Genuine,
 }
@@ -166,7 +174,8 @@ pub struct Exhibit {
     pub tcp: Option<Tcp>,
     /// Octets of payload on the wire.
     pub length: u32,
-    /// Payload as far as it was captured: of forged packets only, clients' addresses taken out.
+    /// Payload as far as it was captured: of forged packets and false answers only, clients' addresses taken
+    /// out.
     #[serde(with = "hexadecimal")]
     pub payload: Vec<u8>,
     /// What it says or is, in a few words: `the name is asked for`. May be empty.
@@ -208,10 +217,28 @@ pub struct Tcp {
 }
 
 impl Evidence {
-    /// How many of the packets are held to be forged.
+    /// How many of the packets are held to be forged or rewritten.
     #[must_use]
     pub fn forged(&self) -> usize {
-        self.packets.iter().filter(|packet| packet.standing == Standing::Forged).count()
+        self.packets.iter().filter(|packet| packet.standing.accuses()).count()
+    }
+}
+
+impl Standing {
+    /// What a finding with this verdict says of the packets that it points at.
+    #[must_use]
+    pub const fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Injected => Self::Forged,
+            Verdict::Rewritten => Self::Rewritten,
+            Verdict::Lied | Verdict::Dropped | Verdict::Suspect => Self::Questioned,
+        }
+    }
+
+    /// Whether somebody else than the ends is said to have had a hand in it.
+    #[must_use]
+    pub const fn accuses(self) -> bool {
+        matches!(self, Self::Forged | Self::Rewritten)
     }
 }
 

@@ -30,8 +30,6 @@ const PORTS: u16 = 15_000;
 /// Octets of a comment.
 const COMMENT_MAX: usize = 4_096;
 
-const MINUTE: u64 = 60_000_000_000;
-
 /// What a file says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
@@ -48,45 +46,31 @@ pub struct Origins {
 /// A finding with its packets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chapter {
-    /// When, nanoseconds since 1970-01-01 UTC. The file has the minute of the first packet, and exact
-    /// times within the finding.
-    pub time: u64,
+    /// When its first packet is said to have passed, nanoseconds since 1970-01-01 UTC: the beginning of a
+    /// minute, hour or day. Times within the finding are exact.
+    pub begin: u64,
     /// What was found, in a line: it stands before the comment of every packet.
     pub title: String,
-    /// Its packets.
+    /// Its packets, in the order they passed.
     pub packets: Vec<Packet>,
 }
 
-impl Chapter {
-    /// When a packet is said to have passed.
-    fn stamp(&self, packet: &Packet) -> u64 {
-        let first = self.packets.iter().map(|packet| packet.offset).min().unwrap_or(0);
-        let begin = self.time.saturating_add_signed(first) / MINUTE * MINUTE;
-        begin.saturating_add(packet.offset.abs_diff(first))
-    }
-}
-
-/// Writes a file: packets of all findings in the order of their time. Each finding has a port of its
-/// own for its client, so that programs which follow connections do not mix them up.
+/// Writes a file: one finding after the other, in the order given. Each has a port of its own for its
+/// client, so that programs which follow connections do not mix them up.
 ///
 /// # Errors
 /// When `output` cannot be written.
 pub fn write(output: &mut impl Write, origins: &Origins, chapters: &[Chapter]) -> io::Result<()> {
-    let mut packets: Vec<(u64, usize, &Packet)> = chapters
-        .iter()
-        .enumerate()
-        .flat_map(|(number, chapter)| {
-            chapter.packets.iter().map(move |packet| (chapter.stamp(packet), number, packet))
-        })
-        .collect();
-    packets.sort_by_key(|&(time, number, _)| (time, number));
     output.write_all(&section(origins))?;
     output.write_all(&interface(origins))?;
-    for (time, number, packet) in packets {
+    for (number, chapter) in chapters.iter().enumerate() {
         let port = super::CLIENT_PORT + (number % usize::from(PORTS)) as u16;
-        let bytes = frame::with_port(&packet.bytes, packet.from, port);
-        let comment = comment(&chapters[number], number, packet);
-        output.write_all(&enhanced(time, &bytes, &comment))?;
+        let first = chapter.packets.iter().map(|packet| packet.offset).min().unwrap_or(0);
+        for packet in &chapter.packets {
+            let time = chapter.begin.saturating_add(packet.offset.abs_diff(first));
+            let bytes = frame::with_port(&packet.bytes, packet.from, port);
+            output.write_all(&enhanced(time, &bytes, &comment(chapter, number, packet)))?;
+        }
     }
     output.flush()
 }
@@ -99,6 +83,8 @@ fn comment(chapter: &Chapter, number: usize, packet: &Packet) -> String {
     };
     let standing = match packet.standing {
         Standing::Forged => format!("FORGED in the name of the {name}"),
+        Standing::Rewritten => format!("of the {name}, CHANGED on its way"),
+        Standing::Questioned => format!("in the name of the {name}, and what the finding is about"),
         Standing::Genuine => format!("of the {name}, as far as is known"),
     };
     let origin = match packet.origin {

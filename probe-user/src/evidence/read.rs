@@ -2,7 +2,7 @@
 
 use etherparse::{LaxPacketHeaders, NetHeaders, TransportHeader};
 
-use super::{End, Exhibit, Ip, Packet, Standing, Tcp};
+use super::{End, Exhibit, Ip, Packet, Tcp};
 
 /// Packets as they are shown. One that cannot be read (from a ledger that somebody has edited, say) is
 /// left out.
@@ -37,7 +37,7 @@ fn exhibit(packet: &Packet, first: i64) -> Option<Exhibit> {
         }
         NetHeaders::Arp(_) => return None,
     };
-    let own = packet.from == End::Client && packet.standing == Standing::Genuine;
+    let own = packet.from == End::Client && !packet.standing.accuses();
     let (tcp, transport) = match headers.transport? {
         TransportHeader::Tcp(tcp) => {
             let flags = packet.bytes.get(at + 12..at + 14)?;

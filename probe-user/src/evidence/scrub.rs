@@ -106,9 +106,43 @@ fn renumber(value: &mut [u8], number: impl Fn(usize, u32) -> u32) {
     words.into_remainder().fill(0);
 }
 
-/// Takes the client's address out of a payload, in every form that devices are known to print it in:
-/// block pages tell their readers whom they block. As many octets stay as there were.
-pub(super) fn payload(payload: &[u8], client: IpAddr) -> Vec<u8> {
+/// What stands for an octet that is not kept.
+const MASK: u8 = b'x';
+
+/// Takes out of a payload what is the client's: its address, in every form that devices are known to
+/// print it in, since block pages tell their readers whom they block; and what stands in a URL behind a
+/// question mark or the name `asked` for, since they also tell what for. As many octets stay as there
+/// were.
+pub(super) fn payload(payload: &[u8], client: IpAddr, asked: Option<&str>) -> Vec<u8> {
+    let mut kept = without_address(payload, client);
+    if kept.starts_with(b"HTTP/") || kept.to_ascii_lowercase().windows(5).any(|at| at == b"<html") {
+        mask_urls(&mut kept, asked.map_or(&[], str::as_bytes));
+    }
+    kept
+}
+
+fn mask_urls(text: &mut [u8], asked: &[u8]) {
+    let ends = |octet: u8| octet.is_ascii_whitespace() || b"\"'<>".contains(&octet);
+    let mut at = 0;
+    while at < text.len() {
+        let named = !asked.is_empty()
+            && text[at..].len() >= asked.len()
+            && text[at..at + asked.len()].eq_ignore_ascii_case(asked);
+        let from = if named {
+            at + asked.len()
+        } else if text[at] == b'?' {
+            at + 1
+        } else {
+            at += 1;
+            continue;
+        };
+        let length = text[from..].iter().take_while(|&&octet| !ends(octet)).count();
+        text[from..from + length].fill(MASK);
+        at = from + length;
+    }
+}
+
+fn without_address(payload: &[u8], client: IpAddr) -> Vec<u8> {
     let client = client.to_canonical();
     let raw = match client {
         IpAddr::V4(client) => client.octets().to_vec(),
@@ -133,7 +167,7 @@ pub(super) fn payload(payload: &[u8], client: IpAddr) -> Vec<u8> {
         let mut at = 0;
         while at + form.len() <= kept.len() {
             if kept[at..at + form.len()].eq_ignore_ascii_case(&form) {
-                kept[at..at + form.len()].fill(b'x');
+                kept[at..at + form.len()].fill(MASK);
             }
             at += 1;
         }

@@ -134,6 +134,9 @@ fn a_clients_own_header_fields_are_not_shown() {
     let bytes = frame::build(&Headers { from: End::Client, ..headers(server("1.2.3.4:443"), &[]) });
     let shown = exhibits(&[kept(bytes.clone(), End::Client, Standing::Genuine)]);
     assert_eq!((shown[0].ip, shown[0].tcp.as_ref().and_then(|tcp| tcp.window)), (None, None));
+    // A suspicion does not make it another's.
+    let shown = exhibits(&[kept(bytes.clone(), End::Client, Standing::Questioned)]);
+    assert_eq!(shown[0].ip, None);
     // In its name, but not its own.
     let shown = exhibits(&[kept(bytes, End::Client, Standing::Forged)]);
     assert!(shown[0].ip.is_some());
@@ -168,7 +171,7 @@ fn numbers_in_options_are_relative_and_the_rest_is_gone() {
 fn a_block_page_does_not_say_whom_it_blocked() {
     let four: IpAddr = "203.0.113.77".parse().expect("an address");
     let page = b"ip=203.0.113.77&h=CB00714d&n=3405803853&e=203%2e0%2e113%2e77 \xcb\x00\x71\x4d 203-0-113-77 203.0.113.7";
-    let scrubbed = scrub::payload(page, four);
+    let scrubbed = scrub::payload(page, four, None);
     assert_eq!(scrubbed.len(), page.len());
     let text = String::from_utf8_lossy(&scrubbed);
     assert_eq!(
@@ -177,7 +180,20 @@ fn a_block_page_does_not_say_whom_it_blocked() {
     );
     let six: IpAddr = "2001:db8:9::77".parse().expect("an address");
     let page = b"2001:DB8:9::77, 2001:0db8:0009:0000:0000:0000:0000:0077";
-    assert!(scrub::payload(page, six).iter().all(|octet| b"x, ".contains(octet)));
+    assert!(scrub::payload(page, six, None).iter().all(|octet| b"x, ".contains(octet)));
+}
+
+#[test]
+fn a_block_page_does_not_say_what_was_asked_for() {
+    let client: IpAddr = "203.0.113.77".parse().expect("an address");
+    let page = b"HTTP/1.1 302 Found\r\nLocation: http://warn.example/p?url=/in/jane&id=7\r\n\r\n<a href=\"http://www.LinkedIn.com/in/jane\">why? </a>";
+    let scrubbed = scrub::payload(page, client, Some("www.linkedin.com"));
+    assert_eq!(
+        String::from_utf8_lossy(&scrubbed),
+        "HTTP/1.1 302 Found\r\nLocation: http://warn.example/p?xxxxxxxxxxxxxxxxx\r\n\r\n<a href=\"http://www.LinkedIn.comxxxxxxxx\">why? </a>"
+    );
+    // What is no page is left alone.
+    assert_eq!(scrub::payload(b"\x01?abc", client, Some("x")), b"\x01?abc");
 }
 
 #[test]

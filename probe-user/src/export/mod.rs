@@ -1,4 +1,4 @@
-//! Reports for machines, out of the ledger.
+//! Reports for machines and for people, out of the ledger.
 //!
 //! Everything that leaves goes through [`Publication`]: it withholds what too few clients stand behind,
 //! and counts what it withholds. `docs/report-formats.md` describes every field of every format.
@@ -6,6 +6,7 @@
 mod json;
 pub mod ndjson;
 pub mod ooni;
+pub mod page;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 pub mod publish;

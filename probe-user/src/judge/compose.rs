@@ -104,6 +104,7 @@ pub(super) fn finding(
         packets: evidence::of_case(
             case,
             &decision.packets(),
+            decision.verdict,
             first.map_or(0, |seen| seen.packet().time),
         ),
         stage: before.map(|flow| silence::stage(Stage::of(flow))),

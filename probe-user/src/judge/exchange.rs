@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use probe_common::{
     dns::{DnsRecord, mark},
     event::DnsEvent,
     resolver::ResolverRecord,
-    wire::Address,
+    wire::{Address, Packet},
 };
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
     resolvers::{Observation, Stack, asked},
     untold,
 };
+use crate::evidence::OCTETS_MAX;
 use crate::names::dns::{
     AnswerData, Difference, Dns, RCODE_NOERROR, RCODE_NXDOMAIN, same_substance,
 };
@@ -32,6 +34,8 @@ pub struct Reply {
     pub(super) untold: bool,
     /// What it says.
     pub dns: Dns,
+    /// Its first octets, to be shown if it is forged.
+    pub payload: Bytes,
 }
 
 /// One question and its replies, each packet once, in the order they came.
@@ -46,8 +50,19 @@ pub struct Exchange {
 }
 
 impl Reply {
-    pub(super) const fn new(event: &DnsEvent, dns: Dns) -> Self {
-        Self { event: *event, untold: false, dns }
+    pub(super) fn new(event: &DnsEvent, dns: Dns, payload: &[u8]) -> Self {
+        let payload = Bytes::copy_from_slice(&payload[..payload.len().min(OCTETS_MAX)]);
+        Self { event: *event, untold: false, dns, payload }
+    }
+
+    /// Its headers.
+    pub const fn packet(&self) -> &Packet {
+        &self.event.packet
+    }
+
+    /// Whether it was never told of, and only its question's record knows it.
+    pub const fn is_untold(&self) -> bool {
+        self.untold
     }
 
     /// Number in the capture; 0 live.

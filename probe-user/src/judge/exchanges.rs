@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     detect::{self, DnsDetector, Hit},
+    evidence,
     names::dns::Dns,
     report::{
         Finding,
@@ -97,7 +98,7 @@ impl Exchanges {
             self.unreadable += 1;
             return None;
         };
-        let reply = Reply::new(event, dns);
+        let reply = Reply::new(event, dns, payload);
         let asked = reply.asked().map_or(0, |query| query.asked);
         let key = (FlowKey::of(&event.packet).0, event.id, event.question, asked);
         let time = event.packet.time;
@@ -303,6 +304,8 @@ fn finding(
     let told = settings.telling == Telling::AtClose
         || name.is_some_and(|name| settings.targets.service_of_name(name).is_some());
     let time = forged.first().copied().or_else(|| exchange.replies.first()).map_or(0, Reply::time);
+    // A rare name under a service's may be one person's.
+    let common = service.zip(name).is_some_and(|(service, name)| service.is_common(name));
     Finding {
         time: time.saturating_add(settings.epoch),
         protocol: Protocol::Dns,
@@ -320,7 +323,7 @@ fn finding(
         frames: decision.frames(),
         fingerprints: Vec::new(),
         revises: None,
-        packets: Vec::new(),
+        packets: evidence::of_exchange(exchange, &forged, decision.verdict, common, time),
         stage: None,
     }
 }

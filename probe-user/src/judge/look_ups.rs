@@ -144,7 +144,8 @@ impl LookUp {
             opt: dns.opt.map_or(0, |opt| opt.udp_size),
             ..DnsEvent::default()
         };
-        Reply::new(&reply, dns)
+        // The message may lie in several segments: what any of them carried is not known here.
+        Reply::new(&reply, dns, &[])
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+
 use probe_common::{
     dns::{DnsRecord, mark},
     event::DnsEvent,
@@ -37,7 +39,8 @@ pub(super) fn first(second: &Reply) -> Option<Reply> {
     event.opt = query.reply_opt;
     let [answer, authority, additional] = query.reply_counts;
     event.counts = [second.event.counts[0], answer, authority, additional];
-    Some(Reply { event, untold: true, dns: message(query, second) })
+    let dns = message(query, second);
+    Some(Reply { event, untold: true, dns, payload: Bytes::new() })
 }
 
 fn message(query: &DnsRecord, second: &Reply) -> Dns {

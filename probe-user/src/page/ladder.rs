@@ -5,11 +5,11 @@
 use probe_common::wire::tcp_flag;
 
 use crate::{
-    evidence::{End, Evidence, Exhibit, Origin, Standing, Tcp},
+    evidence::{End, Evidence, Exhibit, Origin, Reason, Standing, Tcp},
     report::finding::{Position, Protocol},
 };
 
-use super::numbers::{grouped, moment, plural, visible};
+use super::numbers::{day, grouped, listed, moment, plural, visible};
 use super::words;
 
 /// Packets shown of one finding: a burst and what it answers. The file of evidence has all.
@@ -50,7 +50,10 @@ pub(super) struct Row {
     pub(super) offset: String,
     /// `right`: from the client to the server.
     pub(super) direction: &'static str,
-    pub(super) forged: bool,
+    /// Class: `forged`, also of what was changed, `questioned`, or nothing.
+    pub(super) class: &'static str,
+    /// What stands in capitals before it.
+    pub(super) label: &'static str,
     pub(super) rebuilt: bool,
     /// Who sends it to whom, for those who cannot see the arrow.
     pub(super) route: String,
@@ -65,10 +68,7 @@ pub(super) fn ladder(id: String, evidence: &Evidence) -> Ladder {
     let shown = &evidence.packets[..evidence.packets.len().min(ROWS_MAX)];
     let missing = (evidence.packets.len() - shown.len()) as u64;
     let worth = evidence.confidence.as_str();
-    let forged = match evidence.forged() as u64 {
-        0 => "no forged packet".into(),
-        many => format!("{} forged", plural(many, "packet")),
-    };
+    let forged = pointed_at(evidence);
     Ladder {
         id,
         title: format!(
@@ -76,7 +76,7 @@ pub(super) fn ladder(id: String, evidence: &Evidence) -> Ladder {
             evidence.reasons.first().map_or_else(String::new, |reason| visible(&reason.words))
         ),
         verdict: format!("{} {worth}", evidence.verdict.as_str()),
-        when: moment(evidence.minute),
+        when: when(evidence),
         server: evidence.server.to_string(),
         name: evidence.name.as_deref().map(visible),
         device: match evidence.position {
@@ -91,13 +91,44 @@ pub(super) fn ladder(id: String, evidence: &Evidence) -> Ladder {
             .iter()
             .map(|reason| ReasonRow {
                 id: visible(&reason.id),
-                worth: format!("{}, {}", reason.confidence.as_str(), words::class(reason.class)),
+                worth: format!("{}, {}", reason.confidence.as_str(), reason_kind(reason)),
                 words: visible(&reason.words),
             })
             .collect(),
         rows: shown.iter().map(|packet| row(packet, evidence)).collect(),
         left_out: (missing > 0).then(|| format!("{} more not shown", plural(missing, "packet"))),
     }
+}
+
+/// How many packets are said to be what.
+fn pointed_at(evidence: &Evidence) -> String {
+    let parts: Vec<String> = [
+        (Standing::Forged, "forged"),
+        (Standing::Rewritten, "changed on the way"),
+        (Standing::Questioned, "in question"),
+    ]
+    .into_iter()
+    .filter_map(|(standing, words)| {
+        let count = evidence.packets.iter().filter(|packet| packet.standing == standing).count();
+        (count > 0).then(|| format!("{} {words}", plural(count as u64, "packet")))
+    })
+    .collect();
+    if parts.is_empty() { "no packet to point at".into() } else { listed(&parts) }
+}
+
+/// As exactly as it may be told.
+fn when(evidence: &Evidence) -> String {
+    match evidence.within {
+        0..=60 => format!("in the minute from {}", moment(evidence.time)),
+        61..=3_600 => format!("in the hour from {}", moment(evidence.time)),
+        _ => format!("on {} (UTC)", day(evidence.time)),
+    }
+}
+
+/// The kind of a reason; a signature of Radar's, which is named T and a number, only says how it ended.
+fn reason_kind(reason: &Reason) -> &'static str {
+    let radar = reason.id.strip_prefix('T').is_some_and(|rest| rest.parse::<u8>().is_ok());
+    if radar { "how it ended" } else { words::class(reason.class) }
 }
 
 fn place(evidence: &Evidence) -> String {
@@ -119,20 +150,27 @@ fn place(evidence: &Evidence) -> String {
 }
 
 fn row(packet: &Exhibit, evidence: &Evidence) -> Row {
-    let forged = packet.standing == Standing::Forged;
     let (direction, name, to) = match packet.from {
         End::Client => ("right", "client", "server"),
         End::Server => ("left", "server", "client"),
     };
-    let route = if forged {
-        format!("Forged in the name of the {name}, to the {to}:")
-    } else {
-        format!("The {name} to the {to}:")
+    let (class, label, route) = match packet.standing {
+        Standing::Forged => {
+            (" forged", "FORGED", format!("Forged in the name of the {name}, to the {to}:"))
+        }
+        Standing::Rewritten => {
+            (" forged", "CHANGED", format!("Changed on its way from the {name} to the {to}:"))
+        }
+        Standing::Questioned => {
+            (" questioned", "IN QUESTION", format!("In question, the {name} to the {to}:"))
+        }
+        Standing::Genuine => ("", "", format!("The {name} to the {to}:")),
     };
     Row {
         offset: offset(packet.offset),
         direction,
-        forged,
+        class,
+        label,
         rebuilt: packet.origin == Origin::Record,
         route,
         what: what(packet, evidence.protocol),

@@ -35,10 +35,11 @@ pub(super) fn lines(report: &Report) -> Vec<Line> {
         what: "Seen",
         how_much: plural(limits.packets, "packet"),
         meaning: format!(
-            "{} of all kinds, of them {}; {}",
+            "{} of all kinds, of them {}; {}. In {}, each as a whole.",
             plural(limits.flows, "flow"),
             plural(limits.tcp_flows, "TCP connection"),
-            super::numbers::count(limits.dns_replies, "DNS reply", "DNS replies")
+            super::numbers::count(limits.dns_replies, "DNS reply", "DNS replies"),
+            super::numbers::count(limits.runs, "run of the agent", "runs of the agent"),
         ),
     }];
     let lost: u64 = limits.lost.values().sum();
@@ -103,6 +104,7 @@ pub(super) fn lines(report: &Report) -> Vec<Line> {
         },
     });
     lines.push(clock(report));
+    lines.extend(notes(report));
     lines
 }
 
@@ -153,6 +155,20 @@ fn clock(report: &Report) -> Line {
         },
     };
     Line { what: "Clock", how_much: how_much.into(), meaning: meaning.into() }
+}
+
+/// What happened meanwhile.
+fn notes(report: &Report) -> Option<Line> {
+    const SHOWN: usize = 8;
+    let notes = &report.limits.notes;
+    let shown: Vec<String> = notes.iter().take(SHOWN).map(|note| visible(note)).collect();
+    let more = notes.len() - shown.len();
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    (!notes.is_empty()).then(|| Line {
+        what: "Meanwhile",
+        how_much: plural(notes.len() as u64, "notice"),
+        meaning: format!("{}{more}.", shown.join("; ")),
+    })
 }
 
 /// Counters that do not stand at 0, and the names of those that do.

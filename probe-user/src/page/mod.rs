@@ -8,6 +8,7 @@
 //! [`render`] is a function of its argument: the same report gives the same page. What too few networks
 //! of clients stand behind is withheld here, whoever made the report. See `docs/report-page.md`.
 
+mod cells;
 mod device;
 mod ladder;
 mod limits;
@@ -18,6 +19,7 @@ mod service;
 mod view;
 mod words;
 
+pub use cells::Cells;
 pub use report::{Count, Device, K_DEFAULT, Limits, Report, Service, Share, Vantage};
 
 /// The page could not be put together.

@@ -136,6 +136,9 @@ pub(super) fn day(time: u64) -> String {
 /// `17 Nov 2016, 00:00 to 18 Nov 2016, 00:00 UTC`, or what is shorter.
 pub(super) fn period(period: Period) -> String {
     let (from, to) = (period.from, period.to);
+    if from / MINUTE == to / MINUTE {
+        return moment(from);
+    }
     if day(from) == day(to) {
         return format!("{} to {}", format(from, "%-d %b %Y, %H:%M"), format(to, "%H:%M UTC"));
     }

@@ -143,6 +143,10 @@ pub struct Limits {
     pub one_way: Option<Share>,
     /// Flows that were looked at, of all that could have been, where they were drawn. `None`: all were.
     pub sampled: Option<Share>,
+    /// Runs of the agent that took part; their figures are of each as a whole.
+    pub runs: u64,
+    /// What happened to the observer or its records meanwhile, a line each.
+    pub notes: Vec<String>,
     /// Times within the period at which nobody watched.
     pub absent: Vec<Period>,
     /// Where times come from.
@@ -165,6 +169,8 @@ impl From<&Summary> for Limits {
             lost: summary.lost.clone(),
             one_way: None,
             sampled: None,
+            runs: 1,
+            notes: Vec::new(),
             absent: Vec::new(),
             clock: summary.clock,
             kernels: summary.kernel.iter().cloned().collect(),

@@ -29,7 +29,7 @@ pub(super) const WIDE: f64 = 1000.0;
 pub(super) const HIGH: f64 = 100.0;
 
 /// Most steps that a series is drawn in: more than a phone can show are put together.
-const STEPS_MAX: u64 = 144;
+pub(super) const STEPS_MAX: u64 = 144;
 
 /// Length of a window where no cell tells: five minutes.
 const WINDOW: u64 = 300_000_000_000;
@@ -232,7 +232,9 @@ fn steps(ask: &Ask<'_>, axis: &Axis, methods: &[Method]) -> (Vec<Tally>, Vec<Tal
     let mut targets = vec![Tally::default(); axis.count];
     let mut controls = targets.clone();
     for cell in ask.cells.iter().filter(|cell| cell.unit.protocol == ask.protocol) {
-        let Some(at) = axis.step_of(cell.window.from) else { continue };
+        // A window may have begun before the period.
+        let begin = cell.window.from.max(axis.from);
+        let Some(at) = axis.step_of(begin).filter(|_| cell.window.to > axis.from) else { continue };
         if cell.unit.service == ask.service {
             targets[at].add(cell, methods);
         } else if cell.unit.role == Role::Control {

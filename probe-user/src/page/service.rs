@@ -161,10 +161,10 @@ pub(super) fn section(report: &Report, service: &Service, number: usize) -> Sect
         verdicts.iter().map(|one| one.method).filter(|method| method.accuses()).collect();
     how.sort_unstable();
     how.dedup();
-    // A flow is somebody's: it is shown only beside a verdict that enough others stand behind.
+    // A flow is somebody's: it is shown only if flows like it are enough others'.
     let evidence = || {
         let of_this = |one: &&crate::evidence::Evidence| one.service.as_ref() == Some(&service.id);
-        report.evidence.iter().filter(of_this).filter(|_| !verdicts.is_empty())
+        report.evidence.iter().filter(of_this).filter(|one| one.crowd >= report.k)
     };
     let more = evidence().count().saturating_sub(LADDERS_MAX) as u64;
     let withheld = (all.len() - verdicts.len()) as u64;
@@ -175,7 +175,7 @@ pub(super) fn section(report: &Report, service: &Service, number: usize) -> Sect
         mark,
         before,
         after,
-        support: support(report, state, &verdicts),
+        support: support(report, service, state, &verdicts),
         glance: glance(&verdicts, &how),
         how: how.iter().map(|&method| (words::label(method), words::how(method))).collect(),
         charts,
@@ -215,7 +215,8 @@ fn rank(verdict: &Verdict) -> f64 {
 
 fn state(report: &Report, service: &Service, verdicts: &[&Verdict], all: usize) -> State {
     let Some(first) = verdicts.first() else {
-        let seen = report.cells.iter().any(|cell| cell.unit.service == service.id);
+        let seen = report.cells.iter().any(|cell| cell.unit.service == service.id)
+            || report.findings.iter().any(|count| count.service.as_ref() == Some(&service.id));
         return match (all > 0, seen) {
             (true, _) => State::Withheld,
             (false, true) => State::Unsaid,
@@ -302,8 +303,10 @@ fn vantage(report: &Report, number: u16) -> String {
 }
 
 /// What the sentence rests on: the strongest verdict's figures, and how many there are.
-fn support(report: &Report, state: State, verdicts: &[&Verdict]) -> Vec<String> {
-    let Some(first) = verdicts.first() else { return Vec::new() };
+fn support(report: &Report, service: &Service, state: State, verdicts: &[&Verdict]) -> Vec<String> {
+    let Some(first) = verdicts.first() else {
+        return single(report, service).into_iter().collect();
+    };
     let mut lines = Vec::new();
     let accused = matches!(state, State::Blocked | State::WasBlocked);
     let failed = if accused { "failed in this way" } else { "failed" };
@@ -355,6 +358,25 @@ fn support(report: &Report, state: State, verdicts: &[&Verdict]) -> Vec<String> 
         lines.push(tally(verdicts));
     }
     lines
+}
+
+/// What was found in single connections, where nothing is said of the service.
+fn single(report: &Report, service: &Service) -> Option<String> {
+    let counts = report.findings.iter().filter(|count| count.service.as_ref() == Some(&service.id));
+    let kinds: Vec<String> = counts
+        .filter(|count| count.count > 0)
+        .map(|count| {
+            let (verdict, confidence) = (count.verdict.as_str(), count.confidence.as_str());
+            format!("{} {verdict} {confidence} ({})", grouped(count.count), count.protocol.as_str())
+        })
+        .collect();
+    (!kinds.is_empty()).then(|| {
+        format!(
+            "There is no verdict on the service: too few clients or controls, or too short a time. Of single \
+             connections and questions there are findings: {}.",
+            listed(&kinds)
+        )
+    })
 }
 
 fn count_between(range: crate::attribute::sketch::Range, word: &str) -> String {

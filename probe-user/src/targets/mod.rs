@@ -74,6 +74,14 @@ pub struct Operator {
 }
 
 impl Service {
+    /// Whether many ask for this name of it: one of its suffixes, alone or after `www.`. Any other name
+    /// may be one person's.
+    #[must_use]
+    pub fn is_common(&self, name: &str) -> bool {
+        let name = name.strip_prefix("www.").unwrap_or(name);
+        self.suffixes.iter().any(|suffix| suffix == name)
+    }
+
     /// The service is a control.
     #[must_use]
     pub fn is_control(&self) -> bool {

@@ -64,7 +64,9 @@ fn evidence(
     packets: Vec<Exhibit>,
 ) -> Evidence {
     Evidence {
-        minute: START + 846 * MINUTE,
+        time: START + 840 * MINUTE,
+        within: 3_600,
+        crowd: 402,
         protocol,
         verdict,
         confidence: reasons[0].confidence,

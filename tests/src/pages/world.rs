@@ -215,6 +215,8 @@ fn limits() -> Limits {
         lost: lost.collect(),
         one_way: Some(Share { part: 8_321_540, of: 640_118_450 }),
         sampled: None,
+        runs: 2,
+        notes: vec!["2016-11-17T06:40:00Z: the system was restarted".into()],
         absent: vec![Period { from: START + 400 * MINUTE, to: START + 470 * MINUTE }],
         clock: Some(Clock { source: ClockSource::System, synchronised: Some(true) }),
         kernels: vec!["6.18.0-router".into()],
@@ -436,6 +438,9 @@ pub(super) fn too_few_clients() -> Report {
     }
     for cell in &mut report.cells {
         cell.client_networks = exactly(3);
+    }
+    for evidence in &mut report.evidence {
+        evidence.crowd = 3;
     }
     report
 }
