@@ -24,6 +24,8 @@ pub(super) type Trouble = BTreeSet<(u16, u16, Network)>;
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
     pub(super) targets: Side,
+    /// Clients of the same service at the same network, as other observers see them.
+    pub(super) elsewhere: Side,
     pub(super) any: Against,
     pub(super) near: Against,
 }
@@ -91,11 +93,23 @@ impl<'a> Comparer<'a> {
                 (any, Against::of(&targets, &self.neighbours(key, &servers)))
             }
         };
-        let mut comparison = Comparison { targets, any, near };
+        let elsewhere = self.elsewhere_seen(key);
+        let mut comparison = Comparison { targets, elsewhere, any, near };
         if key.residue {
             comparison.any_failure();
         }
         comparison
+    }
+
+    /// The clients of a unit's service and network at other observers.
+    fn elsewhere_seen(&self, key: Key) -> Side {
+        let mut side = Side::new();
+        for (other, _) in self.window.keys() {
+            if other.vantage != key.vantage && (Key { vantage: key.vantage, ..*other }) == key {
+                self.window.servers(*other).for_each(|(_, clients)| join(&mut side, clients));
+            }
+        }
+        side
     }
 
     /// Address by address, the unit's clients against those of controls at the same one: what is the
@@ -153,7 +167,8 @@ impl<'a> Comparer<'a> {
             (slowness(any, limit), slowness(&near, limit), slowness(&targets, limit));
         let any = Against::of(&targets, &any);
         let near = Against::of(&targets, &near);
-        (Comparison { targets, any, near }, slow)
+        // Lines differ from place to place, and with them what is slow: nothing is said of elsewhere.
+        (Comparison { targets, elsewhere: Side::new(), any, near }, slow)
     }
 
     fn common(&mut self, key: Key) -> &Side {

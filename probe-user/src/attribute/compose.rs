@@ -36,9 +36,7 @@ pub(super) struct Fact {
     local: bool,
     /// The lane of an established track, and what is known of it.
     track: Option<(usize, bool, Option<Onset>)>,
-    healthy: bool,
     clients: u64,
-    last: u64,
 }
 
 /// The facts of a unit: one for itself, one for each established track.
@@ -48,9 +46,7 @@ pub(super) fn facts(key: Key, unit: &Unit) -> Vec<Fact> {
         asn: unit.about.asn,
         local: unit.about.local,
         track,
-        healthy: unit.healthy,
         clients: unit.run.all.clients.range().least,
-        last: unit.last,
     };
     let tracks = unit.tracks.values().filter(|track| track.established.is_some());
     std::iter::once(fact(None))
@@ -206,13 +202,7 @@ impl Context<'_> {
             local: unit.about.local,
             liars,
             liars_part,
-            healthy_elsewhere: self.facts.iter().any(|fact| {
-                fact.track.is_none()
-                    && fact.healthy
-                    && fact.last > run.from
-                    && fact.key.vantage != key.vantage
-                    && Key { vantage: key.vantage, ..fact.key } == key
-            }),
+            healthy_elsewhere: track.elsewhere.decides(),
             operators,
             foreign,
             load: load(track),

@@ -72,6 +72,19 @@ pub enum Protocol {
     Quic,
 }
 
+impl Protocol {
+    /// As in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::TcpHttp => "tcp-http",
+            Self::TcpTls => "tcp-tls",
+            Self::Quic => "quic",
+        }
+    }
+}
+
 /// Where a server or resolver is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {

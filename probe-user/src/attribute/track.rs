@@ -80,6 +80,8 @@ pub(super) struct Track {
     pub(super) any: Detector,
     pub(super) near: Detector,
     over: Detector,
+    /// For "other observers see less than half of it", in windows in which it is seen here.
+    pub(super) elsewhere: Detector,
     /// Page's cumulative sum: where it is zero, nothing points to a blocking.
     cumulative: f64,
     pub(super) established: Option<u64>,
@@ -108,6 +110,7 @@ impl Track {
             any: Detector::new(reach),
             near: Detector::new(reach),
             over: Detector::new(1.0),
+            elsewhere: Detector::new(1.0),
             cumulative: 0.0,
             established: None,
             near_established: false,
@@ -126,6 +129,12 @@ impl Track {
         bet(&mut self.near, &comparison.near.pairs, lane);
         if self.established.is_some() {
             let level = (self.run.share() * OVER).max(LEAST_SHARE * OVER);
+            if targets.n > 0.0 && targets.lanes[lane] / targets.n >= level {
+                self.elsewhere.window();
+                for tally in comparison.elsewhere.values().filter(|tally| !tally.is_empty()) {
+                    self.elsewhere.gain(level - f64::from(tally.shares()[lane]));
+                }
+            }
             self.over.window();
             for tally in comparison.targets.values().filter(|tally| !tally.is_empty()) {
                 self.over.gain(level - f64::from(tally.shares()[lane]));

@@ -37,6 +37,8 @@ pub(super) struct Unit {
     /// Since the last change of these two.
     pub(super) run: Run,
     pub(super) past: Vec<Verdict>,
+    /// Flows by lane, ever.
+    counts: BTreeMap<usize, u64>,
     /// Of the open window: all flows, and those of each lane.
     pub(super) all: Signs,
     pub(super) lanes: BTreeMap<usize, Signs>,
@@ -56,6 +58,7 @@ impl Unit {
             fails: false,
             run: Run::default(),
             past: Vec::new(),
+            counts: BTreeMap::new(),
             all: Signs::default(),
             lanes: BTreeMap::new(),
             last: 0,
@@ -77,6 +80,9 @@ impl Unit {
             .any(|method| method.acts_on_addresses() && self.concerns(lane(method)))
             .then(|| comparer.compare(key, Nearest::Neighbour));
         let (all, lanes) = (std::mem::take(&mut self.all), std::mem::take(&mut self.lanes));
+        for (&one, signs) in &lanes {
+            *self.counts.entry(one).or_default() += signs.flows;
+        }
         let none = Signs::default();
         for one in 0..LANES {
             if !lanes.contains_key(&one) && !self.tracks.contains_key(&one) {
@@ -167,11 +173,9 @@ impl Unit {
             Some(Method::SniReset) => Method::SniRewrite,
             _ => return false,
         };
-        let proven = |track: &Track| track.run.signs.proven;
-        let missed = self.tracks.get(&of).map_or(0, |track| track.run.signs.flows);
-        let now = self.tracks.get(&lane(by)).is_some_and(|track| {
-            track.established.is_some() || proven(track) * EXPLAINS >= missed.max(1)
-        });
+        let flows = |of: usize| self.counts.get(&of).copied().unwrap_or_default();
+        let now = self.tracks.get(&lane(by)).is_some_and(|track| track.established.is_some())
+            || flows(lane(by)) * EXPLAINS >= flows(of).max(1);
         now || self.past.iter().any(|verdict| {
             verdict.method == by && verdict.period.to.saturating_add(DAY) > self.last
         })

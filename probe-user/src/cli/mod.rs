@@ -1,5 +1,6 @@
 //! The command line.
 
+mod attribute;
 mod doctor;
 mod exit;
 mod replay;

@@ -10,6 +10,7 @@ use std::{
 use clap::Args;
 use probe_common::config::Config;
 
+use super::attribute::Attribution;
 use super::{DnsOptions, Failure, TargetOptions, report, state, summary};
 use crate::{
     export::ExportError,
@@ -84,11 +85,14 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         .map(|ledger| state::start_replay(ledger.dir(), kernel, &targets, &options.keep));
     let mut recorder = recorder.transpose()?;
 
+    let mut attribution = Attribution::new(&targets);
+
     // One bad file of many must not cost the findings of the others.
     let mut failure = None;
     for file in &options.files {
         let through = options.through_kernel;
-        match capture(file, through, config, &targets, &mut out, &mut total, &mut recorder) {
+        let told = Told { out: &mut out, total: &mut total, recorder: &mut recorder, error: None };
+        match capture(file, through, config, &targets, told, &mut attribution) {
             Err(Failure::Output(ReportError::Closed { .. })) => return Ok(ExitCode::SUCCESS),
             Err(error @ Failure::Input(_)) => {
                 eprintln!("forgewatch: {error}");
@@ -98,13 +102,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
             Ok(()) => {}
         }
     }
+    let verdicts = attribution.finish(recorder.as_mut(), &mut total.lost);
     if let (Some(recorder), Some(ledger)) = (recorder, &ledger) {
         recorder.close(total.last_packet.unwrap_or_default(), &mut total);
         if let Some(dir) = &options.report {
             report::of_replay(ledger.dir(), dir, &options.terms)?;
         }
     }
-    match out.summary(&total) {
+    let written = verdicts.iter().try_for_each(|verdict| out.verdict(verdict));
+    match written.and_then(|()| out.summary(&total)) {
         Ok(()) | Err(ReportError::Closed { .. }) => Ok(failure.unwrap_or(ExitCode::SUCCESS)),
         Err(error) => Err(error.into()),
     }
@@ -153,9 +159,8 @@ fn capture(
     through_kernel: bool,
     config: Config,
     targets: &Arc<TargetSet>,
-    out: &mut Out,
-    total: &mut Summary,
-    recorder: &mut Option<Recorder>,
+    mut told: Told<'_>,
+    attribution: &mut Attribution,
 ) -> Result<(), Failure> {
     let mut reader = CaptureReader::open(file)?;
     let mut driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
@@ -163,8 +168,8 @@ fn capture(
     let mut judge =
         Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });
     judge.set_dns_ports(config.dns_ports);
+    Attribution::prepare(&mut judge)?;
     let mut packets = Packets::new(driver);
-    let mut told = Told { out, total, recorder, error: None };
     let mut recorded: Option<u64> = None;
     let mut damage: Option<CaptureError> = None;
     loop {
@@ -175,6 +180,8 @@ fn capture(
                 if time >= recorded.get_or_insert(time).saturating_add(RECORD_EVERY) {
                     recorded = Some(time);
                     told.record(time, &packets, &judge)?;
+                    attribution.take(&mut judge);
+                    attribution.record(time, told.recorder.as_mut());
                 }
             }
             Ok(None) => break,
@@ -189,12 +196,14 @@ fn capture(
     }
     packets.scan_last(&mut judge, |finding| told.tell(&finding));
     judge.finish(|finding| told.tell(&finding));
+    attribution.take(&mut judge);
     if let Some(last) = packets.last() {
         told.record(last, &packets, &judge)?;
     }
     if let Some(error) = told.error {
         return Err(error.into());
     }
+    let total = told.total;
     summary::add(total, &packets.counts()?, &judge);
     summary::histograms(total, &judge);
     let skipped: u64 = reader.skipped().iter().map(|skipped| skipped.packets).sum();

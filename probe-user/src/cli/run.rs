@@ -18,6 +18,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
+use super::attribute::Attribution;
 use super::{DnsOptions, Failure, TargetOptions, state, summary};
 use crate::{
     judge::{Judge, Settings, Telling},
@@ -138,9 +139,11 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
         targets: Arc::clone(&targets),
     });
     judge.set_dns_ports(options.dns.ports()?);
+    Attribution::prepare(&mut judge)?;
     let mut session = Session {
         live,
         judge,
+        attribution: Attribution::new(&targets),
         told: Told {
             out: Writer::new(stdout.lock(), form, Clients::Pseudonyms(pseudonyms)),
             total: summary::begin(&targets, clock, summary::kernel()),
@@ -164,6 +167,7 @@ fn signal_of(kind: SignalKind) -> Result<Signal, Failure> {
 struct Session {
     live: Live,
     judge: Judge,
+    attribution: Attribution,
     told: Told,
     /// Events received from the ring.
     received: u64,
@@ -276,6 +280,8 @@ impl Session {
         self.live.scan(|place, record| {
             judge.look(place, record, now, |finding| told.tell(&finding));
         });
+        self.attribution.take(judge);
+        self.attribution.record(now.saturating_add(epoch), told.recorder.as_mut());
     }
 
     /// Detaches, takes what is left in the ring, and sums up: also after an error.
@@ -298,6 +304,11 @@ impl Session {
         total.lost.insert("events_unread".into(), emitted.saturating_sub(self.received));
         total.first_packet = Some(started.saturating_add(epoch));
         total.last_packet = Some(clock::now().saturating_add(epoch));
+        self.attribution.take(&mut self.judge);
+        let verdicts = self.attribution.finish(told.recorder.as_mut(), &mut total.lost);
+        if told.error.is_none() {
+            told.error = verdicts.iter().try_for_each(|one| told.out.verdict(one)).err();
+        }
         if let Some(recorder) = told.recorder {
             recorder.close(state::now(), total);
         }

@@ -80,23 +80,8 @@ pub(super) fn verdict(row: &VerdictRow, stands: bool) -> Map<String, Value> {
         "recorded": rfc3339(row.recorded),
         "stands": stands,
     }));
-    let mut body = serde_json::to_value(&row.verdict).unwrap_or_default();
-    for place in ["/period", "/onset/between", "/end"] {
-        for name in ["from", "to", "likely"] {
-            time(body.pointer_mut(&format!("{place}/{name}")));
-        }
-    }
-    time(body.pointer_mut("/onset/before"));
-    fields.extend(object(body));
+    fields.extend(crate::report::verdict::fields(&row.verdict));
     fields
-}
-
-fn time(value: Option<&mut Value>) {
-    if let Some(value) = value
-        && let Some(nanoseconds) = value.as_u64()
-    {
-        *value = rfc3339(nanoseconds).into();
-    }
 }
 
 /// Fields of a cell.

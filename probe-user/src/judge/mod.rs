@@ -20,6 +20,7 @@ mod case;
 mod claim;
 mod compose;
 mod decision;
+mod ending;
 mod exchange;
 mod exchanges;
 mod fingerprints;
@@ -33,6 +34,7 @@ mod learn;
 mod lies;
 mod lineage;
 mod look_ups;
+mod outcomes;
 mod population;
 mod quic;
 mod reach;
@@ -72,7 +74,10 @@ pub use signatures::Signatures;
 pub use silence::{Silence, Silent};
 pub use truth::Truth;
 
+use outcomes::Outcomes;
+
 use crate::{
+    attribute::{Outcome, token::Tokens},
     names::dns::{Dns, TYPE_HTTPS, TYPE_SVCB, ech_configs},
     report::{Finding, summary::Counters},
     source::event::Event,
@@ -118,6 +123,8 @@ pub struct Judge {
     now: u64,
     /// Addresses that a watched name leads to, for whoever can watch them.
     interests: Vec<Address>,
+    /// How what is watched ended, if that is wanted.
+    outcomes: Option<Box<Outcomes>>,
 }
 
 /// Addresses kept until they are taken: those of a burst of answers.
@@ -149,11 +156,62 @@ impl Judge {
             handshakes,
             now: 0,
             interests: Vec::new(),
+            outcomes: None,
         }
     }
 
+    /// From now on, keeps how connections and questions of watched services and controls ended, their
+    /// clients as `tokens`: see [`outcomes`](Self::outcomes).
+    pub fn keep_outcomes(&mut self, tokens: Tokens) {
+        self.outcomes = Some(Box::new(Outcomes::new(tokens)));
+    }
+
+    /// Takes the outcomes that are settled since the last call.
+    pub fn outcomes(&mut self) -> Vec<Outcome> {
+        self.outcomes.as_mut().map_or_else(Vec::new, |outcomes| outcomes.take())
+    }
+
+    /// Does something that may bring findings, and lets [`Outcomes`] hear of them.
+    fn heard<T: FnMut(Finding)>(
+        &mut self,
+        mut tell: T,
+        act: impl FnOnce(&mut Self, Option<&mut Outcomes>, &mut dyn FnMut(Finding)),
+    ) {
+        // It is out of its place meanwhile: what is called from here finds none, and tells through here.
+        let Some(mut outcomes) = self.outcomes.take() else {
+            act(self, None, &mut tell);
+            self.quics.take_over();
+            return;
+        };
+        let mut found = Vec::new();
+        act(self, Some(&mut outcomes), &mut |finding| {
+            found.push(finding.clone());
+            tell(finding);
+        });
+        found.iter().for_each(|finding| outcomes.note(finding));
+        for attempt in self.quics.take_over() {
+            outcomes.quic(&attempt, &self.settings);
+        }
+        outcomes.settle(self.now);
+        self.outcomes = Some(outcomes);
+    }
+
     /// Takes one event; findings that are due go to `tell`.
-    pub fn event(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
+    pub fn event(&mut self, event: &Event<'_>, tell: impl FnMut(Finding)) {
+        self.heard(tell, |judge, outcomes, tell| {
+            if let (Some(outcomes), Event::Tcp(event, _)) = (outcomes, event) {
+                outcomes.tcp(event, &judge.context(&event.flow));
+            }
+            judge.take(event, tell);
+        });
+        if let (Some(outcomes), Event::Dns(event, payload)) = (&mut self.outcomes, event)
+            && event.header.kind == kind::DNS_REPLY
+        {
+            outcomes.dns(event, payload, &self.settings);
+        }
+    }
+
+    fn take(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
         self.advance(event.time(), &mut tell);
         match event {
             Event::Tcp(event, payload) => {
@@ -223,17 +281,20 @@ impl Judge {
     }
 
     /// Tells the time: what has been quiet long enough is closed.
-    pub fn advance(&mut self, now: u64, mut tell: impl FnMut(Finding)) {
+    pub fn advance(&mut self, now: u64, tell: impl FnMut(Finding)) {
         if now <= self.now {
             return;
         }
         self.now = now;
-        self.close_until(now, &mut tell);
+        self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
     }
 
     /// Closes everything: the end of a capture or of a run.
-    pub fn finish(&mut self, mut tell: impl FnMut(Finding)) {
-        self.close_until(u64::MAX, &mut tell);
+    pub fn finish(&mut self, tell: impl FnMut(Finding)) {
+        self.heard(tell, |judge, _, mut tell| judge.close_until(u64::MAX, &mut tell));
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.settle(u64::MAX);
+        }
     }
 
     /// Closes what is due by `now`, in the order in which it became so: how many of them become due
@@ -266,18 +327,25 @@ impl Judge {
 
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one
     /// that has fallen silent is counted, and judged.
-    pub fn look(
-        &mut self,
-        place: usize,
-        record: &FlowRecord,
-        now: u64,
-        mut tell: impl FnMut(Finding),
-    ) {
-        if self.silence.look(place, record, now) {
-            let (flows, mut scope) = self.flows();
-            flows.silent(record, now, &mut scope, &mut tell);
-        }
-        self.arrivals(&mut tell);
+    pub fn look(&mut self, place: usize, record: &FlowRecord, now: u64, tell: impl FnMut(Finding)) {
+        self.heard(tell, |judge, outcomes, mut tell| {
+            if let Some(outcomes) = outcomes
+                && let Some(ending) = outcomes.ended(place, record, now)
+            {
+                outcomes.connection(record, ending, now, &judge.context(record));
+            }
+            if judge.silence.look(place, record, now) {
+                let (flows, mut scope) = judge.flows();
+                flows.silent(record, now, &mut scope, &mut tell);
+            }
+            judge.arrivals(&mut tell);
+        });
+    }
+
+    /// What is known of a connection.
+    fn context(&self, record: &FlowRecord) -> outcomes::Context<'_> {
+        let name = self.flows.name_of(record);
+        outcomes::Context { knowledge: &self.knowledge, settings: &self.settings, name }
     }
 
     /// Looks again at the answers that led to connections of which more is known now.
@@ -351,6 +419,8 @@ impl Judge {
         losses.insert("judge_quic_evicted".into(), self.quics.evicted());
         losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
+        let dropped = self.outcomes.as_ref().map_or(0, |outcomes| outcomes.dropped());
+        losses.insert("judge_outcomes_dropped".into(), dropped);
         losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());
         losses
     }

@@ -110,7 +110,7 @@ impl Silence {
 /// Whether a connection ended without FIN or reset, as far as can be told at `now`. One that was
 /// established and has exchanged data may just be idle: only silence after something that asked
 /// for an answer counts.
-fn is_silent(record: &FlowRecord, now: u64) -> bool {
+pub(super) fn is_silent(record: &FlowRecord, now: u64) -> bool {
     let initiator = record.half(record.initiator());
     let responder = record.half(record.initiator().other());
     if record.is(state::RESET) || record.is(state::FIN) && !is_given_up(initiator, responder) {

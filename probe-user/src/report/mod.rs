@@ -10,6 +10,7 @@ pub mod summary;
 #[cfg(test)]
 mod tests;
 mod time;
+pub mod verdict;
 pub mod words;
 mod writer;
 

@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::finding::{self, Finding, canonical};
 use super::pseudonym::Pseudonyms;
 use super::summary::{self, Summary};
+use super::verdict;
 use super::words;
+use crate::attribute::Verdict;
 
 /// Why a record was not written.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +106,18 @@ impl<W: Write> Writer<W> {
             Form::Human { colour } => Ok(words::line(finding, &client, colour)),
         };
         self.put(line, "a finding")
+    }
+
+    /// Writes one verdict on a service.
+    ///
+    /// # Errors
+    /// As for [`finding`](Self::finding).
+    pub fn verdict(&mut self, verdict: &Verdict) -> Result<(), ReportError> {
+        let line = match self.form {
+            Form::Json => json(&verdict::record(verdict)),
+            Form::Human { .. } => Ok(verdict::line(verdict)),
+        };
+        self.put(line, "a verdict")
     }
 
     /// Writes the summary: the last record.

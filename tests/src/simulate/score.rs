@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use probe_user::attribute::Method;
+use probe_user::attribute::{Method, Verdict, verdict::Onset};
 
 use super::run::{Record, Scenario};
 
@@ -90,12 +90,11 @@ impl Score {
         let Some(method) = record.method() else { return };
         let line = self.methods.entry(method).or_default();
         line.runs += 1;
-        let named = |verdict: &&probe_user::attribute::Verdict| verdict.method == method;
-        let Some(verdict) =
-            record.accusations().find(named).or_else(|| record.accusations().next())
-        else {
-            return;
-        };
+        let named = |verdict: &&Verdict| verdict.method == method;
+        let wrong = |verdict: &&Verdict| !record.is_true(verdict);
+        // Of several places, the one that knows best when it began.
+        let best = record.accusations().filter(named).min_by_key(|verdict| width(verdict));
+        let Some(verdict) = best.or_else(|| record.accusations().find(wrong)) else { return };
         line.decided += 1;
         let all_true = record.accusations().all(|verdict| record.is_true(verdict));
         if all_true && record.accusations().any(|verdict| named(&verdict)) {
@@ -226,6 +225,15 @@ impl Line {
         let mut needed = self.needed.clone();
         needed.sort_unstable();
         needed.get(needed.len() / 2).copied()
+    }
+}
+
+/// How exactly a verdict knows when it began.
+const fn width(verdict: &Verdict) -> u64 {
+    match verdict.onset {
+        Some(Onset::Between(interval)) => interval.to - interval.from,
+        Some(Onset::Before(_)) => u64::MAX - 1,
+        None => u64::MAX,
     }
 }
 

@@ -40,9 +40,9 @@ pub struct Attempt {
     /// What it is about.
     pub subject: Subject,
     /// When the server answered.
-    pub(super) answered: Option<u64>,
+    pub(in crate::judge) answered: Option<u64>,
     /// An ICMP error has said why there is no answer.
-    pub(super) refused: bool,
+    pub(in crate::judge) refused: bool,
     pub(super) name: Option<String>,
     pub(super) traits: Option<Traits>,
     /// What the client sent, until it has said a name.

@@ -56,6 +56,8 @@ pub(super) struct Quics {
     pieces: u64,
     /// The last attempt at each server that got no answer of its own: when it began, and for what.
     failed: Bounded<Address, (u64, String)>,
+    /// Attempts that are over, until they are taken: those of one call.
+    over: Vec<Attempt>,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Default for Quics {
             due: BTreeMap::new(),
             pieces: 0,
             failed: Bounded::new(FAILED_MAX),
+            over: Vec::new(),
         }
     }
 }
@@ -170,11 +173,19 @@ impl Quics {
         let mut attempt = open.attempt;
         attempt.now = now;
         let silent = now.saturating_sub(attempt.asked) >= LEAST;
-        if attempt.answered.is_some() || attempt.refused || !silent {
-            return;
-        }
         attempt.subject = subject(&attempt, knowledge, settings);
-        self.unanswered(&attempt, knowledge, settings, tell);
+        if attempt.answered.is_none() && !attempt.refused {
+            if !silent {
+                return;
+            }
+            self.unanswered(&attempt, knowledge, settings, tell);
+        }
+        self.over.push(attempt);
+    }
+
+    /// Takes the attempts that are over since the last call.
+    pub(super) fn take_over(&mut self) -> Vec<Attempt> {
+        std::mem::take(&mut self.over)
     }
 
     /// Judges an attempt that got no answer.

@@ -1,0 +1,435 @@
+//! How connections and questions ended, one outcome each, for attribution.
+//!
+//! An ending is known before the findings about it are: a case is closed seconds after its last piece of
+//! evidence. So what has ended waits until it is settled, and takes along what was found.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use probe_common::{
+    event::{DnsEvent, TcpEvent, kind},
+    flow::{FlowKey, FlowRecord, Side},
+    hash::{HashKey, Sip},
+};
+
+use super::{
+    Attempt, Knowledge, QUIET, Settings, Telling, arrivals::LED, attribution::is_bogon,
+    bounded::Bounded, compose, ending, hops,
+};
+use crate::{
+    attribute::{
+        outcome::{
+            After, Ending, FalseAnswer, Icmp, Network, Outcome, PATHS, Place, Protocol, Trace,
+        },
+        token::Tokens,
+    },
+    names::dns::{Dns, RCODE_NOERROR, RCODE_NXDOMAIN},
+    report::{
+        Finding,
+        finding::{self, Stage, Verdict},
+    },
+    targets::{Service, TargetSet},
+};
+
+/// How long after its end something is settled live, in nanoseconds: cases are closed by then, and what
+/// a doubtful DNS answer led to is known but for a few.
+const SETTLED: u64 = 35_000_000_000;
+
+/// The same in a capture, where doubtful answers are told once, at the end of their time.
+const SETTLED_LATE: u64 = LED + 2 * QUIET;
+
+/// A scan has seen what ended so long ago, in nanoseconds: they come every second.
+const SCANNED: u64 = 2_000_000_000;
+
+/// Endings that wait to be settled: half a minute of 1,800 a second, of watched services alone. The
+/// oldest is told with what is known by then.
+const PENDING_MAX: usize = 65_536;
+
+/// Outcomes that wait to be taken.
+const READY_MAX: usize = 65_536;
+
+/// Findings kept until the ending that they are about is settled.
+const NOTED_MAX: usize = 16_384;
+
+/// By how much the clock may have been set in between, in nanoseconds.
+const STEP: u64 = 1_000_000_000;
+
+/// Detectors whose findings are about a page.
+const PAGES: [&str; 2] = ["HTTP_BLOCKPAGE", "FIN_STEAL"];
+
+/// What a finding is about: ends, and of DNS the name.
+type Subject = (SocketAddr, SocketAddr, Option<String>);
+
+/// What was found, and when.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    time: u64,
+    trace: Trace,
+    ending: Option<Ending>,
+}
+
+/// Something that has ended.
+#[derive(Debug)]
+struct Pending {
+    outcome: Outcome,
+    subject: Subject,
+    /// When it began, nanoseconds since the Unix epoch.
+    began: u64,
+    /// What it would be called if its answer was false.
+    answer: Option<FalseAnswer>,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(super) struct Outcomes {
+    tokens: Tokens,
+    /// By the time at which they are settled.
+    pending: BTreeMap<(u64, u64), Pending>,
+    number: u64,
+    noted: BTreeMap<Subject, Noted>,
+    /// Connections whose first message has several segments, by when they were opened.
+    large: Bounded<FlowKey, (u64, u8)>,
+    /// When the connection was opened that was reported last, by its place in the flow table.
+    reported: Vec<u64>,
+    /// DNS questions that wait.
+    asked: BTreeSet<Subject>,
+    ready: Vec<Outcome>,
+    dropped: u64,
+}
+
+impl Outcomes {
+    pub(super) fn new(tokens: Tokens) -> Self {
+        Self {
+            tokens,
+            pending: BTreeMap::new(),
+            number: 0,
+            noted: BTreeMap::new(),
+            large: Bounded::new(NOTED_MAX),
+            reported: Vec::new(),
+            asked: BTreeSet::new(),
+            ready: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    /// Hears of a finding.
+    pub(super) fn note(&mut self, finding: &Finding) {
+        let dns = finding.protocol == finding::Protocol::Dns;
+        let name = finding.name.clone().filter(|_| dns);
+        let trace = Trace {
+            verdict: finding.verdict,
+            confidence: finding.confidence,
+            position: finding.position,
+            hops: finding.injector_hops,
+        };
+        let page = finding.signatures.iter().any(|signature| PAGES.contains(&signature.id));
+        let ending = match (finding.verdict, finding.stage) {
+            (Verdict::Injected | Verdict::Rewritten, _) if page => Some(Ending::BlockPage),
+            (Verdict::Injected | Verdict::Rewritten, Some(stage)) => Some(Ending::Reset { stage }),
+            _ => None,
+        };
+        if self.noted.len() >= NOTED_MAX {
+            self.noted.pop_first();
+            self.dropped += 1;
+        }
+        let noted = Noted { time: finding.time, trace, ending };
+        self.noted.insert((finding.client, finding.server, name), noted);
+    }
+
+    /// How the connection at `place` of the flow table has ended, if it has and that was not told.
+    pub(super) fn ended(&mut self, place: usize, record: &FlowRecord, now: u64) -> Option<Ending> {
+        if self.reported.len() <= place {
+            self.reported.resize(place + 1, 0);
+        }
+        if self.reported[place] == record.opened {
+            return None;
+        }
+        let ending = ending::of(record, now)?;
+        self.reported[place] = record.opened;
+        Some(ending)
+    }
+
+    /// Looks at an event of a connection, before anything else does.
+    pub(super) fn tcp(&mut self, event: &TcpEvent, context: &Context<'_>) {
+        let (record, now) = (&event.flow, event.packet.time);
+        let initiator = record.initiator();
+        match event.header.kind {
+            kind::OPENING
+                if Side::from_index(event.header.side) == initiator
+                    && event.packet.payload > 0
+                    && record.half(initiator.other()).data_segments == 0 =>
+            {
+                let (pieces, _) = self.large.entry(record.key, || (record.opened, 0));
+                if pieces.0 != record.opened {
+                    *pieces = (record.opened, 0);
+                }
+                pieces.1 = pieces.1.saturating_add(1);
+            }
+            // Unless a scan has seen its end.
+            kind::FLOW_END if now.saturating_sub(record.last()) < SCANNED => {
+                if let Some(ending) = ending::of(record, now) {
+                    self.connection(record, ending, now, context);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a connection that has ended.
+    pub(super) fn connection(
+        &mut self,
+        record: &FlowRecord,
+        ending: Ending,
+        now: u64,
+        context: &Context<'_>,
+    ) {
+        let Context { knowledge, settings, name } = context;
+        let Some(service) = compose::service(record, *name, knowledge, settings) else { return };
+        let initiator = record.initiator();
+        let ends @ [client, server] =
+            [record.key.end(initiator), record.key.end(initiator.other())].map(compose::socket);
+        let responder = record.half(initiator.other());
+        let lead = knowledge.leads().name(
+            record.key.end(initiator).0,
+            record.key.end(initiator.other()).0,
+            record.opened,
+        );
+        let end = record.key.end(initiator.other());
+        let after = knowledge
+            .residual()
+            .trigger(record.key.end(initiator).0, end, record.opened)
+            .and_then(|trigger| {
+                let service = settings.targets.service_of_name(trigger.name.as_deref()?)?;
+                let seconds = record.opened.saturating_sub(trigger.time) / 1_000_000_000;
+                let service = index(&settings.targets, service)?;
+                Some(After { service, seconds: u16::try_from(seconds).unwrap_or(u16::MAX) })
+            });
+        let large = self.large.get(&record.key);
+        let outcome = Outcome {
+            time: record.last().saturating_add(settings.epoch),
+            vantage: 0,
+            service: index(&settings.targets, service).unwrap_or(u16::MAX),
+            suffix: name.or(lead).and_then(|name| suffix(service, name)),
+            protocol: if server.port() == 80 { Protocol::TcpHttp } else { Protocol::TcpTls },
+            place: self.place(server.ip(), &settings.targets),
+            client: self.tokens.of(client.ip(), record.last().saturating_add(settings.epoch)),
+            path: path(ends),
+            ending,
+            finding: None,
+            server_hops: (responder.hops_min > 0)
+                .then(|| hops::from_ttl(responder.hops_min))
+                .flatten(),
+            goodput: ending::goodput(record).filter(|_| ending == Ending::Served),
+            after,
+            large_hello: large.is_some_and(|&(opened, count)| opened == record.opened && count > 1),
+            both_ways: ending::both_ways(record),
+        };
+        let subject = (client, server, None);
+        let began = record.opened.saturating_add(settings.epoch);
+        self.wait(Pending { outcome, subject, began, answer: None }, now, settings.telling);
+    }
+
+    /// Looks at a DNS reply: the first one to a question stands for all.
+    pub(super) fn dns(&mut self, event: &DnsEvent, payload: &[u8], settings: &Settings) {
+        if event.query.replies != 0 {
+            return;
+        }
+        let Ok(dns) = Dns::parse(payload) else { return };
+        let Some(name) = dns.qname() else { return };
+        let Some(service) = settings.targets.service_of_name(name) else { return };
+        let packet = &event.packet;
+        let client = compose::socket((packet.destination, packet.destination_port));
+        let resolver = compose::socket((packet.source, packet.source_port));
+        let subject = (client, resolver, Some(name.to_owned()));
+        if !self.asked.insert(subject.clone()) {
+            return;
+        }
+        let ending = match dns.rcode {
+            RCODE_NOERROR | RCODE_NXDOMAIN => Ending::Served,
+            _ => Ending::Error,
+        };
+        let time = packet.time.saturating_add(settings.epoch);
+        let outcome = Outcome {
+            time,
+            vantage: 0,
+            service: index(&settings.targets, service).unwrap_or(u16::MAX),
+            suffix: suffix(service, name),
+            protocol: Protocol::Dns,
+            place: self.place(resolver.ip(), &settings.targets),
+            client: self.tokens.of(client.ip(), time),
+            path: path([client, resolver]),
+            ending,
+            finding: None,
+            server_hops: hops::from_ttl(packet.hops),
+            goodput: None,
+            after: None,
+            large_hello: false,
+            both_ways: event.query.asked != 0,
+        };
+        let asked = if event.query.asked == 0 { packet.time } else { event.query.asked };
+        let began = asked.saturating_add(settings.epoch);
+        let answer = Some(false_answer(&dns));
+        self.wait(Pending { outcome, subject, began, answer }, packet.time, settings.telling);
+    }
+
+    /// Looks at a QUIC connection whose beginning is over.
+    pub(super) fn quic(&mut self, attempt: &Attempt, settings: &Settings) {
+        let Some(name) = attempt.subject.name.as_deref() else { return };
+        let Some(service) = settings.targets.service_of_name(name) else { return };
+        let ends @ [client, server] = [attempt.from(), attempt.to()].map(compose::socket);
+        let silence = Ending::Silent { stage: Stage::PostPsh, acknowledged: false };
+        let ending = match (attempt.answered, attempt.refused) {
+            (Some(_), _) => Ending::Served,
+            (None, true) => Ending::Icmp(Icmp::Unreachable),
+            // One packet may be lost, and a client that has TCP by then does not try again.
+            (None, false) if attempt.flights < 2 => Ending::Abandoned,
+            (None, false) => silence,
+        };
+        let time = attempt.asked.saturating_add(settings.epoch);
+        let outcome = Outcome {
+            time,
+            vantage: 0,
+            service: index(&settings.targets, service).unwrap_or(u16::MAX),
+            suffix: suffix(service, name),
+            protocol: Protocol::Quic,
+            place: self.place(server.ip(), &settings.targets),
+            client: self.tokens.of(client.ip(), time),
+            path: path(ends),
+            ending,
+            finding: None,
+            server_hops: None,
+            goodput: None,
+            after: None,
+            large_hello: attempt.datagrams > attempt.flights,
+            both_ways: true,
+        };
+        let began = attempt.opened.saturating_add(settings.epoch);
+        let subject = (client, server, None);
+        self.wait(Pending { outcome, subject, began, answer: None }, attempt.now, settings.telling);
+    }
+
+    fn place(&self, server: IpAddr, targets: &TargetSet) -> Place {
+        // Of a network in the target files it is known whose it is; nothing else is.
+        let asn = targets.service_of_address(server).and_then(|service| match service.asns[..] {
+            [only] => Some(only),
+            _ => None,
+        });
+        let network = Network::of(server);
+        Place { network, asn, server: self.tokens.server(server), local: is_bogon(server) }
+    }
+
+    fn wait(&mut self, pending: Pending, now: u64, telling: Telling) {
+        if self.pending.len() >= PENDING_MAX {
+            if let Some((_, early)) = self.pending.pop_first() {
+                self.tell(early);
+            }
+            self.dropped += 1;
+        }
+        self.number += 1;
+        let wait = if telling == Telling::AtOnce { SETTLED } else { SETTLED_LATE };
+        self.pending.insert((now.saturating_add(wait), self.number), pending);
+    }
+
+    /// Tells what is settled by `now`.
+    pub(super) fn settle(&mut self, now: u64) {
+        while let Some(first) = self.pending.first_entry()
+            && first.key().0 <= now
+        {
+            let pending = first.remove();
+            self.tell(pending);
+        }
+    }
+
+    fn tell(&mut self, pending: Pending) {
+        let Pending { mut outcome, subject, began, answer } = pending;
+        if subject.2.is_some() {
+            self.asked.remove(&subject);
+        }
+        // A finding about another connection with the same ports is older.
+        if let Some(noted) = self.noted.remove(&subject)
+            && noted.time.saturating_add(STEP) >= began
+        {
+            outcome.finding = Some(noted.trace);
+            let accuses = matches!(noted.trace.verdict, Verdict::Injected | Verdict::Lied);
+            outcome.ending = match (answer, noted.ending) {
+                (Some(answer), _) if accuses => Ending::FalseAnswer(answer),
+                (None, Some(ending)) => ending,
+                _ => outcome.ending,
+            };
+            if outcome.ending != Ending::Served {
+                outcome.goodput = None;
+            }
+        }
+        if self.ready.len() < READY_MAX {
+            self.ready.push(outcome);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    /// Takes the outcomes since the last call.
+    pub(super) fn take(&mut self) -> Vec<Outcome> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// What was given up for want of room.
+    pub(super) const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+/// What is known besides an event.
+pub(super) struct Context<'a> {
+    pub(super) knowledge: &'a Knowledge,
+    pub(super) settings: &'a Settings,
+    /// The name that the connection asked for.
+    pub(super) name: Option<&'a str>,
+}
+
+/// The place of a service among all.
+fn index(targets: &TargetSet, service: &Service) -> Option<u16> {
+    let place = targets.services().iter().position(|one| one.id == service.id)?;
+    u16::try_from(place).ok()
+}
+
+/// The place of the suffix that a name falls under.
+fn suffix(service: &Service, name: &str) -> Option<u16> {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let longest = service
+        .suffixes
+        .iter()
+        .enumerate()
+        .filter(|(_, suffix)| {
+            let rest = name.strip_suffix(suffix.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+        .max_by_key(|(_, suffix)| suffix.len())?;
+    u16::try_from(longest.0).ok()
+}
+
+/// The bucket of a path. The key is nobody's secret: which bucket is which does not matter.
+fn path(ends: [SocketAddr; 2]) -> u8 {
+    let mut sip = Sip::new(HashKey { k0: 0, k1: 0 });
+    for end in ends {
+        let octets = match end.ip() {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        sip = sip.word((octets >> 64) as u64).word(octets as u64).word(end.port().into());
+    }
+    (sip.finish() % u64::from(PATHS)) as u8
+}
+
+/// What is false about an answer, if it is.
+fn false_answer(dns: &Dns) -> FalseAnswer {
+    if dns.rcode == RCODE_NXDOMAIN {
+        return FalseAnswer::Denied;
+    }
+    match dns.addresses().next() {
+        None => FalseAnswer::Denied,
+        Some(address) if is_bogon(address) => FalseAnswer::Bogus,
+        Some(address) => FalseAnswer::Elsewhere(Network::of(address)),
+    }
+}
