@@ -113,6 +113,9 @@ impl Attack {
                 self.before(case, rng, (&resolver, time), number);
             }
             time += SECOND;
+            if self.model.place == Place::Resolver {
+                time = self.elsewhere(case, rng, time, count / 4);
+            }
         }
         if self.model.place == Place::Resolver {
             // Whoever lies does not have to ask others.
@@ -156,6 +159,22 @@ impl Attack {
         }
         let (client, server) = (scene.client(0), scene.server());
         case.flows.push(innocent(client, server, name.text, "control"));
+    }
+
+    /// The names in question, asked of two other resolvers, which tell the truth. Returns when that is
+    /// over.
+    fn elsewhere(&self, case: &mut Case, rng: &mut Rng, mut time: u64, count: u64) -> u64 {
+        for number in 0..count {
+            let other = Resolver::sort(case.world, 1 + (number % 2) as u32, Sort::Public);
+            let mut scene = self.scene(case, rng, (&other, time), 2 * NEIGHBOURS + number);
+            let name = Name::forbidden(number / 2);
+            let kind = self.model.kinds[number as usize / 2 % self.model.kinds.len()];
+            scene.exchange(&name, kind, time, 0);
+            let (client, server) = (scene.client(0), scene.server());
+            case.flows.push(innocent(client, server, name.text, "control"));
+            time += rng.range(300 * MS, 2 * SECOND);
+        }
+        time
     }
 
     fn control(&self, case: &mut Case, rng: &mut Rng, at: (&Resolver, u64), number: u64) {
