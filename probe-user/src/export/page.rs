@@ -54,7 +54,7 @@ pub fn write(publication: &Publication<'_>, output: &mut impl Write) -> Result<(
 /// Writes the packets of findings that may leave, as pcapng.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_evidence(
     publication: &Publication<'_>,
     output: &mut impl Write,

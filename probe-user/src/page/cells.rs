@@ -10,7 +10,7 @@ use crate::attribute::{
 
 use super::series::STEPS_MAX;
 
-/// Cells of a period, at most [`STEPS_MAX`] of each unit.
+/// Cells of a period, at most `STEPS_MAX` of each unit.
 #[derive(Debug)]
 pub struct Cells {
     period: Period,
