@@ -311,7 +311,9 @@ impl Judge {
         {
             let told = self.now;
             let (flows, mut scope) = self.flows();
-            if let Some(quiet) = next.checked_sub(QUIET) {
+            // At the end of time, nothing is quiet any longer than it has been.
+            let quiet = if next == u64::MAX { Some(next) } else { next.checked_sub(QUIET) };
+            if let Some(quiet) = quiet {
                 flows.close_before(quiet, &mut scope, tell);
             }
             let (knowledge, settings) = (&mut self.knowledge, &self.settings);

@@ -103,7 +103,7 @@ impl Resolver {
             })
             .collect();
         // Each in a network of its own, a /24 or a /48, up to 256 of them; the next ones beside those.
-        let v4 = Ipv4Addr::from(0xc613_0035 + ((number % 256) << 8) + (number / 256 % 4 << 6));
+        let v4 = Ipv4Addr::from(0xc613_0035 + ((number % 256) << 8) + ((number / 256 % 4) << 6));
         let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0x100 + number as u16, 1, 0, 0, 0, 0x53);
         Self {
             address: [v4.into(), v6.into()],
