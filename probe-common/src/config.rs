@@ -52,11 +52,11 @@ pub const FLAG_SKIP_FORWARDED: u32 = 1 << 2;
 /// silent and still be known, not how many connections there may be.
 pub const DEFAULT_FLOW_SETS: u32 = 1 << 14;
 
-/// Sets in the DNS table by default: 2^12 of four, 16,384 questions in flight or just answered.
+/// Sets in the DNS table by default: 2^14 of four, 65,536 questions in flight or just answered, 9 MB.
 ///
-/// At 5,000 queries a second this remembers each for about three seconds, a second longer than the
-/// window in which a second answer is looked for.
-pub const DEFAULT_DNS_SETS: u32 = 1 << 12;
+/// At 5,000 queries a second this remembers each for about thirteen seconds: so long after a question a
+/// stub resolver may repeat it, and that there were two explains two answers.
+pub const DEFAULT_DNS_SETS: u32 = 1 << 14;
 
 /// Sets in the table of resolvers by default: 2^10 of four. Beside a resolver that asks the whole
 /// world, the servers asked lately.

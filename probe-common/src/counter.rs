@@ -128,7 +128,8 @@ counters! {
     Malformed = "malformed_headers", Lost;
     /// Connection records evicted to make room for others.
     FlowsEvicted = "flows_evicted", Lost;
-    /// DNS queries evicted before two seconds had passed.
+    /// DNS queries evicted less than ten seconds after they were asked, without an answer, or less
+    /// than two seconds after it.
     DnsEvicted = "dns_evicted", Lost;
     /// DNS replies beyond the sixteenth to one query.
     DnsRepliesBeyond = "dns_replies_beyond", Lost;

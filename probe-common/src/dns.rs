@@ -24,6 +24,10 @@ pub const WAYS: usize = 4;
 /// (Hoang et al., USENIX Security 2021).
 pub const WINDOW: u64 = 2_000_000_000;
 
+/// How long a question that was not answered may be repeated, in nanoseconds: 10 s. Stub resolvers
+/// wait for one to five seconds, and what comes after may answer either.
+pub const REPEAT: u64 = 10_000_000_000;
+
 /// Replies to one question that are told, the first included. Whoever sends more has said what
 /// there is to say, and the rest is counted.
 pub const REPLIES_TOLD: u8 = 16;
@@ -185,25 +189,44 @@ pub struct Claim<'a> {
     pub evicted: bool,
 }
 
-/// Claims a place for `tag` at time `now`: a free one, or that of the oldest question.
+/// Claims a place for `tag` at time `now`: a free one, that of the oldest question of which nothing more
+/// is to be expected, or that of the oldest.
 #[inline(always)]
 pub fn claim(set: &mut DnsSet, tag: u64, now: u64) -> Option<Claim<'_>> {
     let mut way = 0;
-    let mut oldest = u64::MAX;
+    let mut first = u64::MAX;
     for candidate in 0..WAYS {
-        let asked =
-            if set.tags[candidate] == 0 { 0 } else { set.records[candidate].asked_again.max(1) };
-        if asked < oldest {
-            oldest = asked;
+        let record = &set.records[candidate];
+        let free = set.tags[candidate] == 0;
+        // Times are far below half of what a number holds: all that is done comes before all else.
+        let rank = if free {
+            0
+        } else if record.is_done(now) {
+            record.asked_again.max(1)
+        } else {
+            record.asked_again | WANTED
+        };
+        if rank < first {
+            first = rank;
             way = candidate;
         }
     }
     *set.tags.get_mut(way)? = tag;
-    let evicted = oldest != 0 && now.saturating_sub(oldest) < WINDOW;
-    Some(Claim { record: set.records.get_mut(way)?, evicted })
+    Some(Claim { record: set.records.get_mut(way)?, evicted: first >= WANTED })
 }
 
+/// Puts a question behind all of which nothing more is to be expected.
+const WANTED: u64 = 1 << 63;
+
 impl DnsRecord {
+    /// Whether nothing more is to be expected at `now`: it was answered [`WINDOW`] ago, or asked
+    /// [`REPEAT`] ago.
+    #[inline(always)]
+    const fn is_done(&self, now: u64) -> bool {
+        self.replies != 0 && now.saturating_sub(self.answered) >= WINDOW
+            || now.saturating_sub(self.asked_again) >= REPEAT
+    }
+
     /// Opens the record for the question in `packet`.
     #[inline(always)]
     pub fn open(&mut self, key: FlowKey, packet: &Packet, header: &Header, asked: &Asked) {

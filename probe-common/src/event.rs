@@ -209,7 +209,7 @@ pub struct QuicEvent {
 const _: () = assert!(size_of::<Header>() == 16);
 const _: () = assert!(size_of::<TcpEvent>() == 536);
 const _: () = assert!(size_of::<QuicEvent>() == 240);
-const _: () = assert!(size_of::<DnsEvent>() == 456);
+const _: () = assert!(size_of::<DnsEvent>() == 464);
 
 /// An event and the payload that goes up behind it.
 #[derive(Clone, Copy, Debug)]

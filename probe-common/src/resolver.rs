@@ -26,6 +26,8 @@ pub const SAMPLE_EVERY: u64 = 64;
 pub enum Tally {
     /// Queries, repeated ones included.
     Queries,
+    /// Of these, those for watched names.
+    QueriesWatched,
     /// Replies of watched names.
     Watched,
     /// Replies to a query that was not seen.
@@ -88,7 +90,7 @@ pub struct ResolverRecord {
     pub counts: [u64; TALLIES],
 }
 
-const _: () = assert!(size_of::<ResolverRecord>() == 136);
+const _: () = assert!(size_of::<ResolverRecord>() == 144);
 
 /// One set.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -122,6 +122,9 @@ impl<O: Octets> Message<'_, O> {
         let place = self.resolver(resolvers, output, scratch, (address, now, true))?;
         if place.known {
             place.resolver.add::<R>(Tally::Queries);
+            if marks & mark::WATCHED != 0 {
+                place.resolver.add::<R>(Tally::QueriesWatched);
+            }
             place.resolver.last = now;
         }
         Ok(())
@@ -416,7 +419,8 @@ fn ask(
     let (record, counter) = match dns::find(set, tag) {
         Some(record) => {
             // Ports and id come round again: an old or another question makes way.
-            let recent = packet.time.saturating_sub(record.asked_again) < dns::WINDOW;
+            let still = if record.replies == 0 { dns::REPEAT } else { dns::WINDOW };
+            let recent = packet.time.saturating_sub(record.asked_again) < still;
             if recent && record.question == asked.question.hash {
                 record.asked_again = packet.time;
                 record.queries = record.queries.saturating_add(1);

@@ -1,19 +1,19 @@
 //! `DNS_DUAL`: two answers to one question contradict each other.
 //!
 //! **Rule.** More answers than queries with one transaction id, and two of them contradict each other
-//! in substance: no address in common nor in one network, or one name that exists and does not. An
-//! answer that came twice is one answer.
+//! in substance: no address in common nor in one network; one name that exists and does not; addresses
+//! and none, from what looks like two senders. An answer that came twice is one answer.
 //!
 //! **Source.** Duan et al., *Hold-On* (SATIN 2012): in 15.2 million exchanges of a campus two such
 //! pairs, both explained by what counts as different here (addresses of one /24; a SERVFAIL). A late
 //! answer may be the forged one: outside China one in ten is (Hoang et al., USENIX Security 2021).
 //!
 //! **Worth.** Class D. C3, that one of them is forged, if the two have different senders by their
-//! headers or times, or if the resolver is known to be one machine that answers once what is asked
-//! once. Else C2: the network may have doubled the query, and two machines of a pool answered it. C1 if
-//! the query was not seen, or asked as often as answered and one of the answers is not made as this
-//! resolver makes them. Which of them is forged is said by lineage, timing and content, as far as it
-//! goes ([`Exchange::forged`](crate::judge::Exchange::forged)); if nothing tells them apart, no packet is
+//! headers or times. Else C2: the network may have doubled the query, or the observer may have missed
+//! that it was repeated, and two machines of a pool answered it. C1 if the query was not seen, or asked
+//! as often as answered and one of the answers is not made as this resolver makes them. Which of them
+//! is forged is said by lineage, timing and content, as far as it goes
+//! ([`Exchange::forged`](crate::judge::Exchange::forged)); if nothing tells them apart, no packet is
 //! named.
 //!
 //! **Look-alikes that it stays silent on.**
@@ -78,6 +78,5 @@ fn confidence(exchange: &Exchange, knowledge: &Knowledge) -> Option<Confidence> 
         let odd = |reply: &Reply| resolver.is_some_and(|known| !marks(reply, known).is_empty());
         return exchange.replies.iter().any(odd).then_some(Confidence::C1);
     }
-    let single = |resolver: &crate::judge::Resolver| resolver.never_doubles() && !resolver.is_pool();
-    Some(if apart || resolver.is_some_and(single) { Confidence::C3 } else { Confidence::C2 })
+    Some(if apart { Confidence::C3 } else { Confidence::C2 })
 }

@@ -8,8 +8,9 @@
 //! **Source.** Duan et al., *Hold-On* (SATIN 2012): half of the expected round trip and a TTL within
 //! one of the expected separated forged from genuine without error in 100,000 queries.
 //!
-//! **Worth.** Class T. C2. C3 if the reply is also unlike the resolver's in two ways (`DNS_LINEAGE` at
-//! C2). C1 while the resolver's route or server seems to have changed.
+//! **Worth.** Class T. C2 if the resolver went on to answer others in its usual way afterwards, within
+//! the two seconds until the exchange is judged; C3 if the reply is also unlike the resolver's in two
+//! ways (`DNS_LINEAGE` at C2). Else C1: its route may have changed.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * Cold and cached names: the shortest time is that of cached ones, as soon as five groups of names
@@ -40,10 +41,10 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
     let fast: Vec<&Reply> = exchange.replies.iter().filter(fast).collect();
     let first = fast.first()?;
     let delay = first.delay()?;
-    let confidence = if supported(others, &[EvidenceClass::H], Confidence::C2) {
-        Confidence::C3
-    } else if resolver.has_changed() {
+    let confidence = if !resolver.went_on_after(first.time()) {
         Confidence::C1
+    } else if supported(others, &[EvidenceClass::H], Confidence::C2) {
+        Confidence::C3
     } else {
         Confidence::C2
     };

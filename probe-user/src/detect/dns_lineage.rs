@@ -11,7 +11,8 @@
 //!
 //! **Worth.** Class H. C1; C2 for two marks or more of different kinds (path, IP header, message, echo
 //! of the question), of which one lies in the message or the echo. Another machine of a pool, or
-//! another site, has another TTL and often another IP header, so these two together are C1.
+//! another site, has another TTL and often another IP header, so these two together are C1, and told
+//! only of a resolver known from 200 answers.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A pool behind one address, as far as its members have been seen: what makes up one answer in
@@ -19,11 +20,14 @@
 //! * A route or a server that has changed: when half of the latest answers are unlike those before, TTL
 //!   and IP header are held against nobody until the new ones are usual.
 //! * Servers that are authoritative for some names: AA is usual there.
-//! * Failures (SERVFAIL, REFUSED, FORMERR), of which flags and OPT record are not looked at.
+//! * Failures (SERVFAIL, REFUSED, FORMERR), and answers to queries without RD or other than standard
+//!   ones, of which flags and OPT record are not looked at.
+//! * A question asked again without its OPT record, after FORMERR.
+//! * Replies to nobody: the query was not seen.
 
 use super::{DnsDetector, Fired, Hit, measured};
 use crate::{
-    judge::{Exchange, Knowledge, Layer, Mark, Reply, marks},
+    judge::{Exchange, Knowledge, Layer, Mark, Reply, Resolver, marks},
     report::finding::{Confidence, EvidenceClass},
 };
 
@@ -36,8 +40,9 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
     let odd: Vec<(Confidence, Vec<Mark>, &Reply)> = exchange
         .replies
         .iter()
+        .filter(|reply| reply.asked().is_some())
         .map(|reply| (marks(reply, resolver), reply))
-        .filter(|(marks, _)| !marks.is_empty())
+        .filter(|(marks, _)| tells(marks, resolver))
         .map(|(marks, reply)| (worth(&marks), marks, reply))
         .collect();
     let best = odd.iter().map(|(worth, ..)| *worth).max()?;
@@ -60,6 +65,13 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
             .map(|(.., reply)| reply.frame())
             .collect(),
     })
+}
+
+/// Whether the marks are worth telling. TTL and IP header alone are, of a resolver of which a rare
+/// machine would have been met.
+fn tells(marks: &[Mark], resolver: &Resolver) -> bool {
+    let spoken = |mark: &Mark| matches!(mark.layer(), Layer::Message | Layer::Echo);
+    marks.iter().any(spoken) || !marks.is_empty() && resolver.is_well_known()
 }
 
 fn worth(marks: &[Mark]) -> Confidence {

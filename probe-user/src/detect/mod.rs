@@ -82,7 +82,7 @@ silent! {
 
 detectors! {
     /// Detectors of DNS interference. Those that look at what the others found come last.
-    DNS: DnsDetector = [dns_dual, dns_lineage, dns_fast, dns_mirror]
+    DNS: DnsDetector = [dns_dual, dns_lineage, dns_fast, dns_mirror, dns_nonresolver]
 }
 
 detectors! {

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use super::{
     Knowledge,
-    exchange::{Exchange, Reply},
+    exchange::{Exchange, HOPS_APART, Reply},
     hops, lineage,
     resolvers::Resolver,
 };
@@ -25,8 +25,6 @@ const BOGON: u32 = 2;
 const NEW_HOPS: u32 = 2;
 /// No OPT record, where another answer has one.
 const NO_EDNS: u32 = 2;
-/// TTL difference between two replies that makes them look like two senders.
-const HOPS_APART: u8 = 2;
 /// Small oddities beside answers that have none.
 const ODDITY: u32 = 1;
 

@@ -7,7 +7,7 @@ use probe_common::{
     dns::{DnsRecord, mark},
     event::DnsEvent,
     resolver::ResolverRecord,
-    wire::{Address, Packet},
+    wire::{Address, Packet, dns::flag},
 };
 
 use super::{
@@ -25,6 +25,9 @@ use crate::names::dns::{
 /// Replies kept of one question: an injector that answers each of three devices' triggers sends
 /// three, and the resolver one for each query.
 pub const REPLIES_MAX: usize = 16;
+
+/// TTL difference between two replies that makes them look like two senders.
+pub(super) const HOPS_APART: u8 = 2;
 
 /// One reply.
 #[derive(Clone, Debug)]
@@ -124,7 +127,7 @@ impl Reply {
 
     /// Whether it has an OPT record; none if the query has none, or it cannot be told.
     pub fn has_edns(&self) -> Option<bool> {
-        let asked = self.asked().is_some_and(|query| query.query_opt != 0);
+        let asked = self.asked().is_some_and(|query| query.query_opt != 0 && query.queries == 1);
         let whole = self.says() && !self.dns.truncated;
         (asked && whole).then_some(self.dns.opt.is_some())
     }
@@ -162,9 +165,21 @@ impl Reply {
         same_substance(&self.dns, &other.dns, same_origin)
     }
 
-    /// Whether it contradicts `other` in substance.
+    /// Whether it contradicts `other` in substance. Addresses beside an answer without any do so if the
+    /// two look like two senders: of a name without AAAA records a device makes up one.
     pub fn contradicts(&self, other: &Self, knowledge: &Knowledge) -> bool {
-        self.difference(other, knowledge).is_contradiction()
+        match self.difference(other, knowledge) {
+            Difference::OneIsEmpty => self.is_made_otherwise(other),
+            difference => difference.is_contradiction(),
+        }
+    }
+
+    /// Whether TTL, IP header or flags are those of another sender.
+    fn is_made_otherwise(&self, other: &Self) -> bool {
+        const FLAGS: u16 = flag::AA | flag::RD | flag::RA;
+        self.hops().abs_diff(other.hops()) >= HOPS_APART
+            || self.stack().map(Stack::class) != other.stack().map(Stack::class)
+            || (self.dns.flags.raw ^ other.dns.flags.raw) & FLAGS != 0
     }
 
     /// Whether it is the very packet `other`, captured twice: before and after forwarding, or by
@@ -281,7 +296,6 @@ impl Exchange {
         if first.asked().is_none() || self.contradiction(knowledge).is_some() {
             return None;
         }
-        let doubled = self.replies.len() > self.queries();
-        Some(Observation { doubled, ..first.observation() })
+        Some(first.observation())
     }
 }

@@ -27,6 +27,9 @@ use crate::{
 /// Exchanges kept until they are closed: 2.5 s of 13,000 replies a second.
 const EXCHANGES_MAX: usize = 32_768;
 
+/// The port of servers.
+const PORT: u16 = 53;
+
 /// Samples kept until they are learnt from: half a second of 16,000 a second.
 const SAMPLES_MAX: usize = 8_192;
 
@@ -94,7 +97,9 @@ impl Exchanges {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) -> Option<&Dns> {
-        let Ok(dns) = Dns::parse(payload) else {
+        // A query of which a bit was flipped on its way is no reply.
+        let to_server = event.packet.destination_port == PORT && event.packet.source_port != PORT;
+        let (Ok(dns), false) = (Dns::parse(payload), to_server) else {
             self.unreadable += 1;
             return None;
         };
@@ -174,6 +179,7 @@ impl Exchanges {
                     let Some((_, key)) = self.to_close.pop_front() else { return };
                     let Some(mut open) = self.open.remove(&key) else { continue };
                     self.dropped += open.exchange.dropped;
+                    knowledge.mute_mut().note(&open.exchange);
                     // In this order: what is odd is not to be measured by itself.
                     let doubtful = Lies::are_possible(&open.exchange, knowledge);
                     let forged = open.forged(knowledge);

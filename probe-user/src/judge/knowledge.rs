@@ -9,6 +9,7 @@ use super::{
     claim::is_split,
     hello::{Hellos, Traits},
     leads::Leads,
+    mute::{Claims, Mute},
     population::Population,
     quic::QuicNames,
     reach::Reach,
@@ -34,6 +35,7 @@ const DNS: u16 = 53;
 pub struct Knowledge {
     servers: Bounded<Address, Floor>,
     resolvers: Resolvers,
+    mute: Mute,
     resets: Bounded<Address, ResetHabits>,
     foreign_resets: ForeignResets,
     population: Population,
@@ -65,6 +67,7 @@ impl Knowledge {
         Self {
             servers: Bounded::new(SERVERS_MAX),
             resolvers: Resolvers::default(),
+            mute: Mute::default(),
             resets: Bounded::new(SERVERS_MAX),
             foreign_resets: ForeignResets::default(),
             population: Population::default(),
@@ -260,6 +263,15 @@ impl Knowledge {
         &mut self.leads
     }
 
+    /// What `address` answers, if it is watched names and nothing else.
+    pub fn claims(&self, address: Address) -> Option<&Claims> {
+        self.mute.get(address)
+    }
+
+    pub(super) const fn mute_mut(&mut self) -> &mut Mute {
+        &mut self.mute
+    }
+
     pub(super) const fn resolvers_mut(&mut self) -> &mut Resolvers {
         &mut self.resolvers
     }
@@ -282,6 +294,7 @@ impl Knowledge {
     pub(super) const fn evicted(&self) -> u64 {
         self.servers.evicted()
             + self.resolvers.evicted()
+            + self.mute.evicted()
             + self.resets.evicted()
             + self.population.evicted()
             + self.residual.evicted()

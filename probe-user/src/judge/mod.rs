@@ -34,6 +34,7 @@ mod learn;
 mod lies;
 mod lineage;
 mod look_ups;
+mod mute;
 mod outcomes;
 mod population;
 mod quic;
@@ -59,6 +60,7 @@ pub use hello::{Answered, Hellos, Traits};
 pub use knowledge::{Floor, Knowledge, ResetHabits};
 pub use leads::Leads;
 pub use lineage::{Layer, Mark, marks};
+pub use mute::Claims;
 pub use population::{Contrast, Population};
 use probe_common::{
     config::DNS_PORTS,

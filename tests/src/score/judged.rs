@@ -141,7 +141,8 @@ pub fn judge(
     let mut reader = CaptureReader::open(&found.path)
         .with_context(|| format!("cannot read {}", found.path.display()))?;
     let config = Config::replay();
-    let driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
+    let mut driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
+    driver.watch_names(&targets.names(config.hash_key));
     let mut packets = Packets::new(driver);
     let mut judge =
         Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });

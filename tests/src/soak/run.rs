@@ -37,7 +37,10 @@ pub fn run<C: Cast>(
 ) -> Result<Soaked, ObjectError> {
     let targets = Arc::new(TargetSet::builtin());
     let mut judge = Judge::new(Settings { telling: Telling::AtClose, epoch: case::EPOCH, targets });
-    let mut engine = Packets::new(Driver::local(Config::replay()));
+    let config = Config::replay();
+    let mut driver = Driver::local(config);
+    driver.watch_names(&TargetSet::builtin().names(config.hash_key));
+    let mut engine = Packets::new(driver);
     let mut soaked = Soaked::default();
     let cast = stream.cast();
     let behaviour_of = |number| cast.which(number);

@@ -76,7 +76,10 @@ impl Heard {
     /// Replays a capture.
     pub(crate) fn of_capture(capture: &Capture) -> Self {
         let mut judge = judge();
-        let mut packets = Packets::new(Driver::local(Config::replay()));
+        let config = Config::replay();
+        let mut driver = Driver::local(config);
+        driver.watch_names(&TargetSet::builtin().names(config.hash_key));
+        let mut packets = Packets::new(driver);
         let mut findings = Vec::new();
         for frame in capture.frames() {
             packets

@@ -28,7 +28,7 @@ pub(crate) fn failure_beside_an_answer() -> Capture {
 }
 
 /// Thirty answers that took so long, then one that takes a millisecond and is made as `change` says,
-/// and thirty more as before.
+/// and ten more as before.
 fn sudden(delay: impl Fn(u64) -> u64, change: impl Fn(&mut Answer)) -> Capture {
     let mut lookups = Lookups::new("sudden");
     let now = lookups.usual(0, 30, &delay, |_, question, answer| {
@@ -43,6 +43,9 @@ fn sudden(delay: impl Fn(u64) -> u64, change: impl Fn(&mut Answer)) -> Capture {
         answer.ip_id = question.ip_id;
     }
     lookups.reply(now + 1_000, &question, &answer);
+    lookups.usual(now + 100_000, 10, &delay, |_, question, answer| {
+        (question.edns, answer.edns) = (true, true);
+    });
     lookups.capture
 }
 
@@ -119,4 +122,32 @@ pub(crate) fn as_near_as_the_client() -> Capture {
         lookups.reply(now + after, &question, &answer);
     }
     lookups.capture
+}
+
+/// An address that is asked for this and that: watched names are answered, of others only what `other`
+/// says.
+fn asked_for_all(other: impl Fn(u16) -> bool) -> Capture {
+    let mut lookups = Lookups::new("asked for all");
+    for number in 0..60 {
+        let start = u64::from(number) * 1_000_000;
+        let watched = number % 10 == 5;
+        let name = if watched { NAME.into() } else { format!("host-{number}.site.test") };
+        let question = lookups.question(&name);
+        lookups.ask(start, &question);
+        if watched || other(number) {
+            let hops = if number % 20 == 5 { TTL } else { TTL + 30 };
+            let answer = Answer { hops, ..Answer::genuine(number, FORGED) };
+            lookups.reply(start + 20_000, &question, &answer);
+        }
+    }
+    lookups.capture
+}
+
+pub(crate) fn nobody_listens_there() -> Capture {
+    asked_for_all(|_| false)
+}
+
+/// It answers every tenth other question as well.
+pub(crate) fn somebody_overloaded_listens_there() -> Capture {
+    asked_for_all(|number| number % 10 == 0)
 }

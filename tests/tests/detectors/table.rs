@@ -214,6 +214,11 @@ pub(crate) static DNS: &[Row] = &[
         hand!(resolvers::query_turned_round),
         hand!(resolvers::as_near_as_the_client),
     ),
+    row(
+        "DNS_NONRESOLVER",
+        hand!(resolvers::nobody_listens_there),
+        hand!(resolvers::somebody_overloaded_listens_there),
+    ),
 ];
 
 /// Detectors of false answers, in their order.

@@ -6,6 +6,9 @@ const RARE: u32 = 50;
 /// Observations before anything is called usual or unusual.
 pub(super) const KNOWN: u32 = 20;
 
+/// Observations among which what is usual is to be found often enough: four times one in fifty.
+pub(super) const WELL_KNOWN: u32 = 200;
+
 /// So often something has to be seen, once there are as many observations, to be usual.
 const LEAST: u32 = 4;
 

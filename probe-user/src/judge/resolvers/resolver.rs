@@ -8,7 +8,7 @@ use probe_common::{
 
 use super::{
     delays::Delays,
-    habit::{Habit, KNOWN, Often},
+    habit::{Habit, KNOWN, Often, WELL_KNOWN},
 };
 
 /// TTLs kept: a pool of resolvers behind one address has a few paths.
@@ -26,6 +26,9 @@ const HALVINGS: u64 = 32;
 
 /// Largest step of an IP-ID from one answer to the next that a counter makes, among other packets.
 const STEP: u16 = 1_024;
+
+/// The operation in the DNS flags (RFC 1035, section 4.1.1); 0: a standard query.
+const OPCODE: u16 = 0x7800;
 
 /// How long an IP-ID says where the next one is to be expected, in nanoseconds: somewhat longer than
 /// an answer waits until it is judged.
@@ -58,8 +61,6 @@ pub struct Observation {
     pub mirrored: Option<bool>,
     /// Time since the query, in nanoseconds; none if it was sent more than once.
     pub delay: Option<u64>,
-    /// Whether it came more often than it was asked for.
-    pub doubled: bool,
 }
 
 /// DF and IP-ID of an IPv4 packet.
@@ -91,12 +92,12 @@ pub struct Resolver {
     steps: Often,
     last_ip_id: u16,
     last: u64,
+    as_usual: u64,
     authority: Often,
     recursion: Often,
     edns: Often,
     capitals: Often,
     mirrored: Often,
-    doubled: Often,
     delays: Delays,
     /// Of the latest sixteen answers a bit each: whether it was unlike those before.
     unlike: u16,
@@ -115,7 +116,9 @@ impl Observation {
     /// What a reply shows, as far as it can be told without its payload.
     pub(in crate::judge) fn of(event: &DnsEvent) -> Self {
         let asked = asked(event);
-        let says = matches!(event.flags & flag::RCODE, 0 | 3);
+        // Standard queries that ask for recursion: what else one address answers, it answers otherwise.
+        let usual = asked.is_none_or(|query| query.flags & flag::RD != 0);
+        let says = usual && event.flags & OPCODE == 0 && matches!(event.flags & flag::RCODE, 0 | 3);
         let has = |bit: u16| says.then_some(event.flags & bit != 0);
         let repeats = event.marks & mark::SAME_QUESTION != 0;
         let capitals = asked.is_some_and(|query| query.marks & mark::CAPITALS != 0);
@@ -130,9 +133,9 @@ impl Observation {
             _ => Some(true),
         };
         let whole = says && event.marks & mark::FRAGMENTED == 0;
-        let delay = asked
-            .filter(|query| query.queries == 1)
-            .and_then(|query| event.packet.time.checked_sub(query.asked));
+        // Of a question asked again it is not known which query is answered.
+        let once = asked.filter(|query| query.queries == 1);
+        let delay = once.and_then(|query| event.packet.time.checked_sub(query.asked));
         Self {
             time: event.packet.time,
             // Of names that nobody watches nothing is told: their ids tell them apart.
@@ -141,11 +144,10 @@ impl Observation {
             stack,
             authority: has(flag::AA),
             recursion: has(flag::RA),
-            edns: edns.filter(|_| whole && asked.is_some_and(|query| query.query_opt != 0)),
+            edns: edns.filter(|_| whole && once.is_some_and(|query| query.query_opt != 0)),
             capitals: (capitals && repeats).then_some(event.marks & mark::SAME_SPELLING != 0),
             mirrored,
             delay,
-            doubled: false,
         }
     }
 }
@@ -159,7 +161,8 @@ impl Stack {
         Some(Self { df: packet.quirks & quirk::DF != 0, ip_id: packet.ip_id })
     }
 
-    const fn class(self) -> u8 {
+    /// DF, and whether the IP-ID is zero.
+    pub(in crate::judge) const fn class(self) -> u8 {
         (self.df as u8) << 1 | (self.ip_id == 0) as u8
     }
 }
@@ -174,6 +177,9 @@ impl Resolver {
             && !unlike
         {
             self.delays.learn(seen.time, seen.question, delay);
+        }
+        if !unlike {
+            self.as_usual = self.as_usual.max(seen.time);
         }
         self.answers = self.answers.saturating_add(1);
         self.hops.learn(seen.hops);
@@ -192,7 +198,6 @@ impl Resolver {
             (&mut self.edns, seen.edns),
             (&mut self.capitals, seen.capitals),
             (&mut self.mirrored, seen.mirrored),
-            (&mut self.doubled, Some(seen.doubled)),
         ];
         for (habit, seen) in habits {
             if let Some(seen) = seen {
@@ -217,7 +222,6 @@ impl Resolver {
                 &mut self.edns,
                 &mut self.capitals,
                 &mut self.mirrored,
-                &mut self.doubled,
             ] {
                 often.fade();
             }
@@ -234,6 +238,11 @@ impl Resolver {
     /// server.
     pub const fn has_changed(&self) -> bool {
         self.unlike.count_ones() >= CHANGED
+    }
+
+    /// Whether one of its answers after `time` had a usual TTL and stack: its route is what it was.
+    pub const fn went_on_after(&self, time: u64) -> bool {
+        self.as_usual > time
     }
 
     /// The shortest time in which it answers, in nanoseconds, if several names agree on it.
@@ -282,19 +291,6 @@ impl Resolver {
         step <= STEP || step.wrapping_neg() <= STEP
     }
 
-    /// Whether several senders answer under its address, by TTL (two or more apart) or stack.
-    pub fn is_pool(&self) -> bool {
-        let least = self.hops.usual().min();
-        let most = self.hops.usual().max();
-        let apart = least.zip(most).is_some_and(|(least, most)| most - least >= 2);
-        apart || self.stacks.usual().count() > 1
-    }
-
-    /// Whether it is known to answer once what is asked once.
-    pub fn never_doubles(&self) -> bool {
-        self.doubled.never()
-    }
-
     /// Whether it is known to set AA in none of its answers: a recursive resolver, of other people's
     /// names.
     pub fn is_never_authority(&self) -> bool {
@@ -328,6 +324,11 @@ impl Resolver {
         hops
     }
 
+    /// Whether so many answers were seen lately that a rare member of a pool would be among them.
+    pub fn is_well_known(&self) -> bool {
+        self.hops.total() >= WELL_KNOWN
+    }
+
     /// Answers that it was learnt from.
     pub const fn answers(&self) -> u64 {
         self.answers
@@ -352,7 +353,6 @@ mod tests {
             capitals: None,
             mirrored: Some(false),
             delay: Some(20 * MS + number * 1_000),
-            doubled: false,
         }
     }
 
@@ -384,7 +384,6 @@ mod tests {
         let other = |df, ip_id| resolver.is_other_stack(Some(Stack { df, ip_id }));
         assert!(!other(false, 7) && other(true, 7) && other(false, 0) && other(true, 0));
         assert!(!resolver.is_other_stack(None));
-        assert!(!resolver.is_pool());
     }
 
     #[test]
@@ -393,7 +392,7 @@ mod tests {
         for number in 100..110 {
             resolver.learn(&Observation { hops: 121, ..plain(number) });
         }
-        assert!(resolver.is_pool() && !resolver.is_foreign(121) && !resolver.is_foreign(57));
+        assert!(!resolver.is_foreign(121) && !resolver.is_foreign(57));
         assert_eq!(resolver.usual_hops(), [57, 121]);
     }
 
