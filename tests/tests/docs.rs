@@ -58,6 +58,7 @@ impl Programs {
             "corpus" => env!("CARGO_BIN_EXE_corpus").into(),
             "demo" => env!("CARGO_BIN_EXE_demo").into(),
             "score" => env!("CARGO_BIN_EXE_score").into(),
+            "simulate" => env!("CARGO_BIN_EXE_simulate").into(),
             "soak" => env!("CARGO_BIN_EXE_soak").into(),
             other => panic!("no program {other}"),
         }
@@ -92,7 +93,7 @@ impl Programs {
         let behind: Option<Vec<&str>> = match (program, first) {
             ("xtask", "run") => Some(vec!["forgewatch", "run"]),
             ("xtask", "soak") => Some(vec!["soak", words.get(2).copied().unwrap_or("tcp")]),
-            ("xtask", "demo" | "corpus" | "score") => Some(vec![first]),
+            ("xtask", "demo" | "corpus" | "score" | "simulate") => Some(vec![first]),
             _ => None,
         };
         if let Some(behind) = behind {
