@@ -44,6 +44,12 @@ impl<F, D: DnsStore, R: ResolverStore, Q, S> Engine<'_, F, D, R, Q, S> {
             return Err(unreadable);
         }
         let header = wire::dns::header(octets, found).ok_or(unreadable)?;
+        // A reply comes from a DNS port. What only goes to one is a query of which a bit was flipped.
+        let to_server =
+            config.is_dns_port(packet.destination_port) && !config.is_dns_port(packet.source_port);
+        if header.flags & flag::QR != 0 && to_server {
+            return Err(unreadable);
+        }
         let mut asked = Question::default();
         if header.counts[0] != 0 {
             let end = found.at + found.length;
