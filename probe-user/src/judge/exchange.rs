@@ -125,10 +125,13 @@ impl Reply {
         Some(self.hops() == self.asked()?.query_hops)
     }
 
-    /// Whether it has an OPT record; none if the query has none, or it cannot be told.
+    /// Whether it has an OPT record; none if the query has none, is none for recursion, or it cannot be
+    /// told.
     pub fn has_edns(&self) -> Option<bool> {
-        let asked = self.asked().is_some_and(|query| query.query_opt != 0 && query.queries == 1);
-        let whole = self.says() && !self.dns.truncated;
+        let asked = self.asked().is_some_and(|query| {
+            query.query_opt != 0 && query.queries == 1 && query.flags & flag::RD != 0
+        });
+        let whole = self.says() && !self.dns.truncated && self.dns.flags.opcode == 0;
         (asked && whole).then_some(self.dns.opt.is_some())
     }
 
