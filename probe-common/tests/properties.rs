@@ -71,32 +71,46 @@ proptest! {
     }
 
     #[test]
-    fn a_question_once_claimed_is_found_until_it_is_the_oldest(
-        steps in prop::collection::vec((1_u64..12, 0_u64..2_000_000_000), 1..200),
+    fn a_question_once_claimed_is_found_until_it_is_wanted_least(
+        steps in prop::collection::vec(
+            (1_u64..12, 0_u64..6_000_000_000, any::<bool>()),
+            1..200,
+        ),
     ) {
         let mut set = Box::new(DnsSet::default());
-        let mut model: Vec<(u64, u64)> = Vec::new();
+        // Tag, when asked, whether answered then.
+        let mut model: Vec<(u64, u64, bool)> = Vec::new();
         let mut now = 1;
-        for (tag, passed) in steps {
+        for (tag, passed, answered) in steps {
             now += passed;
             if let Some(record) = dns::find(&mut set, tag) {
                 prop_assert_eq!(u64::from(record.question), tag, "another question's record");
                 continue;
             }
-            prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
+            prop_assert!(model.iter().all(|(known, ..)| *known != tag), "claimed, but not found");
             let claim = dns::claim(&mut set, tag, now).expect("a set has places");
             if model.len() == dns::WAYS {
-                let oldest = model.iter().map(|(_, asked)| *asked).min().expect("four");
+                let wanted = |&(_, asked, answered): &(u64, u64, bool)| {
+                    now - asked < if answered { dns::WINDOW } else { dns::REPEAT }
+                };
+                let least = model
+                    .iter()
+                    .copied()
+                    .min_by_key(|one| (wanted(one), one.1))
+                    .expect("four");
                 let gone = u64::from(claim.record.question);
-                let at = model.iter().position(|(known, _)| *known == gone).expect("it was there");
-                prop_assert_eq!(model.remove(at).1, oldest, "not the oldest made way");
-                prop_assert_eq!(claim.evicted, now - oldest < dns::WINDOW);
+                let at = model.iter().position(|one| one.0 == gone).expect("it was there");
+                let gone = model.remove(at);
+                prop_assert_eq!((wanted(&gone), gone.1), (wanted(&least), least.1));
+                prop_assert_eq!(claim.evicted, wanted(&gone));
             } else {
                 prop_assert!(!claim.evicted);
             }
             claim.record.question = tag as u32;
             claim.record.asked_again = now;
-            model.push((tag, now));
+            claim.record.answered = now;
+            claim.record.replies = u8::from(answered);
+            model.push((tag, now, answered));
             prop_assert!(dns::find(&mut set, tag).is_some());
         }
     }

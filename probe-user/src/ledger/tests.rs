@@ -257,6 +257,20 @@ fn a_finding_that_is_told_again_takes_its_place() {
 }
 
 #[test]
+fn packets_of_every_standing_are_kept() {
+    let dir = TempDir::new().expect("a directory");
+    let mut recorder = recorder(dir.path());
+    let standings =
+        [Standing::Forged, Standing::Rewritten, Standing::Questioned, Standing::Genuine];
+    let packets = standings.map(|standing| Packet { standing, ..packet(1) });
+    recorder.finding(&shown(1, packets.clone()));
+    recorder.stop();
+    assert_eq!(recorder.losses().values().sum::<u64>(), 0);
+    let reader = Reader::open(dir.path()).expect("a ledger");
+    assert_eq!(reader.evidence(findings(&reader)[0].id).expect("packets"), packets);
+}
+
+#[test]
 fn clients_are_counted_and_nothing_else_of_them_is_kept() {
     let dir = TempDir::new().expect("a directory");
     let mut recorder = recorder(dir.path());

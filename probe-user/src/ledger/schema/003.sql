@@ -8,7 +8,7 @@ CREATE TABLE evidence (
     position INTEGER NOT NULL,
     time_offset INTEGER NOT NULL,
     sender TEXT NOT NULL CHECK (sender IN ('client', 'server')),
-    standing TEXT NOT NULL CHECK (standing IN ('forged', 'genuine')),
+    standing TEXT NOT NULL CHECK (standing IN ('forged', 'rewritten', 'questioned', 'genuine')),
     origin TEXT NOT NULL CHECK (origin IN ('packet', 'record')),
     bytes BLOB NOT NULL,
     note TEXT NOT NULL,
