@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     flow::FlowKey,
+    set::{self, Tags, WAYS},
     wire::{
         Address, Packet,
         answer::{First, Opt},
@@ -15,9 +16,6 @@ use crate::{
     },
     words,
 };
-
-/// Records in a set.
-pub const WAYS: usize = 4;
 
 /// How long after its first answer a question is still of interest, in nanoseconds: 2 s, the far
 /// side of the 364 ms within which 99 % of genuine answers follow a forged one inside China
@@ -125,7 +123,7 @@ const _: () = assert!(size_of::<DnsRecord>() == 136);
 #[repr(C)]
 pub struct DnsSet {
     /// Hash of each record's key and id; 0: the place is free.
-    pub tags: [u64; WAYS],
+    pub tags: Tags,
     /// The records.
     pub records: [DnsRecord; WAYS],
 }
@@ -168,17 +166,7 @@ pub fn find(set: &mut DnsSet, tag: u64) -> Option<&mut DnsRecord> {
 /// The place of the record tagged `tag`, below [`WAYS`].
 #[inline(always)]
 pub const fn place(set: &DnsSet, tag: u64) -> Option<usize> {
-    if set.tags[0] == tag {
-        Some(0)
-    } else if set.tags[1] == tag {
-        Some(1)
-    } else if set.tags[2] == tag {
-        Some(2)
-    } else if set.tags[3] == tag {
-        Some(3)
-    } else {
-        None
-    }
+    set::place(&set.tags, tag)
 }
 
 /// A place for a new question.
@@ -193,26 +181,14 @@ pub struct Claim<'a> {
 /// is to be expected, or that of the oldest.
 #[inline(always)]
 pub fn claim(set: &mut DnsSet, tag: u64, now: u64) -> Option<Claim<'_>> {
-    let mut way = 0;
-    let mut first = u64::MAX;
-    for candidate in 0..WAYS {
-        let record = &set.records[candidate];
-        let free = set.tags[candidate] == 0;
-        // Times are far below half of what a number holds: all that is done comes before all else.
-        let rank = if free {
-            0
-        } else if record.is_done(now) {
-            record.asked_again.max(1)
-        } else {
-            record.asked_again | WANTED
-        };
-        if rank < first {
-            first = rank;
-            way = candidate;
-        }
-    }
-    *set.tags.get_mut(way)? = tag;
-    Some(Claim { record: set.records.get_mut(way)?, evicted: first >= WANTED })
+    let DnsSet { tags, records } = set;
+    // Times are far below half of what a number holds: all that is done comes before all else.
+    let rank = |way: usize| {
+        let record = &records[way];
+        if record.is_done(now) { record.asked_again.max(1) } else { record.asked_again | WANTED }
+    };
+    let (way, first) = set::claim(tags, tag, rank)?;
+    Some(Claim { record: records.get_mut(way)?, evicted: first >= WANTED })
 }
 
 /// Puts a question behind all of which nothing more is to be expected.

@@ -7,8 +7,9 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
+    ABI_VERSION,
     dns::DnsRecord,
-    flow::FlowRecord,
+    flow::{FlowRecord, Side},
     quic::QuicRecord,
     resolver::ResolverRecord,
     tells::Tells,
@@ -140,6 +141,16 @@ pub struct Header {
     pub reserved: u8,
     /// Number of the packet in its capture, from 1; 0 live.
     pub frame: u64,
+}
+
+impl Header {
+    /// Begins an event about a packet that `side` sent, number `frame` of its capture.
+    #[inline(always)]
+    pub const fn begin(&mut self, frame: u64, side: Side) {
+        self.version = ABI_VERSION;
+        self.side = side as u8;
+        self.frame = frame;
+    }
 }
 
 /// An event of a TCP connection.

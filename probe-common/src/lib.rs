@@ -32,6 +32,7 @@ pub mod names;
 pub mod quic;
 pub mod resolver;
 pub mod seq;
+pub mod set;
 pub mod tells;
 pub mod wire;
 pub mod words;

@@ -1,14 +1,14 @@
 //! What is kept of a QUIC connection: that its client has begun it, and whether the server answered.
 //!
-//! A table of its own, made as that of the flows: sets of four, found by a keyed hash, the oldest of
-//! a set evicted. Not in the flow table: whoever sends datagrams with false sources can fill this
+//! A table of its own, made as that of the flows. Not in the flow table: whoever sends datagrams with false sources can fill this
 //! one, and would push out TCP connections, whose beginnings do not come again. And its records are
 //! a quarter of the size, since of QUIC no more than the first few datagrams can be read.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    flow::{FlowKey, Side, WAYS},
+    flow::{FlowKey, Side},
+    set::{self, Tags, WAYS},
     wire::Packet,
     words,
 };
@@ -58,7 +58,7 @@ const _: () = assert!(size_of::<QuicRecord>() == 80);
 #[repr(C)]
 pub struct QuicSet {
     /// Hash of each record's key; 0: the place is free.
-    pub tags: [u64; WAYS],
+    pub tags: Tags,
     /// The records.
     pub records: [QuicRecord; WAYS],
 }
@@ -72,18 +72,7 @@ pub trait QuicStore {
 /// The place of the record tagged `tag`, below [`WAYS`].
 #[inline(always)]
 pub const fn place(set: &QuicSet, tag: u64) -> Option<usize> {
-    // Spelled out: the verifier sees constant offsets.
-    if set.tags[0] == tag {
-        Some(0)
-    } else if set.tags[1] == tag {
-        Some(1)
-    } else if set.tags[2] == tag {
-        Some(2)
-    } else if set.tags[3] == tag {
-        Some(3)
-    } else {
-        None
-    }
+    set::place(&set.tags, tag)
 }
 
 /// A place for a new record.
@@ -98,16 +87,8 @@ pub struct Claim {
 /// Claims a place for `tag` at time `now`: a free one, or that of the client silent longest.
 #[inline(always)]
 pub fn claim(set: &mut QuicSet, tag: u64, now: u64) -> Option<Claim> {
-    let mut way = 0;
-    let mut oldest = u64::MAX;
-    for candidate in 0..WAYS {
-        let asked = if set.tags[candidate] == 0 { 0 } else { set.records[candidate].asked.max(1) };
-        if asked < oldest {
-            oldest = asked;
-            way = candidate;
-        }
-    }
-    *set.tags.get_mut(way)? = tag;
+    let QuicSet { tags, records } = set;
+    let (way, oldest) = set::claim(tags, tag, |way| records[way].asked.max(1))?;
     Some(Claim { way, evicted: oldest != 0 && now.saturating_sub(oldest) < SAME_ATTEMPT })
 }
 

@@ -3,16 +3,16 @@
 //! The same shape as the other tables: sets of four, keyed hash, oldest out. It is what the replies
 //! of names that nobody watches leave behind.
 
+use core::mem::offset_of;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     hash::HashKey,
+    set::{Set, Tags, WAYS},
     wire::{Address, dns::flag, question::mix},
     words,
 };
-
-/// Records in a set.
-pub const WAYS: usize = 4;
 
 /// Replies of a resolver that are told from its first one on, without name or payload.
 pub const SAMPLE_FIRST: u64 = 32;
@@ -97,9 +97,16 @@ const _: () = assert!(size_of::<ResolverRecord>() == 144);
 #[repr(C)]
 pub struct ResolverSet {
     /// Hash of each record's address; 0: the place is free.
-    pub tags: [u64; WAYS],
+    pub tags: Tags,
     /// The records.
     pub records: [ResolverRecord; WAYS],
+}
+
+// SAFETY: the offsets are of its fields of these types.
+unsafe impl Set for ResolverSet {
+    type Record = ResolverRecord;
+    const TAGS: usize = offset_of!(Self, tags);
+    const RECORDS: usize = offset_of!(Self, records);
 }
 
 /// The keyed hash of a resolver's address; never 0.

@@ -2,11 +2,12 @@
 
 use probe_common::{
     dns::{self, DnsSet},
-    flow::{self, FlowSet, WAYS},
+    flow::{self, FlowSet},
     hash::HashKey,
     names::{Names, SUFFIX_MAX},
     resolver::{self, ResolverSet, Tally},
     seq,
+    set::WAYS,
     wire::{
         self, Located, Packet, Slice, option,
         question::{self, Name},
@@ -89,7 +90,7 @@ proptest! {
             }
             prop_assert!(model.iter().all(|(known, ..)| *known != tag), "claimed, but not found");
             let claim = dns::claim(&mut set, tag, now).expect("a set has places");
-            if model.len() == dns::WAYS {
+            if model.len() == WAYS {
                 let wanted = |&(_, asked, answered): &(u64, u64, bool)| {
                     now - asked < if answered { dns::WINDOW } else { dns::REPEAT }
                 };
@@ -324,7 +325,7 @@ fn a_resolver_that_was_asked_makes_way_only_for_another_that_was() {
     assert_eq!(resolver::place(&set, 9, false), 1);
     set.records[1].counts[Tally::Queries as usize] = 1;
     set.records[3].counts[Tally::Queries as usize] = 1;
-    assert_eq!(resolver::place(&set, 9, false), resolver::WAYS, "none");
+    assert_eq!(resolver::place(&set, 9, false), WAYS, "none");
     set.tags[1] = 0;
     assert_eq!(resolver::place(&set, 9, false), 1, "a free one");
 }

@@ -7,9 +7,9 @@ use probe_common::{
     config::Config,
     counter::{COUNTERS, Counter},
     event::{DnsEvent, QuicEvent, TcpEvent},
-    flow::WAYS,
     names::Names,
     resolver::ResolverRecord,
+    set::{self, WAYS},
 };
 use probe_user::source::{
     capture::Frame,
@@ -143,7 +143,7 @@ impl Duel {
         self.kernel.scan(|place, record| kernel.push((place, *record)));
         let mut local = Vec::new();
         for (index, set) in self.local.flow_sets().iter().enumerate() {
-            for way in (0..WAYS).filter(|&way| set.tags[way] != 0) {
+            for way in set::taken(&set.tags) {
                 local.push((index * WAYS + way, set.records[way]));
             }
         }

@@ -4,13 +4,13 @@
 
 use super::{Engine, NOTHING, Output, Stamp, captured, forget};
 use crate::{
-    ABI_VERSION,
     config::Config,
     counter::Counter,
     dns::{self, Answered, Asked, DnsRecord, DnsSet, DnsStore, REPLIES_TOLD, mark},
-    event::{Class, DNS_CAPTURE, Header, Scratch, kind},
+    event::{Class, DNS_CAPTURE, Scratch, kind},
     flow::FlowKey,
     resolver::{self, ResolverRecord, ResolverStore, Tally},
+    set::WAYS,
     wire::{
         self, Address, Located, Octets, Packet,
         answer::{self, Opt},
@@ -151,10 +151,10 @@ impl<O: Octets> Message<'_, O> {
         let set = questions.dns_set(index).ok_or(Counter::Internal)?;
         // The record is there in either case, and only means something if it is the question's: an
         // optional one would be a pointer to the verifier that may be anything.
-        let way = dns::place(set, tag).unwrap_or(dns::WAYS);
+        let way = dns::place(set, tag).unwrap_or(WAYS);
         let way = usize::from(forget(&mut scratch.cell, way as u16));
-        let unasked = way >= dns::WAYS;
-        let record = set.records.get_mut(way & (dns::WAYS - 1)).ok_or(Counter::Internal)?;
+        let unasked = way >= WAYS;
+        let record = set.records.get_mut(way & (WAYS - 1)).ok_or(Counter::Internal)?;
         if unasked && self.asked.hash == 0 && self.is_whole() {
             return Err(Counter::DnsMalformed);
         }
@@ -178,14 +178,9 @@ impl<O: Octets> Message<'_, O> {
         let kind = forget(&mut scratch.cell, self.kind(seen, sampled));
         if kind != NOTHING {
             let event = &mut scratch.dns.event;
-            event.header = Header {
-                kind,
-                version: ABI_VERSION,
-                captured: captured(self.octets, &event.packet, DNS_CAPTURE),
-                side: side as u8,
-                reserved: 0,
-                frame: stamp.frame,
-            };
+            event.header.begin(stamp.frame, side);
+            event.header.kind = kind;
+            event.header.captured = captured(self.octets, &event.packet, DNS_CAPTURE);
             event.marks = marks;
             if unasked {
                 words::clear(&mut event.query);
@@ -250,12 +245,9 @@ impl<O: Octets> Message<'_, O> {
             event.query.exact = 0;
             output.count(Counter::DnsSamples, 1);
         }
-        if !output.admit(class, event.packet.time) {
-            output.count(Counter::RateLimited, 1);
-            return;
-        }
-        let sent = output.dns(&mut scratch.dns, self.octets);
-        output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
+        super::emit(output, class, event.packet.time, |output| {
+            output.dns(&mut scratch.dns, self.octets)
+        });
     }
 
     /// Counts a reply.
@@ -396,10 +388,10 @@ impl<O: Octets> Message<'_, O> {
             .ok_or(Counter::Internal)?;
         let way = resolver::place(set, tag, asked);
         let way = usize::from(forget(&mut scratch.cell, way as u16));
-        let slot = way & (resolver::WAYS - 1);
+        let slot = way & (WAYS - 1);
         let holder = set.tags.get_mut(slot).ok_or(Counter::Internal)?;
         let resolver = set.records.get_mut(slot).ok_or(Counter::Internal)?;
-        let known = way < resolver::WAYS;
+        let known = way < WAYS;
         if !known {
             output.count(Counter::ResolversFull, 1);
         } else if *holder != tag {

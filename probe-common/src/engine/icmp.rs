@@ -2,10 +2,9 @@
 
 use super::{Engine, Output, Stamp, tcp::Teller};
 use crate::{
-    ABI_VERSION,
     counter::Counter,
     event::{Class, kind},
-    flow::{self, FlowKey, FlowStore},
+    flow::{self, FlowStore},
     quic::QuicStore,
     wire::{self, Located, Octets, icmp, protocol},
     words,
@@ -44,18 +43,11 @@ impl<F: FlowStore, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
         icmp::describe(octets, found, &mut event.packet).ok_or(Counter::Truncated)?;
         stamp.mark(&mut event.packet);
         event.packet.seq = quoted.seq;
-        let (key, side) = FlowKey::new(
-            (quoted.source, quoted.source_port),
-            (quoted.destination, quoted.destination_port),
-            event.packet.vlan,
-            quoted.protocol,
-        );
+        let (key, side) = quoted.flow(event.packet.vlan);
         let tag = key.hash(config.hash_key, 0);
         let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
         let Some(record) = flow::find(set, tag) else { return Ok(()) };
-        event.header.version = ABI_VERSION;
-        event.header.frame = stamp.frame;
-        event.header.side = side as u8;
+        event.header.begin(stamp.frame, side);
         words::clear(&mut event.tells);
         let mut teller = Teller {
             message: &mut scratch.tcp,

@@ -150,6 +150,24 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
     }
 }
 
+/// Has `send` send an event up, if the rate of its class allows, and counts what becomes of it. Says
+/// whether it was taken.
+#[inline(always)]
+fn emit<O: Octets, S: Output<O>>(
+    output: &mut S,
+    class: Class,
+    now: u64,
+    send: impl FnOnce(&mut S) -> bool,
+) -> bool {
+    if !output.admit(class, now) {
+        output.count(Counter::RateLimited, 1);
+        return false;
+    }
+    let sent = send(output);
+    output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
+    sent
+}
+
 /// No [`kind`](crate::event::kind).
 const NOTHING: u16 = 0;
 

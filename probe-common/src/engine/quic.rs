@@ -5,12 +5,12 @@
 
 use super::{Engine, Output, Stamp, captured};
 use crate::{
-    ABI_VERSION,
     config::Config,
     counter::Counter,
     event::{Class, Message, QUIC_CAPTURE, QuicEvent, kind},
-    flow::{FlowKey, Side, WAYS},
+    flow::{FlowKey, Side},
     quic::{self, QuicSet, QuicStore, SAME_ATTEMPT},
+    set::WAYS,
     wire::{self, Located, Octets, icmp::Quoted, quic::Long},
     words,
 };
@@ -48,10 +48,7 @@ impl<F, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
         output.count(Counter::QuicLong, 1);
         stamp.mark(packet);
         let (key, side) = FlowKey::of(packet);
-        let header = &mut message.event.header;
-        header.version = ABI_VERSION;
-        header.frame = stamp.frame;
-        header.side = side as u8;
+        message.event.header.begin(stamp.frame, side);
         let tag = key.hash(config.hash_key, 0);
         let set = quics.quic_set(tag as u32 & config.quic_mask).ok_or(Counter::Internal)?;
         let cell = &mut scratch.cell;
@@ -77,19 +74,12 @@ impl<F, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
         words::clear(&mut event.packet);
         wire::icmp::describe(octets, found, &mut event.packet).ok_or(Counter::Truncated)?;
         stamp.mark(&mut event.packet);
-        let (key, side) = FlowKey::new(
-            (quoted.source, quoted.source_port),
-            (quoted.destination, quoted.destination_port),
-            event.packet.vlan,
-            quoted.protocol,
-        );
+        let (key, side) = quoted.flow(event.packet.vlan);
         let tag = key.hash(config.hash_key, 0);
         let set = quics.quic_set(tag as u32 & config.quic_mask).ok_or(Counter::Internal)?;
         let Some(way) = quic::place(set, tag) else { return Ok(()) };
         let Some(record) = set.records.get(way) else { return Ok(()) };
-        event.header.version = ABI_VERSION;
-        event.header.frame = stamp.frame;
-        event.header.side = side as u8;
+        event.header.begin(stamp.frame, side);
         words::copy(record, &mut event.record);
         let cell = &mut scratch.cell;
         let mut teller = Teller { message, output: &mut **output, config, octets, cell };
@@ -164,15 +154,11 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     /// Sends the event up; says whether it was taken.
     #[inline(always)]
     fn emit(&mut self, kind: u16, capture: u32, class: Class) -> bool {
-        let event = &mut self.message.event;
-        if !self.output.admit(class, event.packet.time) {
-            self.output.count(Counter::RateLimited, 1);
-            return false;
-        }
-        event.header.kind = kind;
-        event.header.captured = captured(self.octets, &event.packet, capture);
-        let sent = self.output.quic(self.message, self.octets);
-        self.output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
-        sent
+        super::emit(&mut *self.output, class, self.message.event.packet.time, |output| {
+            let event = &mut self.message.event;
+            event.header.kind = kind;
+            event.header.captured = captured(self.octets, &event.packet, capture);
+            output.quic(self.message, self.octets)
+        })
     }
 }

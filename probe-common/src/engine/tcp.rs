@@ -2,12 +2,12 @@
 
 use super::{Engine, NOTHING, Output, Stamp, captured, forget};
 use crate::{
-    ABI_VERSION,
     config::Config,
     counter::Counter,
     event::{Class, Message, OPENING_CAPTURE, OPENING_WINDOW, TcpEvent, kind},
     flow::{self, FlowKey, FlowRecord, FlowStore, Side, Stage, state},
     seq,
+    set::WAYS,
     tells::{self, tell},
     wire::{self, Located, Octets, Packet, tcp, tcp_flag},
     words,
@@ -77,10 +77,7 @@ impl<F: FlowStore, D, R, Q, S> Engine<'_, F, D, R, Q, S> {
             output.count(Counter::Resets, 1);
         }
         let (key, side) = FlowKey::of(packet);
-        let header = &mut message.event.header;
-        header.version = ABI_VERSION;
-        header.frame = stamp.frame;
-        header.side = side as u8;
+        message.event.header.begin(stamp.frame, side);
         let tag = key.hash(config.hash_key, 0);
         let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
         let watched = config.watch_all()
@@ -159,7 +156,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             }
         };
         // Else the verifier would follow all that comes for each of the set's places.
-        let way = usize::from(forget(self.cell, way as u16)) & (flow::WAYS - 1);
+        let way = usize::from(forget(self.cell, way as u16)) & (WAYS - 1);
         let record = set.records.get_mut(way).ok_or(Counter::Internal)?;
         self.tell(record, side);
         record.update(&self.message.event.packet, side);
@@ -295,16 +292,13 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
 
     #[inline(always)]
     pub(super) fn emit(&mut self, record: &FlowRecord, kind: u16, capture: u32, class: Class) {
-        let event = &mut self.message.event;
-        if !self.output.admit(class, event.packet.time) {
-            self.output.count(Counter::RateLimited, 1);
-            return;
-        }
-        event.header.kind = kind;
-        event.header.captured = captured(self.octets, &event.packet, capture);
-        words::copy(record, &mut event.flow);
-        let sent = self.output.tcp(self.message, self.octets);
-        self.output.count(if sent { Counter::Events } else { Counter::RingFull }, 1);
+        super::emit(&mut *self.output, class, self.message.event.packet.time, |output| {
+            let event = &mut self.message.event;
+            event.header.kind = kind;
+            event.header.captured = captured(self.octets, &event.packet, capture);
+            words::copy(record, &mut event.flow);
+            output.tcp(self.message, self.octets)
+        });
     }
 }
 

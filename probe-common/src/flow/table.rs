@@ -1,21 +1,18 @@
 //! The flow table: sets of four records, found by a keyed hash, the oldest of a set evicted.
-//!
-//! A plain array in place of a hash map: a look-up touches one line of tags and then only the
-//! record, nothing is ever allocated, and under a flood of new flows each packet costs the same.
+
+use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::FlowRecord;
-
-/// Records in a set.
-pub const WAYS: usize = 4;
+use crate::set::{self, Set, Tags, WAYS};
 
 /// One set.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct FlowSet {
     /// Hash of each record's key; 0: the place is free.
-    pub tags: [u64; WAYS],
+    pub tags: Tags,
     /// Explicit padding, to the end of the cache line.
     pub reserved: [u64; WAYS],
     /// The records.
@@ -23,6 +20,13 @@ pub struct FlowSet {
 }
 
 const _: () = assert!(size_of::<FlowSet>() == 64 + WAYS * 320);
+
+// SAFETY: the offsets are of its fields of these types.
+unsafe impl Set for FlowSet {
+    type Record = FlowRecord;
+    const TAGS: usize = offset_of!(Self, tags);
+    const RECORDS: usize = offset_of!(Self, records);
+}
 
 /// Where the sets are kept.
 pub trait FlowStore {
@@ -40,18 +44,7 @@ pub fn find(set: &mut FlowSet, tag: u64) -> Option<&mut FlowRecord> {
 /// The place of the record tagged `tag`, below [`WAYS`].
 #[inline(always)]
 pub const fn place(set: &FlowSet, tag: u64) -> Option<usize> {
-    // Spelled out: the four tags share a cache line and the verifier sees constant offsets.
-    if set.tags[0] == tag {
-        Some(0)
-    } else if set.tags[1] == tag {
-        Some(1)
-    } else if set.tags[2] == tag {
-        Some(2)
-    } else if set.tags[3] == tag {
-        Some(3)
-    } else {
-        None
-    }
+    set::place(&set.tags, tag)
 }
 
 /// A place for a new record.
@@ -67,18 +60,9 @@ pub struct Claim<'a> {
 /// Claims a place for a record tagged `tag`: a free one, or that of the connection silent longest.
 #[inline(always)]
 pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
-    let mut way = 0;
-    let mut oldest = u64::MAX;
-    for candidate in 0..WAYS {
-        let age = if set.tags[candidate] == 0 { 0 } else { set.records[candidate].last().max(1) };
-        if age < oldest {
-            oldest = age;
-            way = candidate;
-        }
-    }
-    let evicted = oldest != 0;
-    *set.tags.get_mut(way)? = tag;
-    Some(Claim { way, record: set.records.get_mut(way)?, evicted })
+    let FlowSet { tags, records, .. } = set;
+    let (way, oldest) = set::claim(tags, tag, |way| records[way].last().max(1))?;
+    Some(Claim { way, record: records.get_mut(way)?, evicted: oldest != 0 })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! ICMP (RFC 792) and ICMPv6 (RFC 4443) errors, and the packet that they quote.
 
 use super::{Address, Located, Octets, Packet, ip, protocol};
+use crate::flow::{FlowKey, Side};
 
 /// Length of the ICMP header before the quoted packet, both versions.
 const LEN: usize = 8;
@@ -22,6 +23,16 @@ pub struct Quoted {
     pub hops: u8,
     /// Its sequence number, if it was TCP.
     pub seq: u32,
+}
+
+impl Quoted {
+    /// The key of the flow that the error is about, and which end sent the quoted packet. The VLAN is
+    /// that of the error.
+    #[inline(always)]
+    pub fn flow(&self, vlan: [u16; 2]) -> (FlowKey, Side) {
+        let from = (self.source, self.source_port);
+        FlowKey::new(from, (self.destination, self.destination_port), vlan, self.protocol)
+    }
 }
 
 /// Whether type `kind` is an error that quotes a packet.

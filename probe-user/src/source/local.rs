@@ -9,7 +9,8 @@ use probe_common::{
     flow::{FlowSet, FlowStore, watch_bit},
     names::Names,
     quic::{QuicSet, QuicStore},
-    resolver::{self, ResolverRecord, ResolverSet, ResolverStore},
+    resolver::{ResolverRecord, ResolverSet, ResolverStore},
+    set,
     wire::{Address, Slice},
 };
 use zerocopy::FromZeros;
@@ -123,7 +124,7 @@ impl Local {
     /// Shows each resolver on record.
     pub fn resolvers(&self, mut look: impl FnMut(&ResolverRecord)) {
         for set in &self.resolvers.0 {
-            for way in (0..resolver::WAYS).filter(|&way| set.tags[way] != 0) {
+            for way in set::taken(&set.tags) {
                 look(&set.records[way]);
             }
         }

@@ -1,7 +1,11 @@
 //! A capture through either engine: packets in, events to the judge, the clock from the capture.
 
 use probe_common::{
-    config::Config, counter::COUNTERS, flow::WAYS, names::Names, resolver::ResolverRecord,
+    config::Config,
+    counter::COUNTERS,
+    names::Names,
+    resolver::ResolverRecord,
+    set::{self, WAYS},
 };
 
 use super::{
@@ -100,7 +104,7 @@ impl Packets {
         match &self.driver {
             Driver::Local(local) => {
                 for (index, set) in local.flow_sets().iter().enumerate() {
-                    for way in (0..WAYS).filter(|&way| set.tags[way] != 0) {
+                    for way in set::taken(&set.tags) {
                         judge.look(index * WAYS + way, &set.records[way], now, &mut tell);
                     }
                 }

@@ -61,7 +61,7 @@ fn watch(lab: &Lab, ask: impl Fn() + Sync) -> Seen {
             events.push(event.to_vec());
         }
         let mut of_resolver = (0, 0);
-        resolvers.scan(|record| {
+        resolvers.scan(|_, record| {
             if RESOLVER.both().contains(&record.address.ip()) {
                 let queries = record.count(probe_common::resolver::Tally::Queries);
                 of_resolver = (of_resolver.0 + queries, of_resolver.1 + record.replies());

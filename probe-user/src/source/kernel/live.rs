@@ -134,8 +134,8 @@ impl Live {
     }
 
     /// Shows each resolver on record.
-    pub fn resolvers(&self, look: impl FnMut(&ResolverRecord)) {
-        self.resolvers.scan(look);
+    pub fn resolvers(&self, mut look: impl FnMut(&ResolverRecord)) {
+        self.resolvers.scan(|_, record| look(record));
     }
 
     /// Shows each connection on record, with the number of its place in the table.

@@ -1,6 +1,7 @@
 //! What the agent reads and writes of the programs' maps.
 
 use std::{
+    marker::PhantomData,
     os::fd::AsRawFd as _,
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
@@ -13,9 +14,10 @@ use aya::{
 use probe_common::{
     config::WATCH_WORDS,
     counter::COUNTERS,
-    flow::{FlowRecord, FlowSet, WAYS, watch_bit},
+    flow::{FlowSet, watch_bit},
     names::{NAME_BIT_WORDS, Names},
-    resolver::{self, ResolverRecord, ResolverSet},
+    resolver::ResolverSet,
+    set::{Set, WAYS},
     wire::Address,
 };
 
@@ -134,11 +136,18 @@ impl Drop for Shared {
     }
 }
 
-/// The flow table as the kernel writes it.
-pub struct FlowTable {
+/// A table of sets as the kernel writes it.
+pub struct Table<S> {
     shared: Shared,
     sets: usize,
+    of: PhantomData<S>,
 }
+
+/// The flow table.
+pub type FlowTable = Table<FlowSet>;
+
+/// The table of resolvers.
+pub type Resolvers = Table<ResolverSet>;
 
 impl FlowTable {
     /// Maps the flow table of `sets` sets.
@@ -147,36 +156,8 @@ impl FlowTable {
     ///
     /// If the map is missing or cannot be mapped.
     pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
-        let sets = sets as usize;
-        // Page-sized, since the kernel maps whole pages.
-        let len = (sets * size_of::<FlowSet>()).next_multiple_of(4096);
-        Ok(Self { shared: Shared::map(bpf, "FLOWS", len, false)?, sets })
+        Self::map(bpf, "FLOWS", sets)
     }
-
-    /// Shows each place's record in turn, copied; a record that is being written meanwhile may be
-    /// half old, half new, which costs at worst one look too many.
-    pub fn scan(&self, mut look: impl FnMut(usize, &FlowRecord)) {
-        let first = self.shared.start.as_ptr().cast::<FlowSet>();
-        for set in 0..self.sets {
-            for way in 0..WAYS {
-                // SAFETY: within the mapping; the kernel writes it, hence volatile.
-                let record = unsafe {
-                    let set = first.add(set);
-                    if (&raw const (*set).tags[way]).read_volatile() == 0 {
-                        continue;
-                    }
-                    (&raw const (*set).records[way]).read_volatile()
-                };
-                look(set * WAYS + way, &record);
-            }
-        }
-    }
-}
-
-/// The table of resolvers as the kernel writes it.
-pub struct Resolvers {
-    shared: Shared,
-    sets: usize,
 }
 
 impl Resolvers {
@@ -186,25 +167,34 @@ impl Resolvers {
     ///
     /// If the map is missing or cannot be mapped.
     pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
+        Self::map(bpf, "RESOLVERS", sets)
+    }
+}
+
+impl<S: Set> Table<S> {
+    fn map(bpf: &mut Ebpf, name: &'static str, sets: u32) -> Result<Self, ObjectError> {
         let sets = sets as usize;
-        let len = (sets * size_of::<ResolverSet>()).next_multiple_of(4096);
-        Ok(Self { shared: Shared::map(bpf, "RESOLVERS", len, false)?, sets })
+        // Page-sized, since the kernel maps whole pages.
+        let len = (sets * size_of::<S>()).next_multiple_of(4096);
+        Ok(Self { shared: Shared::map(bpf, name, len, false)?, sets, of: PhantomData })
     }
 
-    /// Shows each record in turn, copied; its counts go on meanwhile.
-    pub fn scan(&self, mut look: impl FnMut(&ResolverRecord)) {
-        let first = self.shared.start.as_ptr().cast::<ResolverSet>();
+    /// Shows each record in turn, copied, with the number of its place; one that is being written
+    /// meanwhile may be half old, half new, which costs at worst one look too many.
+    pub fn scan(&self, mut look: impl FnMut(usize, &S::Record)) {
+        let first = self.shared.start.as_ptr().cast::<S>();
         for set in 0..self.sets {
-            for way in 0..resolver::WAYS {
-                // SAFETY: within the mapping; the kernel writes it, hence volatile.
+            for way in 0..WAYS {
+                // SAFETY: within the mapping, at the offsets that the set's type says; the kernel
+                // writes it, hence volatile.
                 let record = unsafe {
                     let set = first.add(set);
-                    if (&raw const (*set).tags[way]).read_volatile() == 0 {
+                    if set.byte_add(S::TAGS).cast::<u64>().add(way).read_volatile() == 0 {
                         continue;
                     }
-                    (&raw const (*set).records[way]).read_volatile()
+                    set.byte_add(S::RECORDS).cast::<S::Record>().add(way).read_volatile()
                 };
-                look(&record);
+                look(set * WAYS + way, &record);
             }
         }
     }
