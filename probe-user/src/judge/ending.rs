@@ -1,9 +1,12 @@
 //! How a connection ended, by its record.
 
-use probe_common::flow::{FlowRecord, Half, Stage, state};
+use probe_common::{
+    flow::{FlowRecord, Half, Stage, state},
+    wire::Packet,
+};
 
-use super::silence;
-use crate::attribute::outcome::{Ending, Goodput};
+use super::{hops, silence};
+use crate::attribute::outcome::{Ending, Goodput, Icmp};
 
 /// Octets of a server after which its reset is no failure: it had answered.
 const ANSWERED: u32 = 4_096;
@@ -72,6 +75,21 @@ pub(super) fn goodput(record: &FlowRecord) -> Option<Goodput> {
         plateau: false,
         policed: f64::from(responder.repeated) > REPEATED * segments,
     })
+}
+
+/// What an ICMP error says about the connection that it quotes, if it says that nothing gets through
+/// (RFC 1122, section 3.2.2.1; RFC 1812, section 5.2.7.1; RFC 4443, section 3).
+pub(super) fn refusal(error: &Packet) -> Option<Icmp> {
+    let (kind, code) = ((error.source_port >> 8) as u8, error.source_port as u8);
+    match (error.version, kind, code) {
+        (4, 3, 9 | 10 | 13) | (6, 1, 1 | 5 | 6) => {
+            Some(Icmp::Prohibited { hops: hops::from_ttl(error.hops) })
+        }
+        // A packet that is too big is sent again, smaller.
+        (4, 3, 4) => None,
+        (4, 3 | 11, _) | (6, 1 | 3, _) => Some(Icmp::Unreachable),
+        _ => None,
+    }
 }
 
 /// Whether both directions were seen. Of a SYN that nobody answers it is not known; that the client

@@ -78,6 +78,9 @@ pub use truth::Truth;
 
 use outcomes::Outcomes;
 
+/// How long outcomes of a capture wait until they are told, in nanoseconds.
+pub const OUTCOMES_WAIT: u64 = outcomes::SETTLED_LATE;
+
 use crate::{
     attribute::{Outcome, token::Tokens},
     names::dns::{Dns, TYPE_HTTPS, TYPE_SVCB, ech_configs},
@@ -209,7 +212,7 @@ impl Judge {
         if let (Some(outcomes), Event::Dns(event, payload)) = (&mut self.outcomes, event)
             && event.header.kind == kind::DNS_REPLY
         {
-            outcomes.dns(event, payload, &self.settings);
+            outcomes.dns(event, payload, &self.knowledge, &self.settings);
         }
     }
 

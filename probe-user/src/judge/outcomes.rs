@@ -12,6 +12,7 @@ use probe_common::{
     event::{DnsEvent, TcpEvent, kind},
     flow::{FlowKey, FlowRecord, Side},
     hash::{HashKey, Sip},
+    wire::Address,
 };
 
 use super::{
@@ -30,6 +31,7 @@ use crate::{
         Finding,
         finding::{self, Stage, Verdict},
     },
+    sinkholes::{Scope, Sinkhole},
     targets::{Service, TargetSet},
 };
 
@@ -38,7 +40,7 @@ use crate::{
 const SETTLED: u64 = 35_000_000_000;
 
 /// The same in a capture, where doubtful answers are told once, at the end of their time.
-const SETTLED_LATE: u64 = LED + 2 * QUIET;
+pub(super) const SETTLED_LATE: u64 = LED + 2 * QUIET;
 
 /// A scan has seen what ended so long ago, in nanoseconds: they come every second.
 const SCANNED: u64 = 2_000_000_000;
@@ -56,6 +58,9 @@ const NOTED_MAX: usize = 16_384;
 /// By how much the clock may have been set in between, in nanoseconds.
 const STEP: u64 = 1_000_000_000;
 
+/// How long after what was proven of a connection something else may be found of it, in nanoseconds.
+const AFTERMATH: u64 = 120_000_000_000;
+
 /// Detectors whose findings are about a page.
 const PAGES: [&str; 2] = ["HTTP_BLOCKPAGE", "FIN_STEAL"];
 
@@ -68,6 +73,17 @@ struct Noted {
     time: u64,
     trace: Trace,
     ending: Option<Ending>,
+}
+
+impl Noted {
+    /// Whether it stands although something else was found later: of a connection that was proven to be
+    /// interfered with, what is left afterwards is often found to be suspicious as well.
+    fn outweighs(&self, later: &Self) -> bool {
+        let same = later.time.saturating_sub(self.time) < AFTERMATH;
+        let accuses =
+            |noted: &Self| !matches!(noted.trace.verdict, Verdict::Suspect | Verdict::Dropped);
+        same && accuses(self) && !accuses(later)
+    }
 }
 
 /// Something that has ended.
@@ -89,8 +105,13 @@ pub(super) struct Outcomes {
     pending: BTreeMap<(u64, u64), Pending>,
     number: u64,
     noted: BTreeMap<Subject, Noted>,
-    /// Connections whose first message has several segments, by when they were opened.
-    large: Bounded<FlowKey, (u64, u8)>,
+    /// Of connections by when they were opened: where their first message begins, and whether it has
+    /// several segments.
+    large: Bounded<FlowKey, (u64, u32, bool)>,
+    /// Connections that an ICMP error came back about, by when they were opened.
+    refused: Bounded<FlowKey, (u64, Icmp)>,
+    /// Hops to servers that have said something: whoever is blocked says nothing any more.
+    distances: Bounded<Address, u8>,
     /// When the connection was opened that was reported last, by its place in the flow table.
     reported: Vec<u64>,
     /// DNS questions that wait.
@@ -107,6 +128,8 @@ impl Outcomes {
             number: 0,
             noted: BTreeMap::new(),
             large: Bounded::new(NOTED_MAX),
+            refused: Bounded::new(NOTED_MAX),
+            distances: Bounded::new(NOTED_MAX),
             reported: Vec::new(),
             asked: BTreeSet::new(),
             ready: Vec::new(),
@@ -135,7 +158,11 @@ impl Outcomes {
             self.dropped += 1;
         }
         let noted = Noted { time: finding.time, trace, ending };
-        self.noted.insert((finding.client, finding.server, name), noted);
+        let subject = (finding.client, finding.server, name);
+        let known = self.noted.get(&subject);
+        if !known.is_some_and(|known| known.outweighs(&noted)) {
+            self.noted.insert(subject, noted);
+        }
     }
 
     /// How the connection at `place` of the flow table has ended, if it has and that was not told.
@@ -161,11 +188,19 @@ impl Outcomes {
                     && event.packet.payload > 0
                     && record.half(initiator.other()).data_segments == 0 =>
             {
-                let (pieces, _) = self.large.entry(record.key, || (record.opened, 0));
-                if pieces.0 != record.opened {
-                    *pieces = (record.opened, 0);
+                let first = (record.opened, event.packet.seq, false);
+                let (known, _) = self.large.entry(record.key, || first);
+                if known.0 != record.opened {
+                    *known = first;
                 }
-                pieces.1 = pieces.1.saturating_add(1);
+                // One that is sent again is no second one.
+                known.2 |= known.1 != event.packet.seq;
+            }
+            kind::ICMP_ERROR if Side::from_index(event.header.side) == initiator => {
+                if let Some(error) = ending::refusal(&event.packet) {
+                    let (known, _) = self.refused.entry(record.key, || (record.opened, error));
+                    *known = (record.opened, error);
+                }
             }
             // Unless a scan has seen its end.
             kind::FLOW_END if now.saturating_sub(record.last()) < SCANNED => {
@@ -207,6 +242,14 @@ impl Outcomes {
                 Some(After { service, seconds: u16::try_from(seconds).unwrap_or(u16::MAX) })
             });
         let large = self.large.get(&record.key);
+        let large_hello =
+            large.is_some_and(|&(opened, _, several)| opened == record.opened && several);
+        let refused = self.refused.get(&record.key).filter(|known| known.0 == record.opened);
+        let ending = match (ending, refused) {
+            (Ending::Silent { .. } | Ending::Abandoned, Some(&(_, error))) => Ending::Icmp(error),
+            _ => ending,
+        };
+        let server_hops = self.server_hops(end.0, responder.hops_min);
         let outcome = Outcome {
             time: record.last().saturating_add(settings.epoch),
             vantage: 0,
@@ -218,12 +261,10 @@ impl Outcomes {
             path: path(ends),
             ending,
             finding: None,
-            server_hops: (responder.hops_min > 0)
-                .then(|| hops::from_ttl(responder.hops_min))
-                .flatten(),
+            server_hops,
             goodput: ending::goodput(record).filter(|_| ending == Ending::Served),
             after,
-            large_hello: large.is_some_and(|&(opened, count)| opened == record.opened && count > 1),
+            large_hello,
             both_ways: ending::both_ways(record),
         };
         let subject = (client, server, None);
@@ -231,8 +272,24 @@ impl Outcomes {
         self.wait(Pending { outcome, subject, began, answer: None }, now, settings.telling);
     }
 
+    /// Hops to a server by the TTL of this connection's packets, or of those before it.
+    fn server_hops(&mut self, server: Address, ttl: u8) -> Option<u8> {
+        if ttl == 0 {
+            return self.distances.get(&server).copied();
+        }
+        let hops = hops::from_ttl(ttl)?;
+        *self.distances.entry(server, || hops).0 = hops;
+        Some(hops)
+    }
+
     /// Looks at a DNS reply: the first one to a question stands for all.
-    pub(super) fn dns(&mut self, event: &DnsEvent, payload: &[u8], settings: &Settings) {
+    pub(super) fn dns(
+        &mut self,
+        event: &DnsEvent,
+        payload: &[u8],
+        knowledge: &Knowledge,
+        settings: &Settings,
+    ) {
         if event.query.replies != 0 {
             return;
         }
@@ -270,7 +327,7 @@ impl Outcomes {
         };
         let asked = if event.query.asked == 0 { packet.time } else { event.query.asked };
         let began = asked.saturating_add(settings.epoch);
-        let answer = Some(false_answer(&dns));
+        let answer = Some(false_answer(&dns, knowledge));
         self.wait(Pending { outcome, subject, began, answer }, packet.time, settings.telling);
     }
 
@@ -423,13 +480,21 @@ fn path(ends: [SocketAddr; 2]) -> u8 {
 }
 
 /// What is false about an answer, if it is.
-fn false_answer(dns: &Dns) -> FalseAnswer {
+fn false_answer(dns: &Dns, knowledge: &Knowledge) -> FalseAnswer {
     if dns.rcode == RCODE_NXDOMAIN {
         return FalseAnswer::Denied;
     }
     match dns.addresses().next() {
         None => FalseAnswer::Denied,
+        Some(address) if knowledge.truth().sinkhole(address).is_some_and(is_censors) => {
+            FalseAnswer::Listed
+        }
         Some(address) if is_bogon(address) => FalseAnswer::Bogus,
         Some(address) => FalseAnswer::Elsewhere(Network::of(address)),
     }
+}
+
+/// Whether a sinkhole is a censor's: of a product it is whoever ordered it who decides.
+fn is_censors(sinkhole: &Sinkhole) -> bool {
+    sinkhole.scope != Scope::Product
 }
