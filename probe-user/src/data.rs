@@ -6,6 +6,7 @@
 //! allowed, since an entry that silently never matches looks exactly like a world without censors.
 
 use std::{
+    collections::HashSet,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -109,6 +110,18 @@ pub(crate) fn check_id(id: &Spanned<String>) -> Result<String, Fault> {
     }
 }
 
+/// The same, of an entry that comes after those whose ids are in `taken`.
+pub(crate) fn check_new_id(
+    id: &Spanned<String>,
+    taken: &mut HashSet<String>,
+) -> Result<String, Fault> {
+    let text = check_id(id)?;
+    if taken.insert(text.clone()) {
+        return Ok(text);
+    }
+    Err((id.span(), format!("there is an entry {text:?} already; an id is given once")))
+}
+
 /// Text that must say something.
 pub(crate) fn check_text(name: &str, text: Spanned<String>) -> Result<String, Fault> {
     if text.as_ref().trim().is_empty() {
@@ -132,6 +145,49 @@ pub(crate) fn check_date(text: &Spanned<String>) -> Result<Date, Fault> {
         let reason = format!("date {:?}: allowed is a day as in 2026-06-17", text.as_ref());
         (text.span(), reason)
     })
+}
+
+/// What every entry about a censor says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Short name for reports.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// Where it stood, by ISO 3166-1 code; None for what stands anywhere.
+    pub country: Option<String>,
+    /// Who described it, where.
+    pub source: String,
+    /// When it was seen to be so.
+    pub valid: Period,
+    /// What else looks the same; a match then says little.
+    pub ambiguous: Option<String>,
+}
+
+/// The same as it stands in a file. An entry has these fields beside its own: refusing unknown fields
+/// does not go together with fields that are taken in from elsewhere.
+pub(crate) struct RawFact {
+    pub id: Spanned<String>,
+    pub title: Spanned<String>,
+    pub country: Option<Spanned<String>>,
+    pub source: Spanned<String>,
+    pub valid: [Option<Spanned<String>>; 2],
+    pub ambiguous: Option<Spanned<String>>,
+}
+
+impl Fact {
+    /// Reads an entry that comes after those whose ids are in `taken`.
+    pub(crate) fn check(raw: RawFact, taken: &mut HashSet<String>) -> Result<Self, Fault> {
+        let [from, to] = &raw.valid;
+        Ok(Self {
+            id: check_new_id(&raw.id, taken)?,
+            valid: Period::check(from.as_ref(), to.as_ref())?,
+            title: check_text("title", raw.title)?,
+            country: raw.country.map(check_country).transpose()?,
+            source: check_text("source", raw.source)?,
+            ambiguous: raw.ambiguous.map(|text| check_text("ambiguous", text)).transpose()?,
+        })
+    }
 }
 
 /// From when to when something is known to have been so; an open end is not known.

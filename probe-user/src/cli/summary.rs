@@ -84,7 +84,7 @@ fn devices(summary: &mut Summary, judge: &Judge) {
             device.last = device.last.max(cluster.last);
             continue;
         }
-        let labels = judge.catalogue().labels(&cluster.sample, cluster.last);
+        let labels = judge.labels(&cluster.sample, cluster.last);
         summary.fingerprints.push(Device {
             id: cluster.id,
             count: cluster.count,

@@ -68,6 +68,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
                 claim.reply.answer(),
             ),
         },
-        packets: vec![claim.reply.frame()],
+        packets: vec![claim.reply.number()],
     })
 }

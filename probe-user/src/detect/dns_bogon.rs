@@ -49,6 +49,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
             "policy": policy,
         },
         words: format!("the answer is {answer}, which no public name has{by}"),
-        packets: claims.iter().map(|claim| claim.reply.frame()).collect(),
+        packets: claims.iter().map(|claim| claim.reply.number()).collect(),
     })
 }

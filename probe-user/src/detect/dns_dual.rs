@@ -64,7 +64,7 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
             first.answer(),
             second.answer(),
         ),
-        packets: attribution.frames(),
+        packets: attribution.numbers(),
     })
 }
 

@@ -61,6 +61,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
             millis(delay),
             millis(floor)
         ),
-        packets: fast.iter().map(|reply| reply.frame()).collect(),
+        packets: fast.iter().map(|reply| reply.number()).collect(),
     })
 }

@@ -62,7 +62,7 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
         packets: odd
             .iter()
             .filter(|(worth, ..)| *worth == best)
-            .map(|(.., reply)| reply.frame())
+            .map(|(.., reply)| reply.number())
             .collect(),
     })
 }

@@ -54,7 +54,7 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
         packets: mirrors
             .iter()
             .filter(|(worth, ..)| *worth == best)
-            .map(|(.., reply)| reply.frame())
+            .map(|(.., reply)| reply.number())
             .collect(),
     })
 }

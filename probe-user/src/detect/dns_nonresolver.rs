@@ -51,7 +51,7 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
             "the address answered {answered} questions for watched names, and none of the \
              {unanswered} for others in between"
         ),
-        packets: answers().map(Reply::frame).collect(),
+        packets: answers().map(Reply::number).collect(),
     })
 }
 

@@ -51,6 +51,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
                 _ => "this resolver answers as well",
             },
         ),
-        packets: vec![claim.reply.frame()],
+        packets: vec![claim.reply.number()],
     })
 }

@@ -52,6 +52,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
             if voices.other == 1 { "" } else { "s" },
             voices.same,
         ),
-        packets: vec![claim.reply.frame()],
+        packets: vec![claim.reply.number()],
     })
 }

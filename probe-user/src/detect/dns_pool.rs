@@ -20,11 +20,9 @@
 
 use super::{DnsDetector, Fired, Hit, measured};
 use crate::{
-    judge::{Exchange, Knowledge, Reply},
-    names::dns::AnswerData,
+    judge::{Exchange, Knowledge},
     report::finding::{Confidence, EvidenceClass},
     sinkholes::{Scope, Sinkhole, Use},
-    targets::Service,
 };
 
 /// See the module.
@@ -33,67 +31,43 @@ pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_POOL", EvidenceClass::
 fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let name = exchange.name()?;
     let service = knowledge.targets().service_of_name(name).filter(|one| !one.is_control());
+    let truth = knowledge.truth();
     let found: Vec<_> = exchange
         .replies
         .iter()
         .filter_map(|reply| {
-            let (sinkhole, what) = sinkhole(reply, service, knowledge)?;
-            Some((reply, sinkhole, what, worth(sinkhole, name, service.is_some())?))
+            let (sinkhole, what) = truth.leads_to(&reply.dns, service, knowledge.targets())?;
+            Some((reply, sinkhole, what, worth(sinkhole, service.is_some())?))
         })
         .collect();
     let strongest = found.iter().map(|&(.., worth)| worth).max()?;
     let (_, sinkhole, what, _) = found.iter().find(|&&(.., worth)| worth == strongest)?;
-    let same = |other: &Sinkhole| other.id == sinkhole.id;
+    let same = |other: &Sinkhole| other.fact.id == sinkhole.fact.id;
     Some(Fired {
         confidence: strongest,
         measured: measured! {
             "answer": what,
-            "sinkhole": sinkhole.id,
-            "country": sinkhole.country,
-            "source": sinkhole.source,
-            "valid": sinkhole.valid.to_string(),
-            "ambiguous": sinkhole.ambiguous,
+            "sinkhole": sinkhole.fact.id,
+            "country": sinkhole.fact.country,
+            "source": sinkhole.fact.source,
+            "valid": sinkhole.fact.valid.to_string(),
+            "ambiguous": sinkhole.fact.ambiguous,
         },
-        words: format!("the answer {what} is known to be false: {}", sinkhole.title),
+        words: format!("the answer {what} is known to be false: {}", sinkhole.fact.title),
         packets: found
             .iter()
             .filter(|(_, other, ..)| same(other))
-            .map(|(reply, ..)| reply.frame())
+            .map(|(reply, ..)| reply.number())
             .collect(),
     })
 }
 
-/// The sinkhole that a reply leads to, and what of the reply says so.
-fn sinkhole<'a>(
-    reply: &Reply,
-    service: Option<&Service>,
-    knowledge: &'a Knowledge,
-) -> Option<(&'a Sinkhole, String)> {
-    let truth = knowledge.truth();
-    let aliases = reply.dns.answers.iter().filter_map(|answer| match &answer.data {
-        AnswerData::Cname(alias) => Some((truth.sinkholes().of_name(alias)?, alias.clone())),
-        _ => None,
-    });
-    let at_home = |sinkhole: &Sinkhole, address| {
-        sinkhole.used == Use::Others
-            && service.is_some_and(|service| knowledge.targets().is_home(service, address))
-    };
-    let addresses = reply.dns.addresses().filter_map(|address| {
-        let sinkhole = truth.sinkhole(address)?;
-        (!at_home(sinkhole, address)).then(|| (sinkhole, address.to_string()))
-    });
-    aliases.chain(addresses).next()
-}
-
-/// What it is worth that `name` leads to a sinkhole.
-fn worth(sinkhole: &Sinkhole, name: &str, watched: bool) -> Option<Confidence> {
-    if sinkhole.is_used_by(name) {
-        return None;
-    }
+/// What it is worth that a name leads to a sinkhole.
+fn worth(sinkhole: &Sinkhole, watched: bool) -> Option<Confidence> {
     let worth = match (sinkhole.scope, sinkhole.used) {
         (Scope::Product, _) => Confidence::C1,
         (_, Use::Others) => Confidence::C2,
-        (_, Use::Page | Use::Impossible) if sinkhole.ambiguous.is_some() => Confidence::C2,
+        (_, Use::Page | Use::Impossible) if sinkhole.fact.ambiguous.is_some() => Confidence::C2,
         (_, Use::Page | Use::Impossible) => Confidence::C3,
     };
     match (watched, sinkhole.used, worth) {

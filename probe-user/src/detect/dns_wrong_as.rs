@@ -72,6 +72,6 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
             "the answer {answer} is outside the networks that {} is known to be served from",
             claim.service.title
         ),
-        packets: vec![claim.reply.frame()],
+        packets: vec![claim.reply.number()],
     })
 }

@@ -12,15 +12,19 @@ use super::{
     file,
     vector::{Kind, Vector},
 };
-use crate::data::{DataError, Period};
+use crate::{
+    data::{DataError, Fact},
+    sinkholes::Sinkholes,
+};
 
 /// The files that are part of the program.
-pub(super) const BUILTIN: [(&str, &str); 7] = [
+pub(super) const BUILTIN: [(&str, &str); 8] = [
     ("fingerprints/china.toml", include_str!("../../../fingerprints/china.toml")),
     ("fingerprints/russia.toml", include_str!("../../../fingerprints/russia.toml")),
     ("fingerprints/iran.toml", include_str!("../../../fingerprints/iran.toml")),
     ("fingerprints/india.toml", include_str!("../../../fingerprints/india.toml")),
     ("fingerprints/asia.toml", include_str!("../../../fingerprints/asia.toml")),
+    ("fingerprints/dns.toml", include_str!("../../../fingerprints/dns.toml")),
     ("fingerprints/vendors.toml", include_str!("../../../fingerprints/vendors.toml")),
     ("fingerprints/tools.toml", include_str!("../../../fingerprints/tools.toml")),
 ];
@@ -28,46 +32,50 @@ pub(super) const BUILTIN: [(&str, &str); 7] = [
 /// A device that somebody described.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Short name for reports.
-    pub id: String,
-    /// Name for people.
-    pub title: String,
+    /// Which device, and who described it.
+    pub fact: Fact,
     /// What kind of packets it is about.
     pub kind: Kind,
-    /// Where it stood, by ISO 3166-1 code; None for what stands anywhere.
-    pub country: Option<String>,
-    /// Who described it, where.
-    pub source: String,
-    /// When it was seen to be so.
-    pub valid: Period,
-    /// What else looks the same; a label with it says little.
-    pub ambiguous: Option<String>,
     /// What its packets look like.
     pub when: Conditions,
 }
 
-/// An entry that a vector meets.
+/// An entry that a vector meets, or a sinkhole that its answers lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label<'a> {
-    /// The entry.
-    pub entry: &'a Entry,
+    /// What is known.
+    pub fact: &'a Fact,
+    /// What it was known by.
+    pub by: By,
     /// The packets came outside of the entry's dates: the device was updated or is somebody else's.
     pub dated: bool,
     /// How special the conditions are, in bits of chance, about.
     pub specificity: u32,
 }
 
+/// What a device was known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// How its packets are made.
+    Headers,
+    /// Where its answers lead.
+    Answer,
+}
+
+/// How special it is to answer with an address that is on a list, in bits of chance.
+const ADDRESS: u32 = 20;
+
 impl Serialize for Label<'_> {
     /// What a report needs of it, without the conditions.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut label = serializer.serialize_struct("Label", 7)?;
-        label.serialize_field("id", &self.entry.id)?;
-        label.serialize_field("title", &self.entry.title)?;
-        label.serialize_field("country", &self.entry.country)?;
-        label.serialize_field("source", &self.entry.source)?;
-        label.serialize_field("valid", &self.entry.valid.to_string())?;
+        label.serialize_field("id", &self.fact.id)?;
+        label.serialize_field("title", &self.fact.title)?;
+        label.serialize_field("country", &self.fact.country)?;
+        label.serialize_field("source", &self.fact.source)?;
+        label.serialize_field("valid", &self.fact.valid.to_string())?;
         label.serialize_field("dated", &self.dated)?;
-        label.serialize_field("ambiguous", &self.entry.ambiguous)?;
+        label.serialize_field("ambiguous", &self.fact.ambiguous)?;
         label.end()
     }
 }
@@ -76,8 +84,12 @@ impl Label<'_> {
     /// One line in words.
     #[must_use]
     pub fn describe(&self) -> String {
-        let Entry { title, source, valid, ambiguous, .. } = self.entry;
-        let mut line = format!("headers as of {title} ({source})");
+        let Fact { title, source, valid, ambiguous, .. } = self.fact;
+        let what = match self.by {
+            By::Headers => "headers",
+            By::Answer => "answer",
+        };
+        let mut line = format!("{what} as of {title} ({source})");
         if self.dated {
             line += &format!(", which was described {valid}");
         }
@@ -145,15 +157,41 @@ impl Catalogue {
             .filter(|entry| entry.kind == vector.kind)
             .filter_map(|entry| {
                 let specificity = entry.when.met_by(vector)?;
-                Some(Label { entry, dated: !entry.valid.holds_at(time), specificity })
+                let fact = &entry.fact;
+                let dated = !fact.valid.holds_at(time);
+                Some(Label { fact, by: By::Headers, dated, specificity })
             })
             .collect();
-        labels.sort_by(|one, two| {
-            let rank = |label: &Label<'_>| (label.dated, std::cmp::Reverse(label.specificity));
-            rank(one).cmp(&rank(two)).then_with(|| one.entry.id.cmp(&two.entry.id))
-        });
+        sort(&mut labels);
         labels
     }
+
+    /// The same with the sinkholes that the vector's answers lead to.
+    #[must_use]
+    pub fn labels_of<'a>(
+        &'a self,
+        vector: &Vector,
+        time: u64,
+        sinkholes: &'a Sinkholes,
+    ) -> Vec<Label<'a>> {
+        let mut labels = self.labels(vector, time);
+        let known = vector.dns.iter().flat_map(|message| &message.sinkholes);
+        labels.extend(known.filter_map(|id| sinkholes.of_id(id)).map(|sinkhole| {
+            let fact = &sinkhole.fact;
+            let dated = !fact.valid.holds_at(time);
+            Label { fact, by: By::Answer, dated, specificity: ADDRESS }
+        }));
+        sort(&mut labels);
+        labels
+    }
+}
+
+/// Those within their dates first, then the most special, then by id.
+fn sort(labels: &mut [Label<'_>]) {
+    labels.sort_by(|one, two| {
+        let rank = |label: &Label<'_>| (label.dated, std::cmp::Reverse(label.specificity));
+        rank(one).cmp(&rank(two)).then_with(|| one.fact.id.cmp(&two.fact.id))
+    });
 }
 
 impl Default for Catalogue {

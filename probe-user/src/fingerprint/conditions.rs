@@ -3,8 +3,12 @@
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::vector::{
-    Acknowledgment, Behaviour, Direction, FLAGS, HEAD_MAX, OPTIONS, Sequence, Vector, flag_names,
+use super::{
+    message::{MessageConditions, RawMessageConditions},
+    vector::{
+        Acknowledgment, Behaviour, Direction, FLAGS, HEAD_MAX, OPTIONS, Sequence, Vector,
+        flag_names,
+    },
 };
 use crate::data::Fault;
 
@@ -35,6 +39,7 @@ pub struct Conditions {
     options_present: Vec<String>,
     options_absent: Vec<String>,
     options_none: bool,
+    dns: MessageConditions,
 }
 
 /// Conditions on a 16-bit field.
@@ -92,6 +97,7 @@ pub(super) struct RawConditions {
     options_absent: Vec<Spanned<String>>,
     #[serde(default)]
     options_none: bool,
+    dns: Option<RawMessageConditions>,
 }
 
 impl Conditions {
@@ -143,6 +149,7 @@ impl Conditions {
                 .map(check_option)
                 .collect::<Result<_, _>>()?,
             options_none: raw.options_none,
+            dns: raw.dns.as_ref().map(MessageConditions::check).transpose()?.unwrap_or_default(),
         };
         if conditions == Self::default() {
             return Err((
@@ -161,6 +168,7 @@ impl Conditions {
         self.shape(vector, &mut met);
         self.headers(vector, &mut met);
         self.payload(vector, &mut met);
+        self.dns.ask(vector.dns.as_ref(), &mut met);
         met.0
     }
 
@@ -244,26 +252,31 @@ impl Numbers {
 }
 
 /// Points so far; None after the first condition that does not hold.
-struct Met(Option<u32>);
+pub(super) struct Met(Option<u32>);
 
 impl Met {
-    fn ask<T>(&mut self, condition: Option<T>, points: u32, holds: impl FnOnce(T) -> bool) {
+    pub(super) fn ask<T>(
+        &mut self,
+        condition: Option<T>,
+        points: u32,
+        holds: impl FnOnce(T) -> bool,
+    ) {
         if let (Some(sum), Some(condition)) = (self.0, condition) {
             self.0 = holds(condition).then_some(sum + points);
         }
     }
 
     /// One of a list; an empty list asks nothing.
-    fn ask_any<T>(&mut self, list: &[T], points: u32, holds: impl Fn(&T) -> bool) {
+    pub(super) fn ask_any<T>(&mut self, list: &[T], points: u32, holds: impl Fn(&T) -> bool) {
         self.ask((!list.is_empty()).then_some(list), points, |list| list.iter().any(holds));
     }
 }
 
-fn within([from, to]: [u64; 2], value: u64) -> bool {
-    (from..=to).contains(&value)
+pub(super) const fn within([from, to]: [u64; 2], value: u64) -> bool {
+    from <= value && value <= to
 }
 
-fn check_range(range: &Spanned<[u64; 2]>) -> Result<[u64; 2], Fault> {
+pub(super) fn check_range(range: &Spanned<[u64; 2]>) -> Result<[u64; 2], Fault> {
     let [from, to] = *range.as_ref();
     if from <= to {
         return Ok([from, to]);

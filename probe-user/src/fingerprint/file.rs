@@ -10,7 +10,7 @@ use super::{
     conditions::{Conditions, RawConditions},
     vector::Kind,
 };
-use crate::data::{DataError, Fault, Form, Period, check_country, check_id, check_text};
+use crate::data::{DataError, Fact, Fault, Form, RawFact};
 
 pub(super) const FORM: Form = Form { what: "fingerprint", docs: "docs/fingerprints.md" };
 
@@ -54,23 +54,21 @@ pub(super) fn parse_after(
 }
 
 fn check(raw: RawEntry, taken: &mut HashSet<String>) -> Result<Entry, Fault> {
-    let id = check_id(&raw.id)?;
-    if !taken.insert(id.clone()) {
-        let reason = format!("there is a fingerprint {id:?} already; an id is given once");
-        return Err((raw.id.span(), reason));
-    }
     if matches!(raw.kind.as_ref(), Kind::Other) {
         let reason = "kind \"other\": allowed are reset, http, segment, dns";
         return Err((raw.kind.span(), reason.into()));
     }
+    let fact = RawFact {
+        id: raw.id,
+        title: raw.title,
+        country: raw.country,
+        source: raw.source,
+        valid: [raw.valid_from, raw.valid_to],
+        ambiguous: raw.ambiguous,
+    };
     Ok(Entry {
-        id,
-        title: check_text("title", raw.title)?,
+        fact: Fact::check(fact, taken)?,
         kind: raw.kind.into_inner(),
-        country: raw.country.map(check_country).transpose()?,
-        source: check_text("source", raw.source)?,
-        valid: Period::check(raw.valid_from.as_ref(), raw.valid_to.as_ref())?,
-        ambiguous: raw.ambiguous.map(|text| check_text("ambiguous", text)).transpose()?,
         when: Conditions::check(raw.when)?,
     })
 }

@@ -14,6 +14,16 @@
 //! | whether the acknowledgment field is zero | written by the device |
 //! | payload of a reset: first 16 octets and length | a blob; of other segments only whether it is HTTP, since a page carries the name asked for |
 //!
+//! Of an answer of DNS flags, window, options, numbers and payload stay out, and instead there go in
+//!
+//! | in | since |
+//! |---|---|
+//! | flags and response code, without CD | written by the device; CD is the client's, and copied |
+//! | counts of the sections, and whether one of the records is OPT | the same |
+//! | TTL of the answers, if there is one and somebody chose it | others are drawn, or run down in a cache |
+//! | where the answers lead: nowhere, to a private or a public address | which address is the pool's doing |
+//! | how the first answer names its owner; whether octets follow the last record | written by the device |
+//!
 //! Out as well: addresses, ports, absolute sequence numbers, times and spacing (the path's jitter),
 //! DSCP (rewritten on the way), later bursts, and the direction (one device writes to both ends).
 //!
@@ -76,6 +86,11 @@ pub fn is_distinguished_ip_id(value: u16) -> bool {
     IP_IDS.contains(&value)
 }
 
+/// The same of answers of DNS, with what Ettercap always sends.
+fn is_chosen_by_spoofers(value: u16) -> bool {
+    value == 0x7ee7 || is_distinguished_ip_id(value)
+}
+
 /// A window that somebody chose: zero, a power of two, or the largest.
 #[must_use]
 pub const fn is_round_window(value: u16) -> bool {
@@ -90,11 +105,19 @@ pub fn canonical(vector: &Vector) -> String {
         // Writing to a string cannot fail.
         let _ = write!(line, " {name}={value}");
     };
-    put("flags", &vector.flags.join(","));
+    if vector.dns.is_none() {
+        put("flags", &vector.flags.join(","));
+    }
     put("burst", ["0", "1", "2", "3"].get(vector.count).unwrap_or(&"more"));
     put("ttl", &ttl(vector));
-    put("id", &field(&vector.ip_id, is_distinguished_ip_id));
+    let chosen: fn(u16) -> bool =
+        if vector.dns.is_some() { is_chosen_by_spoofers } else { is_distinguished_ip_id };
+    put("id", &field(&vector.ip_id, chosen));
     put("df", vector.df.map_or("-", |df| if df { "1" } else { "0" }));
+    if let Some(message) = &vector.dns {
+        message.canonical(&mut put);
+        return line;
+    }
     put("win", &field(&vector.window, is_round_window));
     put("opt", &vector.options.join(","));
     put("seq", &sequence(vector));
@@ -104,7 +127,7 @@ pub fn canonical(vector: &Vector) -> String {
 }
 
 /// A unit variant as serde writes it, so that reports and ids use the same words.
-fn word(value: &impl Serialize) -> String {
+pub(super) fn word(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default().trim_matches('"').to_owned()
 }
 

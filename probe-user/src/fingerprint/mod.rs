@@ -4,7 +4,8 @@
 //! something about their maker, since whoever wrote an injector chose a TTL, an IP-ID, a window and
 //! a number of copies, and seldom chose well:
 //!
-//! * [`vector`] describes the packets judged forged on one connection from one side.
+//! * [`vector`] describes the packets judged forged on one connection from one side, and [`message`]
+//!   what they say, if they are answers of DNS.
 //! * [`id`] gives such a description a short name that is the same wherever the device is met.
 //! * [`catalogue`] knows which published devices look so, and when they did.
 //! * [`clusters`] counts ids over time, so that a device nobody has described stands out.
@@ -17,6 +18,7 @@ pub mod clusters;
 pub mod conditions;
 pub mod file;
 pub mod id;
+pub mod message;
 #[cfg(test)]
 mod tests;
 pub mod vector;
@@ -24,4 +26,5 @@ pub mod vector;
 pub use catalogue::{Catalogue, Entry, Label};
 pub use clusters::{Cluster, Clusters};
 pub use id::FingerprintId;
+pub use message::{Answered, Message};
 pub use vector::{Direction, Forged, Trigger, Vector};

@@ -2,11 +2,14 @@
 
 use std::path::Path;
 
-use probe_common::wire::{Packet, option, quirk, tcp_flag};
+use probe_common::{
+    dns::DnsRecord,
+    wire::{Packet, option, quirk, tcp_flag},
+};
 use proptest::prelude::*;
 
 use super::{vector::*, *};
-use crate::data::noon;
+use crate::{data::noon, names::dns::Dns, sinkholes::Sinkholes};
 
 const RST: u16 = tcp_flag::RST;
 const ACK: u16 = tcp_flag::ACK;
@@ -62,6 +65,37 @@ fn with_data(mut packets: Vec<Packet>, payload: &[u8]) -> Vector {
         packet.payload = payload.len() as u32;
     }
     vector(&packets, payload)
+}
+
+const SOMEBODY: [u8; 4] = [203, 0, 113, 7];
+
+/// A question for twitter.com with an OPT record.
+fn asked() -> DnsRecord {
+    DnsRecord { query_ip_id: TRIGGER.ip_id, query_opt: 1_232, queries: 1, ..DnsRecord::default() }
+}
+
+/// The reply of an injector to it: one address, for `ttl` seconds.
+fn reply(flags: u16, ttl: u32, address: [u8; 4]) -> Vec<u8> {
+    let mut octets = vec![0x12, 0x34];
+    octets.extend(flags.to_be_bytes());
+    octets.extend([0, 1, 0, 1, 0, 0, 0, 0]);
+    octets.extend(b"\x07twitter\x03com\x00\x00\x01\x00\x01\xc0\x0c\x00\x01\x00\x01");
+    octets.extend(ttl.to_be_bytes());
+    octets.extend([0, 4]);
+    octets.extend(address);
+    octets
+}
+
+fn dns(shape: impl Fn(&mut Packet), flags: u16, ttl: u32, address: [u8; 4]) -> Vector {
+    let packets = one(0, |packet| {
+        packet.protocol = 17;
+        shape(packet);
+    });
+    let (dns, asked) = (Dns::parse(&reply(flags, ttl, address)).unwrap(), asked());
+    let sinkhole = None;
+    let reply =
+        Answered { packet: &packets[0], dns: &dns, asked: Some(&asked), capitals: None, sinkhole };
+    message::vector(&[reply]).unwrap()
 }
 
 /// The Linux kernel's answer where it has no socket.
@@ -212,6 +246,18 @@ fn known() -> Vec<(&'static str, Vector)> {
                 b"",
             ),
         ),
+        ("gfw-dns-1", dns(id(0x7777), 0x8580, 60, [8, 7, 198, 46])),
+        (
+            "gfw-dns-2",
+            dns(|packet| (packet.quirks, packet.hops) = (quirk::DF, 201), 0x8180, 187, SOMEBODY),
+        ),
+        ("gfw-dns-3", dns(id(0), 0x8400, 211, SOMEBODY)),
+        ("gfw-dns-3-2020", dns(id(0), 0x8180, 211, SOMEBODY)),
+        ("turkmenistan-dns", dns(id(0x7777), 0x8180, 300, [127, 0, 0, 1])),
+        ("dnsspoof", dns(id(0x7777), 0x8180, 60, SOMEBODY)),
+        ("ettercap-dns", dns(id(0x7ee7), 0x8400, 3600, SOMEBODY)),
+        ("bettercap-dns", dns(id(0), 0x8000, 1024, SOMEBODY)),
+        ("scapy-dns", dns(id(1), 0x8500, 10, SOMEBODY)),
         ("scapy-reset", vector(&one(RST, scapy), b"")),
         ("scapy-page", with_data(one(PSH_ACK, scapy), PAGE)),
     ]
@@ -219,7 +265,7 @@ fn known() -> Vec<(&'static str, Vector)> {
 
 fn labels<'a>(catalogue: &'a Catalogue, vector: &Vector, day: &str) -> Vec<&'a str> {
     let found = catalogue.labels(vector, noon(day.parse().unwrap()));
-    found.iter().map(|label| label.entry.id.as_str()).collect()
+    found.iter().map(|label| label.fact.id.as_str()).collect()
 }
 
 #[test]
@@ -227,7 +273,7 @@ fn every_file_loads_and_every_entry_is_met() {
     let mut ids = std::collections::HashSet::new();
     for (name, text) in catalogue::BUILTIN {
         for entry in file::parse(Path::new(name), text).unwrap() {
-            assert!(ids.insert(entry.id.clone()), "{} is given twice", entry.id);
+            assert!(ids.insert(entry.fact.id.clone()), "{} is given twice", entry.fact.id);
         }
     }
     let catalogue = Catalogue::builtin();
@@ -246,8 +292,8 @@ fn the_stacks_own_reset_has_one_ambiguous_label_at_most() {
     let vector = vector(&linux(), b"");
     let found = catalogue.labels(&vector, noon("2026-01-01".parse().unwrap()));
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!(found[0].entry.id, "linux-reject");
-    assert!(found[0].entry.ambiguous.is_some() && found[0].describe().contains("ambiguous"));
+    assert_eq!(found[0].fact.id, "linux-reject");
+    assert!(found[0].fact.ambiguous.is_some() && found[0].describe().contains("ambiguous"));
 }
 
 #[test]
@@ -325,6 +371,76 @@ fn ids_of_version_1_are_pinned() {
          ack0=0 data=01020304050607080900/10"
     );
     assert_eq!(FingerprintId::of(&henan).to_string(), "fp-fac358ed9351");
+}
+
+#[test]
+fn an_answer_is_described_without_the_question() {
+    let vector = dns(|packet| packet.hops = 53, 0x8590, 60, SOMEBODY);
+    let canonical = id::canonical(&vector);
+    assert_eq!(
+        canonical,
+        "v1 ip=4 kind=dns burst=1 ttl=64 id=single df=0 msg=0x8580 counts=1/1/0/0 rr=60 to=public \
+         owner=pointer edns=0 more=0"
+    );
+    assert_eq!(FingerprintId::of(&vector).to_string(), "fp-2810ef7efcfd");
+    let json = serde_json::to_value(&vector).unwrap();
+    assert_eq!((&json["kind"], &json["payload"]["head"]), (&"dns".into(), &"".into()));
+    assert_eq!((&json["dns"]["opt"], &json["dns"]["owner"]), (&"lost".into(), &"pointer".into()));
+    // What the path and the question do does not move the id; what the device does moves it.
+    let id = |shape: fn(&mut Packet), flags, ttl, address| {
+        FingerprintId::of(&dns(shape, flags, ttl, address))
+    };
+    let base = id(|_| {}, 0x8580, 60, SOMEBODY);
+    assert_eq!(base, id(|packet| packet.hops = 40, 0x8590, 60, [198, 51, 100, 1]));
+    assert_ne!(base, id(|_| {}, 0x8180, 60, SOMEBODY));
+    assert_ne!(base, id(|_| {}, 0x8580, 61, SOMEBODY));
+    assert_ne!(base, id(|_| {}, 0x8580, 60, [10, 10, 34, 35]));
+    assert_ne!(base, id(|packet| packet.quirks = quirk::DF, 0x8580, 60, SOMEBODY));
+}
+
+#[test]
+fn a_resolvers_own_answer_has_no_label_but_an_ambiguous_one() {
+    // unbound on Linux, to a question without EDNS: DF, an IP-ID of its own, a TTL that runs down.
+    let own = |packet: &mut Packet| (packet.quirks, packet.ip_id) = (quirk::DF, 41_635);
+    let own = dns(own, 0x8180, 211, SOMEBODY);
+    let catalogue = Catalogue::builtin();
+    let found = catalogue.labels(&own, noon("2026-01-01".parse().unwrap()));
+    assert!(found.iter().all(|label| label.fact.ambiguous.is_some()), "{found:#?}");
+}
+
+#[test]
+fn where_an_answer_leads_is_a_label() {
+    let (catalogue, sinkholes) = (Catalogue::builtin(), Sinkholes::builtin());
+    let mut vector = dns(|_| {}, 0x8180, 60, [10, 10, 34, 35]);
+    vector.dns.as_mut().unwrap().sinkholes = vec!["iran-page".into()];
+    let labels = |day: &str| {
+        let time = noon(day.parse().unwrap());
+        let labels = catalogue.labels_of(&vector, time, &sinkholes);
+        labels.iter().map(|label| (label.fact.id.clone(), label.dated)).collect::<Vec<_>>()
+    };
+    assert_eq!(labels("2026-01-01")[0], ("iran-page".into(), false));
+    assert!(labels("2010-01-01").contains(&("iran-page".into(), true)));
+    let time = noon("2026-01-01".parse().unwrap());
+    let line = catalogue.labels_of(&vector, time, &sinkholes)[0].describe();
+    assert!(line.starts_with("answer as of Iran: "), "{line}");
+}
+
+#[test]
+fn devices_that_answer_the_same_question_are_described_apart() {
+    let packets: Vec<Packet> = [0, 0, 0x7777]
+        .into_iter()
+        .flat_map(|ip_id| one(0, move |packet| packet.ip_id = ip_id))
+        .collect();
+    let parse = |flags| Dns::parse(&reply(flags, 60, SOMEBODY)).unwrap();
+    let messages = [parse(0x8400), parse(0x8400), parse(0x8580)];
+    let replies: Vec<Answered<'_>> = packets
+        .iter()
+        .zip(&messages)
+        .map(|(packet, dns)| Answered { packet, dns, asked: None, capitals: None, sinkhole: None })
+        .collect();
+    let groups = message::split(&replies);
+    assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1]);
+    assert!(message::vector(&[]).is_none());
 }
 
 #[test]
@@ -413,6 +529,9 @@ fn refusals_say_where_and_what_is_allowed() {
     refused("\"s\"", "\" \"", "line 5, column 10", &["source is empty"]);
     refused("\"2024\"", "\"24\"", "line 6, column 14", &["2026-06"]);
     refused("count = [1, 2]", "payload = \"0x01\"", "line 7,", &["two digits an octet"]);
+    refused("count = [1, 2]", "dns = { flag = [1] }", "line 7,", &["flag", "`leads_to`"]);
+    refused("count = [1, 2]", "dns = { owner = [\"up\"] }", "line 7,", &["`pointer`"]);
+    refused("count = [1, 2]", "dns = { answers = [2, 1] }", "line 7,", &["smaller number first"]);
     refused("count = [1, 2]", "seq_is = [\"up\"]", "line 7,", &["`same`", "`grows`"]);
     refused("count = [1, 2]", "options_absent = [\"ts\"]", "line 7,", &["timestamps"]);
     refused("{ flags = [\"RST\"], count = [1, 2] }", "{ }", "line 7,", &["when is empty"]);

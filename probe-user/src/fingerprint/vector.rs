@@ -11,6 +11,8 @@ use probe_common::{
 };
 use serde::Serialize;
 
+use super::message::Message;
+
 /// Longest pause within a burst, in nanoseconds: 100 ms. Measured bursts last less than 1 ms; the
 /// shortest retransmission that could trigger the device again comes after 200 ms.
 pub const BURST_GAP: u64 = 100_000_000;
@@ -62,7 +64,7 @@ pub enum Kind {
     Http,
     /// Other TCP segments.
     Segment,
-    /// UDP from port 53.
+    /// Answers of DNS.
     Dns,
     /// Anything else.
     Other,
@@ -204,6 +206,9 @@ pub struct Vector {
     pub acknowledgment: Acknowledgment,
     /// Longest time between two packets of the burst, in microseconds; None if there is one packet.
     pub spacing_us: Option<u64>,
+    /// Of answers of DNS, what they say. Such a vector has no flags, window, options or numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<Message>,
 }
 
 impl Vector {
@@ -259,7 +264,24 @@ impl Vector {
                 Acknowledgment::Varies
             },
             spacing_us: (1..burst.len()).map(|at| gap(burst, at) / 1_000).max(),
+            dns: None,
         })
+    }
+
+    /// The same of packets that are answers of DNS, over UDP or as segments of TCP.
+    pub(super) fn with_message(self, message: Message) -> Self {
+        Self {
+            kind: Kind::Dns,
+            train: Sequence::Single,
+            flags: Vec::new(),
+            window: Field { values: Vec::new(), behaviour: Behaviour::None },
+            options: Vec::new(),
+            sequence: Sequence::Single,
+            strides: Vec::new(),
+            acknowledgment: Acknowledgment::Zero,
+            dns: Some(message),
+            ..self
+        }
     }
 }
 
@@ -334,12 +356,7 @@ fn gap(forged: &[Forged<'_>], at: usize) -> u64 {
 
 fn kind(burst: &[Forged<'_>]) -> Kind {
     const TCP: u8 = 6;
-    const UDP: u8 = 17;
-    let first = burst[0].packet;
-    if first.protocol == UDP && first.source_port == 53 {
-        return Kind::Dns;
-    }
-    if first.protocol != TCP {
+    if burst[0].packet.protocol != TCP {
         return Kind::Other;
     }
     if burst.iter().all(|forged| forged.packet.has(tcp_flag::RST)) {

@@ -38,9 +38,9 @@ pub struct Attribution<'a> {
 }
 
 impl Attribution<'_> {
-    /// Numbers of the packets that look forged, in the capture.
-    pub fn frames(&self) -> Vec<u64> {
-        self.forged.iter().map(|reply| reply.frame()).collect()
+    /// [Numbers](Reply::number) of the packets that look forged.
+    pub fn numbers(&self) -> Vec<u64> {
+        self.forged.iter().map(|reply| reply.number()).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use probe_common::{
 use super::{
     Knowledge,
     attribution::{self, Attribution},
+    case::LIVE,
     lineage,
     resolvers::{Observation, Stack, asked},
     untold,
@@ -35,6 +36,8 @@ pub struct Reply {
     pub(super) event: DnsEvent,
     /// Whether it was never told of, and only its question's record knows it.
     pub(super) untold: bool,
+    /// Its place among the replies to its question, from 0.
+    pub(super) place: usize,
     /// What it says.
     pub dns: Dns,
     /// Its first octets, to be shown if it is forged.
@@ -55,7 +58,7 @@ pub struct Exchange {
 impl Reply {
     pub(super) fn new(event: &DnsEvent, dns: Dns, payload: &[u8]) -> Self {
         let payload = Bytes::copy_from_slice(&payload[..payload.len().min(OCTETS_MAX)]);
-        Self { event: *event, untold: false, dns, payload }
+        Self { event: *event, untold: false, place: 0, dns, payload }
     }
 
     /// Its headers.
@@ -68,9 +71,13 @@ impl Reply {
         self.untold
     }
 
-    /// Number in the capture; 0 live.
-    pub const fn frame(&self) -> u64 {
-        self.event.header.frame
+    /// What tells it apart from the other replies to its question: its number in the capture, or, where
+    /// it is in none, a number far beyond those of captures.
+    pub const fn number(&self) -> u64 {
+        match self.event.header.frame {
+            0 => LIVE + self.place as u64,
+            frame => frame,
+        }
     }
 
     /// When it was seen.
@@ -208,7 +215,7 @@ impl Exchange {
 
     /// Adds a reply, unless it is here already. Of one that only its question's record knows, before
     /// the first that was told, as much is added as is known.
-    pub(super) fn add(&mut self, reply: Reply) -> bool {
+    pub(super) fn add(&mut self, mut reply: Reply) -> bool {
         if self.replies.is_empty()
             && let Some(untold) = untold::first(&reply)
         {
@@ -222,6 +229,7 @@ impl Exchange {
             self.dropped += 1;
             return false;
         }
+        reply.place = self.replies.len();
         self.replies.push(reply);
         true
     }

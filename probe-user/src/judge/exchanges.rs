@@ -10,7 +10,7 @@ use super::{
     compose::socket,
     decision::{Decision, decide},
     exchange::{Exchange, Reply},
-    hops,
+    fingerprints, hops,
     lies::Lies,
     resolvers::Observation,
 };
@@ -300,6 +300,12 @@ fn finding(
     settings: &Settings,
 ) -> Finding {
     let Attribution { forged, genuine } = exchange.forged(knowledge);
+    let marked = decision.packets();
+    let marked: Vec<&Reply> = exchange
+        .replies
+        .iter()
+        .filter(|reply| marked.binary_search(&reply.number()).is_ok())
+        .collect();
     let server_hops = genuine.and_then(|reply| hops::from_ttl(reply.hops()));
     let injector_hops = hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops);
     let name = exchange.name();
@@ -309,7 +315,7 @@ fn finding(
     // What clients ask beside what is watched is nobody's business, save in a capture of one's own.
     let told = settings.telling == Telling::AtClose
         || name.is_some_and(|name| settings.targets.service_of_name(name).is_some());
-    let time = forged.first().copied().or_else(|| exchange.replies.first()).map_or(0, Reply::time);
+    let time = marked.first().copied().or_else(|| exchange.replies.first()).map_or(0, Reply::time);
     // A rare name under a service's may be one person's.
     let common = service.zip(name).is_some_and(|(service, name)| service.is_common(name));
     Finding {
@@ -327,9 +333,9 @@ fn finding(
         injector_hops_range: injector_hops.map(hops::range),
         server_hops,
         frames: decision.frames(),
-        fingerprints: Vec::new(),
+        fingerprints: fingerprints::of_replies(&marked, service, knowledge, settings.epoch),
         revises: None,
-        packets: evidence::of_exchange(exchange, &forged, decision.verdict, common, time),
+        packets: evidence::of_exchange(exchange, &marked, decision.verdict, common, time),
         stage: None,
     }
 }

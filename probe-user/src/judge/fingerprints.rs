@@ -2,10 +2,13 @@
 
 use probe_common::flow::Side;
 
-use super::{Knowledge, case::Seen};
+use super::{Knowledge, Reply, case::Seen};
 use crate::{
-    fingerprint::{Direction, FingerprintId, Forged, Label, Trigger, Vector, vector},
+    fingerprint::{
+        Answered, Direction, FingerprintId, Forged, Label, Trigger, Vector, message, vector,
+    },
     report::finding::Fingerprint,
+    targets::Service,
 };
 
 /// The fingerprints of the packets of `side` that are held to be forged, in the order they came: one for
@@ -31,17 +34,46 @@ pub(super) fn of(
     vector::split(&packets)
         .iter()
         .filter_map(|group| Vector::of(group, direction, trigger))
-        .map(|vector| {
-            let labels = knowledge.catalogue().labels(&vector, time);
-            Fingerprint {
-                id: FingerprintId::of(&vector),
-                names: labels.iter().map(Label::describe).collect(),
-                labels: labels
-                    .iter()
-                    .filter_map(|label| serde_json::to_value(label).ok())
-                    .collect(),
-                vector,
-            }
-        })
+        .map(|vector| labelled(vector, time, knowledge))
         .collect()
+}
+
+/// The fingerprints of replies that are held to be forged, or false, about a name of `service` or of none
+/// that is watched.
+pub(super) fn of_replies(
+    marked: &[&Reply],
+    service: Option<&Service>,
+    knowledge: &Knowledge,
+    epoch: u64,
+) -> Vec<Fingerprint> {
+    let Some(first) = marked.first() else { return Vec::new() };
+    let time = first.time().saturating_add(epoch);
+    let answered: Vec<Answered<'_>> = marked
+        .iter()
+        .map(|reply| Answered {
+            packet: reply.packet(),
+            dns: &reply.dns,
+            asked: reply.asked(),
+            capitals: reply.observation().capitals,
+            sinkhole: knowledge
+                .truth()
+                .leads_to(&reply.dns, service, knowledge.targets())
+                .map(|(known, _)| &*known.fact.id),
+        })
+        .collect();
+    message::split(&answered)
+        .iter()
+        .filter_map(|group| message::vector(group))
+        .map(|vector| labelled(vector, time, knowledge))
+        .collect()
+}
+
+fn labelled(vector: Vector, time: u64, knowledge: &Knowledge) -> Fingerprint {
+    let labels = knowledge.labels(&vector, time);
+    Fingerprint {
+        id: FingerprintId::of(&vector),
+        names: labels.iter().map(Label::describe).collect(),
+        labels: labels.iter().filter_map(|label| serde_json::to_value(label).ok()).collect(),
+        vector,
+    }
 }

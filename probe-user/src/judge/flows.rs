@@ -401,11 +401,7 @@ fn conclude(
     tell: &mut impl FnMut(Finding),
 ) {
     let accuses = decision.accuses();
-    let mut devices = Vec::new();
-    let told = flow.tell(decision, side, scope.knowledge, scope.settings, &mut |finding| {
-        devices.extend(finding.fingerprints.iter().map(|found| found.vector.clone()));
-        tell(finding);
-    });
+    let told = flow.tell(decision, side, scope.knowledge, scope.settings, tell);
     let Some(case) = &flow.case else { return };
     if told
         && accuses
@@ -415,9 +411,5 @@ fn conclude(
         let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
         let name = case.subject.name.as_deref();
         scope.knowledge.residual_mut().note(client, server, record.opened, name);
-        let time = record.last().saturating_add(scope.settings.epoch);
-        for device in &devices {
-            scope.knowledge.clusters_mut().add(device, time, server.0.ip());
-        }
     }
 }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     detect::ipid_const,
-    fingerprint::{Catalogue, Clusters},
+    fingerprint::{Catalogue, Clusters, Label, Vector},
     names::{blockpage::BlockPages, dns::Dns, tls::ech::Use},
     targets::TargetSet,
 };
@@ -181,9 +181,9 @@ impl Knowledge {
         self.hellos.ech(name, traits, name.is_some() && lead == name)
     }
 
-    /// Devices that are known.
-    pub const fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    /// Whom packets look like, or their answers lead to.
+    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'_>> {
+        self.catalogue.labels_of(vector, time, self.truth.sinkholes())
     }
 
     /// Devices met in this run, known or not.

@@ -46,7 +46,7 @@ mod silence;
 mod truth;
 mod untold;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 pub use answers::{Answers, Voices};
 pub use arrivals::{Arrivals, Met};
@@ -83,8 +83,9 @@ pub const OUTCOMES_WAIT: u64 = outcomes::SETTLED_LATE;
 
 use crate::{
     attribute::{Outcome, token::Tokens},
+    fingerprint::{Label, Vector},
     names::dns::{Dns, TYPE_HTTPS, TYPE_SVCB, ech_configs},
-    report::{Finding, summary::Counters},
+    report::{Finding, finding::Verdict, summary::Counters},
     source::event::Event,
     targets::TargetSet,
 };
@@ -183,22 +184,37 @@ impl Judge {
         act: impl FnOnce(&mut Self, Option<&mut Outcomes>, &mut dyn FnMut(Finding)),
     ) {
         // It is out of its place meanwhile: what is called from here finds none, and tells through here.
-        let Some(mut outcomes) = self.outcomes.take() else {
-            act(self, None, &mut tell);
+        let outcomes = self.outcomes.take();
+        let mut met = Vec::new();
+        let Some(mut outcomes) = outcomes else {
+            act(self, None, &mut |finding| {
+                met.extend(devices(&finding));
+                tell(finding);
+            });
+            self.meet(met);
             self.quics.take_over();
             return;
         };
         let mut found = Vec::new();
         act(self, Some(&mut outcomes), &mut |finding| {
+            met.extend(devices(&finding));
             found.push(finding.clone());
             tell(finding);
         });
+        self.meet(met);
         found.iter().for_each(|finding| outcomes.note(finding));
         for attempt in self.quics.take_over() {
             outcomes.quic(&attempt, &self.settings);
         }
         outcomes.settle(self.now);
         self.outcomes = Some(outcomes);
+    }
+
+    /// Counts devices over the run.
+    fn meet(&mut self, devices: Vec<Device>) {
+        for (vector, time, server) in devices {
+            self.knowledge.clusters_mut().add(&vector, time, server);
+        }
     }
 
     /// Takes one event; findings that are due go to `tell`.
@@ -378,9 +394,9 @@ impl Judge {
         &self.silence
     }
 
-    /// Devices that are known.
-    pub const fn catalogue(&self) -> &crate::fingerprint::Catalogue {
-        self.knowledge.catalogue()
+    /// Known devices that packets look like: see [`Cluster`](crate::fingerprint::Cluster).
+    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'_>> {
+        self.knowledge.labels(vector, time)
     }
 
     /// Devices that accused packets look like, known or not, over the run.
@@ -436,6 +452,16 @@ impl Judge {
     pub const fn handshakes(&self) -> &Histogram<u64> {
         &self.handshakes
     }
+}
+
+/// Packets like those of a vector, when they came, and in whose name.
+type Device = (Vector, u64, IpAddr);
+
+/// Those that a finding accuses.
+fn devices(finding: &Finding) -> impl Iterator<Item = Device> {
+    let accuses = finding.verdict != Verdict::Suspect;
+    let fingerprints = finding.fingerprints.iter().filter(move |_| accuses);
+    fingerprints.map(|one| (one.vector.clone(), finding.time, finding.server.ip()))
 }
 
 /// At `now` a client was led by a resolver (`ends`).

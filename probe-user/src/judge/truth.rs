@@ -10,8 +10,8 @@ use super::{
     arrivals::Arrivals,
 };
 use crate::{
-    names::dns::Dns,
-    sinkholes::{self, Sinkhole, Sinkholes, is_bogon},
+    names::dns::{AnswerData, Dns},
+    sinkholes::{self, Sinkhole, Sinkholes, Use, is_bogon},
     targets::{Service, TargetSet},
 };
 
@@ -60,6 +60,31 @@ impl Truth {
                 .then(|| sinkholes::translated(address))??;
             self.sinkholes.of_address(inner.into())
         })
+    }
+
+    /// The sinkhole that an answer leads to, and what of it says so. None if the name, one of `service`
+    /// if that is watched, may have the address genuinely.
+    pub fn leads_to(
+        &self,
+        dns: &Dns,
+        service: Option<&Service>,
+        targets: &TargetSet,
+    ) -> Option<(&Sinkhole, String)> {
+        let aliases = dns.answers.iter().filter_map(|answer| match &answer.data {
+            AnswerData::Cname(alias) => Some((self.sinkholes.of_name(alias)?, alias.clone())),
+            _ => None,
+        });
+        let at_home = |sinkhole: &Sinkhole, address| {
+            sinkhole.used == Use::Others
+                && service.is_some_and(|service| targets.is_home(service, address))
+        };
+        let addresses = dns.addresses().filter_map(|address| {
+            let sinkhole = self.sinkhole(address)?;
+            (!at_home(sinkhole, address)).then(|| (sinkhole, address.to_string()))
+        });
+        let genuine =
+            |sinkhole: &Sinkhole| dns.qname().is_some_and(|name| sinkhole.is_used_by(name));
+        aliases.chain(addresses).next().filter(|(sinkhole, _)| !genuine(sinkhole))
     }
 
     /// What resolvers said about a name of `service` beside this reply.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Policy, Scope, Sinkhole, Use};
-use crate::data::{DataError, Fault, Form, Period, check_country, check_id, check_text};
+use crate::data::{DataError, Fact, Fault, Form, RawFact, check_new_id, check_text};
 
 pub(super) const FORM: Form = Form { what: "sinkhole", docs: "docs/sinkholes.md" };
 
@@ -85,20 +85,22 @@ fn sinkhole(
 ) -> Result<(Sinkhole, Vec<IpNet>, Vec<String>), Fault> {
     let span = raw.span();
     let raw = raw.into_inner();
-    let id = once(&raw.id, taken)?;
     if raw.addresses.is_empty() && raw.names.is_empty() {
         let reason = "sinkhole without addresses and names; allowed is one of either or more";
         return Err((span, reason.into()));
     }
+    let fact = RawFact {
+        id: raw.id,
+        title: raw.title,
+        country: raw.country,
+        source: raw.source,
+        valid: [raw.valid_from, raw.valid_to],
+        ambiguous: raw.ambiguous,
+    };
     let sinkhole = Sinkhole {
-        id,
-        title: check_text("title", raw.title)?,
+        fact: Fact::check(fact, taken)?,
         used: raw.used,
         scope: raw.scope,
-        country: raw.country.map(check_country).transpose()?,
-        source: check_text("source", raw.source)?,
-        valid: Period::check(raw.valid_from.as_ref(), raw.valid_to.as_ref())?,
-        ambiguous: raw.ambiguous.map(|text| check_text("ambiguous", text)).transpose()?,
         used_by: raw.used_by.iter().map(check_name).collect::<Result<_, _>>()?,
     };
     let names = raw.names.iter().map(check_name).collect::<Result<_, _>>()?;
@@ -107,20 +109,12 @@ fn sinkhole(
 
 fn resolver(raw: RawResolver, taken: &mut HashSet<String>) -> Result<(Policy, Vec<IpNet>), Fault> {
     let policy = Policy {
-        id: once(&raw.id, taken)?,
+        id: check_new_id(&raw.id, taken)?,
         title: check_text("title", raw.title)?,
         filters: raw.filters,
         source: check_text("source", raw.source)?,
     };
     Ok((policy, networks(&raw.addresses)?))
-}
-
-fn once(id: &Spanned<String>, taken: &mut HashSet<String>) -> Result<String, Fault> {
-    let text = check_id(id)?;
-    if taken.insert(text.clone()) {
-        return Ok(text);
-    }
-    Err((id.span(), format!("there is an entry {text:?} already; an id is given once")))
 }
 
 /// Addresses and networks, each once.

@@ -19,7 +19,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{DataError, Period},
+    data::{DataError, Fact},
     networks::Networks,
 };
 
@@ -61,22 +61,12 @@ pub enum Scope {
 /// A place that false answers lead to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sinkhole {
-    /// Short name for reports.
-    pub id: String,
-    /// Name for people.
-    pub title: String,
+    /// Who leads there, and who described it.
+    pub fact: Fact,
     /// What else its addresses are used for.
     pub used: Use,
     /// How far it reaches.
     pub scope: Scope,
-    /// Where it stands, by ISO 3166-1 code; None for what stands anywhere.
-    pub country: Option<String>,
-    /// Who described it, where.
-    pub source: String,
-    /// When it was seen to be so.
-    pub valid: Period,
-    /// What else may look the same.
-    pub ambiguous: Option<String>,
     /// Names that may have these addresses genuinely, each with all names under it.
     pub used_by: Vec<String>,
 }
@@ -166,6 +156,12 @@ impl Sinkholes {
     #[must_use]
     pub fn of_name(&self, name: &str) -> Option<&Sinkhole> {
         suffixes(name).find_map(|suffix| self.by_name.get(suffix)).map(|&at| &self.sinkholes[at])
+    }
+
+    /// The sinkhole with this id.
+    #[must_use]
+    pub fn of_id(&self, id: &str) -> Option<&Sinkhole> {
+        self.sinkholes.iter().find(|sinkhole| sinkhole.fact.id == id)
     }
 
     /// What is known of the policy of the resolver at `address`.

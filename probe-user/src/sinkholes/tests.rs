@@ -29,14 +29,14 @@ fn the_lists_hold_what_is_published() {
         ("36.86.63.185", "id-provider"),
         ("146.112.61.110", "product-opendns"),
     ] {
-        let found = lists.of_address(ip(address)).map(|sinkhole| sinkhole.id.as_str());
+        let found = lists.of_address(ip(address)).map(|sinkhole| sinkhole.fact.id.as_str());
         assert_eq!(found, Some(id), "{address}");
     }
     for address in ["10.10.34.33", "10.10.34.37", "108.174.10.10", "2001:0:53aa:64c::1", "8.8.8.8"]
     {
         assert_eq!(lists.of_address(ip(address)), None, "{address}");
     }
-    let name = |name| lists.of_name(name).map(|sinkhole| sinkhole.id.as_str());
+    let name = |name| lists.of_name(name).map(|sinkhole| sinkhole.fact.id.as_str());
     assert_eq!(name("trustpositif.kominfo.go.id"), Some("id-trustpositif"));
     assert_eq!(name("a.internet-positif.org"), Some("id-trustpositif"));
     assert_eq!(name("not-internet-positif.org"), None);

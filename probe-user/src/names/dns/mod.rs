@@ -150,6 +150,18 @@ pub enum AnswerData {
     },
 }
 
+/// How a record names its owner, which most messages do in the same way for every answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// By a pointer to the question: RFC 1035, section 4.1.4.
+    Pointer,
+    /// By a pointer to anything else.
+    Elsewhere,
+    /// In full, or ending in a pointer.
+    Full,
+}
+
 /// The OPT pseudo-record (EDNS).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Opt {
@@ -176,6 +188,8 @@ pub struct Dns {
     pub question: Option<Question>,
     /// Records announced.
     pub counts: Counts,
+    /// How the first answer names its owner; none without any.
+    pub owner: Option<Owner>,
     /// Answers that could be read, at most [`ANSWERS_MAX`], in the order sent.
     pub answers: Vec<Answer>,
     /// EDNS, if present and readable.
@@ -258,7 +272,10 @@ impl Dns {
         let sections = [self.counts.answer, self.counts.authority, self.counts.additional];
         let mut walked = 0;
         for (section, count) in sections.into_iter().enumerate() {
-            for _ in 0..count {
+            for index in 0..count {
+                if section == 0 && index == 0 {
+                    self.owner = parser.peek(2).ok().map(Owner::of);
+                }
                 let record = ParsedRecord::parse(parser)?;
                 walked += 1;
                 if walked > RECORDS_MAX {
@@ -309,6 +326,18 @@ impl Dns {
             dnssec_ok: ttl & 0x8000 != 0,
             options_len: record.rdlen(),
         });
+    }
+}
+
+impl Owner {
+    /// Of the first two octets of a record behind the question.
+    const fn of(octets: &[u8]) -> Self {
+        const QUESTION: u8 = HEADER as u8;
+        match octets {
+            [0xc0, QUESTION] => Self::Pointer,
+            [0xc0..=0xff, _] => Self::Elsewhere,
+            _ => Self::Full,
+        }
     }
 }
 
