@@ -183,6 +183,7 @@ impl Attributor {
 
     fn close(&mut self) {
         let (start, length) = (self.window.start, self.length);
+        self.window.settle();
         let mut comparer = Comparer::new(&self.window, &self.controls, &self.trouble);
         let keys: Vec<Key> = self.window.keys().map(|(&key, _)| key).collect();
         for &key in &keys {

@@ -148,6 +148,11 @@ impl<'a> Comparer<'a> {
         all.filter(move |control| control.service != key.service || key.residue)
     }
 
+    /// Whether the speed of any flow of a unit is known.
+    pub(super) fn is_timed(&self, key: Key) -> bool {
+        self.window.servers(key).any(|(_, clients)| clients.values().any(Tally::is_timed))
+    }
+
     /// The sides of a unit where speed is compared, and the paces of those that are slow.
     pub(super) fn paces(&mut self, key: Key) -> (Comparison, Vec<(u64, Pace)>) {
         let mut targets = Side::new();
@@ -234,6 +239,7 @@ fn slowness(side: &Side, limit: f32) -> Side {
             let slow = f32::from(pace.step) < limit;
             tally.add(0, if slow { Symptom::Of(Method::Throttle) } else { Symptom::Served });
         }
+        tally.settle();
         tally
     };
     side.iter()

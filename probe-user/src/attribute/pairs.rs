@@ -105,6 +105,7 @@ mod tests {
     fn client(fails: bool) -> Tally {
         let mut tally = Tally::default();
         tally.add(0, if fails { Symptom::Of(Method::SniDrop) } else { Symptom::Served });
+        tally.settle();
         tally
     }
 

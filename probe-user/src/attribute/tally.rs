@@ -80,19 +80,17 @@ impl Tally {
         }
     }
 
-    /// Adds another place of the same client.
+    /// Adds another place of the same client. Both must be settled.
     pub(super) fn join(&mut self, other: &Self) {
-        self.settle();
-        let mut other = other.clone();
-        other.settle();
+        debug_assert!(self.flows == 0 && other.flows == 0, "a slot is open");
         self.slots = self.slots.saturating_add(other.slots);
         self.sums.iter_mut().zip(other.sums).for_each(|(sum, more)| *sum += more);
         other.paces().for_each(|pace| self.pace(pace));
         self.large_served |= other.large_served;
     }
 
-    /// Closes the slot.
-    fn settle(&mut self) {
+    /// Closes the slot: before anything is asked of the tally, and when another slot begins.
+    pub(super) fn settle(&mut self) {
         if self.flows == 0 {
             return;
         }
@@ -105,22 +103,26 @@ impl Tally {
         self.flows = 0;
     }
 
-    /// Shares of flows that failed, by lane.
+    /// Shares of flows that failed, by lane. It must be settled.
     pub(super) fn shares(&self) -> Shares {
-        let mut settled = self.clone();
-        settled.settle();
-        let slots = f32::from(settled.slots.max(1));
-        settled.sums.map(|sum| (sum / slots).min(1.0))
+        debug_assert!(self.flows == 0, "a slot is open");
+        let slots = f32::from(self.slots.max(1));
+        self.sums.map(|sum| (sum / slots).min(1.0))
     }
 
-    /// Slots with flows.
+    /// Slots with flows. It must be settled.
     pub(super) const fn slots(&self) -> u16 {
-        self.slots + (self.flows > 0) as u16
+        self.slots
     }
 
     /// Whether anything but a speed is known.
     pub(super) const fn is_empty(&self) -> bool {
         self.slots() == 0
+    }
+
+    /// Whether the speed of any flow is known.
+    pub(super) const fn is_timed(&self) -> bool {
+        self.timed > 0
     }
 
     /// How fast its flows were.
@@ -154,6 +156,7 @@ mod tests {
         let mut tally = Tally::default();
         (0..1_000).for_each(|_| tally.add(0, DROP));
         (1..4).for_each(|slot| tally.add(slot, Symptom::Served));
+        tally.settle();
         assert!((tally.shares()[lane(Method::SniDrop)] - 0.25).abs() < 1e-6);
         assert_eq!(tally.slots(), 4);
     }
@@ -166,6 +169,8 @@ mod tests {
         }
         let mut other = Tally::default();
         other.add(3, Symptom::Served);
+        tally.settle();
+        other.settle();
         tally.join(&other);
         let shares = tally.shares();
         assert!((shares[lane(Method::SniDrop)] - 0.125).abs() < 1e-6);

@@ -67,8 +67,12 @@ impl Unit {
 
     /// Closes a window.
     pub(super) fn close(&mut self, key: Key, comparer: &mut Comparer<'_>, start: u64, length: u64) {
-        let (paces, slow) = comparer.paces(key);
         let throttle = lane(Method::Throttle);
+        let (paces, slow) = if self.concerns(throttle) || comparer.is_timed(key) {
+            comparer.paces(key)
+        } else {
+            Default::default()
+        };
         for (token, pace) in slow {
             let signs = self.lanes.entry(throttle).or_default();
             signs.slow(pace);

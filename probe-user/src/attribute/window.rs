@@ -111,6 +111,11 @@ impl Window {
         self.refused
     }
 
+    /// Makes it ready to be compared: nothing more is counted.
+    pub(super) fn settle(&mut self) {
+        self.strata.values_mut().flat_map(BTreeMap::values_mut).for_each(Tally::settle);
+    }
+
     /// Begins the next window.
     pub(super) fn turn(&mut self, start: u64) {
         let refused = self.refused;
