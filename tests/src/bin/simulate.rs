@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::ExitCode, time::Instant};
 
 use clap::Parser;
-use probe_tests::simulate::{self, Score, run, score};
+use probe_tests::simulate::{self, Score, Size, run, score};
 
 /// Judge simulated worlds: is the target blocked there, how, since when? Or is it an outage?
 #[derive(Parser)]
@@ -28,8 +28,8 @@ fn main() -> anyhow::Result<ExitCode> {
         return only(&options, number);
     }
     let begun = Instant::now();
-    let step = (options.runs / 10).max(1);
-    let records = simulate::runs(options.seed, options.runs, |done| {
+    let step = (options.runs as usize / 10).max(1);
+    let records = simulate::runs(options.seed, Size::FULL, 0..options.runs, |done| {
         if done.is_multiple_of(step) {
             let line =
                 format!("simulate: {done} of {} worlds, {:.0?}", options.runs, begun.elapsed());
@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// Shows one world.
 fn only(options: &Options, number: u64) -> anyhow::Result<ExitCode> {
-    let record = run::run(options.seed, number, &simulate::targets());
+    let record = run::run(options.seed, number, Size::FULL, &simulate::targets());
     println!(
         "{}: {} clients, onset in window {}, end {:?}, {} flows, accused after {:?}",
         score::name(&record),

@@ -12,13 +12,14 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
 
-pub use run::{Record, Scenario};
+pub use run::{Record, Scenario, of_each};
 pub use score::Score;
+pub use world::Size;
 
 use probe_user::targets::TargetSet;
 
@@ -31,29 +32,33 @@ pub fn targets() -> Arc<TargetSet> {
     Arc::new(TargetSet::load(&[file]).expect("the file beside this module"))
 }
 
-/// Runs numbers `0..runs` of what `seed` stands for, on all CPUs, and returns them in order. `done` is
+/// Runs the `numbers` of what `seed` stands for, on all CPUs, and returns them in this order. `done` is
 /// told after each how many there are.
-pub fn runs(seed: u64, runs: u64, done: impl Fn(u64) + Sync) -> Vec<Record> {
+pub fn runs(
+    seed: u64,
+    size: Size,
+    numbers: impl Iterator<Item = u64>,
+    done: impl Fn(usize) + Sync,
+) -> Vec<Record> {
     let targets = targets();
-    let (next, finished) = (AtomicU64::new(0), AtomicU64::new(0));
+    let numbers: Vec<u64> = numbers.collect();
+    let (next, finished) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let records = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
                 loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= runs {
-                        break;
-                    }
-                    let record = run::run(seed, number, &targets);
-                    records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(&number) = numbers.get(place) else { break };
+                    let record = run::run(seed, number, size, &targets);
+                    records.lock().unwrap_or_else(PoisonError::into_inner).push((place, record));
                     done(finished.fetch_add(1, Ordering::Relaxed) + 1);
                 }
             });
         }
     });
     let mut records = records.into_inner().unwrap_or_else(PoisonError::into_inner);
-    records.sort_by_key(|record| record.number);
-    records
+    records.sort_by_key(|(place, _)| *place);
+    records.into_iter().map(|(_, record)| record).collect()
 }

@@ -15,7 +15,7 @@ use super::{
     censor::{Censor, METHODS, serves},
     innocent::{Innocence, Innocent},
     ordinary,
-    world::{BLOCKED, Intent, SECOND, SERVERS, Server, WINDOW, World, network, unit},
+    world::{BLOCKED, Intent, SECOND, SERVERS, Server, Size, WINDOW, World, network, unit},
 };
 use crate::corpus::rng::Rng;
 
@@ -66,26 +66,57 @@ const AFTER: u64 = 12;
 /// Most tries of a flow: of the target's application, and of others.
 const TRIES: [u8; 2] = [6, 2];
 
-/// The scenario of a run.
-fn scenario(number: u64, rng: &mut Rng) -> Scenario {
-    let (round, place) = (number / 20, number % 20);
-    if place < CENSORED {
-        let method = METHODS[((round * CENSORED + place) % METHODS.len() as u64) as usize];
-        return Scenario::Censored(Censor::draw(method, rng));
+/// What sort of run a number stands for, whatever the seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sort {
+    Censored(Method),
+    ControlBlocked,
+    Innocent(Innocent),
+}
+
+impl Sort {
+    fn of(number: u64) -> Self {
+        let (round, place) = (number / 20, number % 20);
+        if place < CENSORED {
+            let place = (round * CENSORED + place) % METHODS.len() as u64;
+            return Self::Censored(METHODS[place as usize]);
+        }
+        let place = round * (20 - CENSORED) + place - CENSORED;
+        let all = Innocent::ALL.len() as u64 + 1;
+        Innocent::ALL
+            .get((place % all) as usize)
+            .map_or(Self::ControlBlocked, |&world| Self::Innocent(world))
     }
-    let place = round * (20 - CENSORED) + place - CENSORED;
-    let all = Innocent::ALL.len() as u64 + 1;
-    match Innocent::ALL.get((place % all) as usize) {
-        Some(&world) => Scenario::Innocent(Innocence::draw(world, rng)),
-        None => Scenario::ControlBlocked(Censor::draw(Method::SniDrop, rng)),
+
+    fn draw(self, rng: &mut Rng) -> Scenario {
+        match self {
+            Self::Censored(method) => Scenario::Censored(Censor::draw(method, rng)),
+            Self::ControlBlocked => Scenario::ControlBlocked(Censor::draw(Method::SniDrop, rng)),
+            Self::Innocent(world) => Scenario::Innocent(Innocence::draw(world, rng)),
+        }
     }
 }
 
-/// Runs number `number` of what `seed` stands for.
-pub fn run(seed: u64, number: u64, targets: &Arc<TargetSet>) -> Record {
+/// The first numbers that there are `censored` runs of each method among, and `innocent` ones of each
+/// other sort.
+pub fn of_each(censored: usize, innocent: usize) -> impl Iterator<Item = u64> {
+    let sorts = METHODS.len() * censored + (Innocent::ALL.len() + 1) * innocent;
+    let mut counts: BTreeMap<Sort, usize> = BTreeMap::new();
+    let wanted = move |number: &u64| {
+        let sort = Sort::of(*number);
+        let most = if matches!(sort, Sort::Censored(_)) { censored } else { innocent };
+        let count = counts.entry(sort).or_default();
+        *count += 1;
+        *count <= most
+    };
+    (0..).filter(wanted).take(sorts)
+}
+
+/// Runs number `number` of what `seed` stands for, in a world of size `size`.
+pub fn run(seed: u64, number: u64, size: Size, targets: &Arc<TargetSet>) -> Record {
     let mut rng = Rng::part(seed, number);
-    let scenario = scenario(number, &mut rng);
-    let mut world = World::draw(&mut rng);
+    let scenario = Sort::of(number).draw(&mut rng);
+    let mut world = World::draw(size, &mut rng);
     if let Scenario::Innocent(innocence) = &scenario {
         innocence.prepare(&mut world);
     }

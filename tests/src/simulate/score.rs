@@ -140,27 +140,42 @@ impl Score {
 
     /// What is demanded and not reached, a line each.
     pub fn missed_figures(&self) -> Vec<String> {
+        let mut missed = self.shares_below(|count, of, least| (count as f64) < least * of as f64);
+        for (method, line) in self.methods.iter().filter(|(_, line)| line.runs >= 10) {
+            if line.decided * 2 < line.runs {
+                missed
+                    .push(format!("{method}: only {} of {} runs decided", line.decided, line.runs));
+            }
+        }
+        missed
+    }
+
+    /// What is demanded and clearly not reached, of runs that are too few for a share to be exact: if
+    /// just the demanded share of all possible runs were right, as many mistakes as there are, or more,
+    /// would be made with a probability of at most `doubt`. Wrong accusations are none, of however few.
+    pub fn refuted_figures(&self, doubt: f64) -> Vec<String> {
+        self.shares_below(|count, of, least| at_least(of - count, of, 1.0 - least) <= doubt)
+    }
+
+    /// Wrong accusations, and the demanded shares of which `is_below` says, by how many are right, of
+    /// how many, and the least share that is demanded, that they are not reached.
+    fn shares_below(&self, is_below: impl Fn(u64, u64, f64) -> bool) -> Vec<String> {
         let total = self.totals();
         let mut missed = Vec::new();
-        let mut demand = |what: &str, count: u64, least: f64| {
-            if (count as f64) < least * total.decided as f64 {
+        for (what, count, least) in [
+            ("method named correctly", total.correct, CORRECT),
+            ("onset within two windows", total.onset, ONSET),
+        ] {
+            if is_below(count, total.decided, least) {
                 missed.push(format!(
                     "{what}: {count} of {}, and at least {:.0} % are demanded",
                     total.decided,
                     least * 100.0
                 ));
             }
-        };
-        demand("method named correctly", total.correct, CORRECT);
-        demand("onset within two windows", total.onset, ONSET);
+        }
         if !self.wrong.is_empty() {
             missed.push(format!("{} wrong accusations, and none is demanded", self.wrong.len()));
-        }
-        for (method, line) in self.methods.iter().filter(|(_, line)| line.runs >= 10) {
-            if line.decided * 2 < line.runs {
-                missed
-                    .push(format!("{method}: only {} of {} runs decided", line.decided, line.runs));
-            }
         }
         missed
     }
@@ -237,6 +252,17 @@ const fn width(verdict: &Verdict) -> u64 {
     }
 }
 
+/// The probability of `least` or more of `n` independent events of probability `share`.
+fn at_least(least: u64, n: u64, share: f64) -> f64 {
+    let mut exactly = (1.0 - share).powf(n as f64);
+    let mut fewer = 0.0;
+    for count in 0..least {
+        fewer += exactly;
+        exactly *= (n - count) as f64 / (count + 1) as f64 * share / (1.0 - share);
+    }
+    1.0 - fewer
+}
+
 /// What a run was, in short.
 pub fn name(record: &Record) -> String {
     match &record.scenario {
@@ -245,5 +271,40 @@ pub fn name(record: &Record) -> String {
         }
         Scenario::ControlBlocked(_) => "ControlBlocked".into(),
         Scenario::Innocent(innocence) => format!("{:?}", innocence.world),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, Method, Score, at_least};
+
+    #[test]
+    fn tails_of_the_binomial_distribution() {
+        let is = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-9, "{got}");
+        is(at_least(0, 9, 0.3), 1.0);
+        is(at_least(9, 9, 0.3), 0.3f64.powi(9));
+        is(at_least(2, 3, 0.5), 0.5);
+        is(at_least(1, 20, 0.05), 1.0 - 0.95f64.powi(20));
+    }
+
+    fn score(correct: u64, onset: u64, decided: u64) -> Score {
+        let line = Line { decided, correct, onset, ..Line::default() };
+        Score { methods: [(Method::SniDrop, line)].into(), ..Score::default() }
+    }
+
+    #[test]
+    fn few_runs_refute_a_share_only_if_they_miss_it_by_far() {
+        // Two of 23 are more than one in twenty, and no rarity where one in twenty is wrong.
+        assert_eq!(score(23, 21, 23).missed_figures().len(), 1);
+        assert!(score(23, 21, 23).refuted_figures(1e-3).is_empty());
+        assert_eq!(score(23, 17, 23).refuted_figures(1e-3).len(), 1);
+        assert_eq!(score(19, 23, 23).refuted_figures(1e-3).len(), 1);
+        assert!(score(0, 0, 0).refuted_figures(1e-3).is_empty());
+    }
+
+    #[test]
+    fn a_wrong_accusation_is_too_many_of_however_few() {
+        let wrong = Score { wrong: vec![(3, String::new())], ..score(23, 23, 23) };
+        assert_eq!(wrong.refuted_figures(1e-3).len(), 1);
     }
 }

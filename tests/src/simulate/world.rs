@@ -192,20 +192,35 @@ pub struct World {
 const VISITS: [(u16, f64); 6] =
     [(BLOCKED, 0.6), (BYSTANDER, 0.3), (CHECKS, 0.4), (FRONT, 0.5), (NEUTRAL, 0.3), (VIDEO, 0.5)];
 
-/// Clients that are there at a time are kept below this, so that a run of 20,000 ends.
-const AT_ONCE: f64 = 300.0;
+/// How large worlds are. More clients than are there at a time are there more seldom, and the more are
+/// there, the fewer windows are played: a world of 20,000 takes not much longer than one of 20.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Most clients that are there at a time.
+    at_once: f64,
+    /// Client-windows of a world, unless it would have too many windows or too few.
+    client_windows: f64,
+}
+
+impl Size {
+    /// Long enough to decide in nearly all worlds.
+    pub const FULL: Self = Self { at_once: 300.0, client_windows: 16_000.0 };
+
+    /// A quarter of that to play: fewer are decided.
+    pub const LIGHT: Self = Self { at_once: 60.0, client_windows: 4_000.0 };
+}
 
 impl World {
     /// Draws a world.
-    pub fn draw(rng: &mut Rng) -> Self {
+    pub fn draw(size: Size, rng: &mut Rng) -> Self {
         // Evenly over the orders of magnitude from 20 to 20,000.
         let clients = (20.0 * 1_000f64.powf(unit(rng))).round() as usize;
-        let active = 0.25f64.min(AT_ONCE / clients as f64);
+        let active = 0.25f64.min(size.at_once / clients as f64);
         let people = (0..clients).map(|_| person(rng, active)).collect();
         let day = 20_000 + rng.below(400);
         let start = (day * 86_400 + rng.below(86_400)) * SECOND;
         let busy = (clients as f64 * active).max(5.0);
-        let windows = (16_000.0 / busy).clamp(72.0, 576.0) as u64;
+        let windows = (size.client_windows / busy).clamp(72.0, 576.0) as u64;
         Self {
             people,
             start: start - start % WINDOW,
