@@ -6,6 +6,7 @@
 //! * [`duel`]: one capture through both engines, and the first thing in which they differ.
 //! * [`egress`]: packets through the program at the tc hook.
 //! * [`corpus`]: labelled captures of interference and of what only looks like it, made from a seed.
+//! * [`case2016`]: the week in which LinkedIn was ordered to be blocked, at six providers, played and checked.
 //! * [`score`]: how well the detectors do on captures whose truth is known.
 //! * [`simulate`]: worlds with and without censors, for the attributor.
 //! * [`soak`]: millions of innocent connections through engine and judge.
@@ -14,6 +15,7 @@
 //! * [`pages`]: reports made up for their page to be looked at and tried.
 //! * [`docs`]: the documentation, so that suites can hold it against what is there.
 
+pub mod case2016;
 pub mod corpus;
 pub mod craft;
 pub mod docs;

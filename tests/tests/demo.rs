@@ -4,7 +4,8 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt as _,
-    process::{Command, Stdio},
+    path::Path,
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -12,7 +13,15 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use probe_tests::lab::{Lab, agent, namespace::Namespace, process, process::Process, wait};
+use probe_tests::{
+    case2016::{
+        Plan, Truth, check,
+        plan::{DAY, HOUR, Provider},
+        traffic::{self, Volume},
+    },
+    lab::{Lab, agent, namespace::Namespace, process, process::Process, wait},
+};
+use probe_user::attribute::Method;
 
 /// What the demo is given: a minute is what it promises.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -163,4 +172,68 @@ fn a_lab_that_fails_on_the_way_leaves_nothing_behind() {
     });
     assert!(panicked.join().is_err());
     assert_eq!(namespaces_of(Pid::this()), before);
+}
+
+/// Changes what is written about a provider.
+type Lie = fn(&mut Provider);
+
+/// Plays two days of the case into `dir`.
+fn case(dir: &Path, truth: Option<&Path>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linkedin-2016"));
+    command.arg("--brief").arg("--out").arg(dir);
+    if let Some(truth) = truth {
+        command.arg("--truth").arg(truth);
+    }
+    process::output("linkedin-2016", &mut command, Duration::from_secs(300)).expect("it ends")
+}
+
+#[test]
+fn the_case_is_told_rightly_and_a_truth_that_is_none_is_noticed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = case(dir.path(), None);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("All of it is right."), "{said}");
+    let page = fs::read_to_string(dir.path().join("report/report.html")).expect("a page");
+    assert!(page.contains("provider F"), "the page does not tell observers apart");
+    let said = check::read(&dir.path().join("report/report.ndjson")).expect("a report");
+    let truth = Truth::read(&dir.path().join("truth.json")).expect("a truth");
+    let wrong = |truth: &Truth| -> Vec<usize> {
+        let lines = check::check(truth, &said).into_iter().enumerate();
+        lines.filter(|(_, line)| !line.wrong.is_empty()).map(|(at, _)| at).collect()
+    };
+    assert_eq!(wrong(&truth), [0; 0]);
+    // Each of these is one lie.
+    let lies: [(usize, Lie); 6] = [
+        (1, |one| one.method = Method::DnsInjection),
+        (3, |one| one.onset = one.onset.map(|onset| onset + 4 * HOUR)),
+        (4, |one| one.onset = one.onset.map(|onset| onset - HOUR)),
+        (0, |one| one.hops = Some(9)),
+        (2, |one| *one = Provider { method: Method::None, onset: None, ..one.clone() }),
+        (5, |one| one.method = Method::SniReset),
+    ];
+    for (at, lie) in lies {
+        let mut changed = truth.clone();
+        lie(&mut changed.providers[at]);
+        assert_eq!(wrong(&changed), [at], "{:?}", changed.providers[at]);
+    }
+    let mut changed = truth;
+    changed.providers[3].method = Method::None;
+    let path = dir.path().join("changed.json");
+    changed.write(&path).expect("room");
+    let output = case(&dir.path().join("again"), Some(&path));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("NOT all of it is right."), "{said}");
+}
+
+#[test]
+fn the_same_seed_makes_the_same_captures() {
+    let volume = Volume { from: 3 * DAY, to: 3 * DAY + HOUR, ..Volume::BRIEF };
+    for number in 0..2 {
+        let made = |seed| traffic::capture(&Plan::week().draw(seed), number, volume);
+        let (one, other) = (made(1), made(1));
+        assert!(one.records.len() > 1_000);
+        assert!(one.octets == other.octets && made(2).octets != one.octets);
+    }
 }

@@ -57,6 +57,7 @@ impl Programs {
             "forgewatch" => agent::path().expect("which agent to test"),
             "corpus" => env!("CARGO_BIN_EXE_corpus").into(),
             "demo" => env!("CARGO_BIN_EXE_demo").into(),
+            "linkedin-2016" => env!("CARGO_BIN_EXE_linkedin-2016").into(),
             "score" => env!("CARGO_BIN_EXE_score").into(),
             "simulate" => env!("CARGO_BIN_EXE_simulate").into(),
             "soak" => env!("CARGO_BIN_EXE_soak").into(),
@@ -93,6 +94,7 @@ impl Programs {
         let behind: Option<Vec<&str>> = match (program, first) {
             ("xtask", "run") => Some(vec!["forgewatch", "run"]),
             ("xtask", "soak") => Some(vec!["soak", words.get(2).copied().unwrap_or("tcp")]),
+            ("xtask", "demo") if words.get(2) == Some(&"linkedin-2016") => Some(vec![words[2]]),
             ("xtask", "demo" | "corpus" | "score" | "simulate") => Some(vec![first]),
             _ => None,
         };

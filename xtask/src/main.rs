@@ -28,6 +28,9 @@ use crate::{packages::Install, steps::Failure};
 /// Exit code of a usage error, the same as the agent's.
 const EXIT_USAGE: u8 = 2;
 
+/// The case that can be played.
+const CASE: &str = "linkedin-2016";
+
 /// Build, run and test Forgewatch.
 ///
 /// Each command first makes sure that what it needs is there, says what is missing, and installs
@@ -72,7 +75,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
-    /// Show a censor being found, in a network of namespaces that it makes and removes.
+    /// Show a censor being found, in a network of namespaces that it makes and removes; or, with
+    /// `linkedin-2016`, play a week in which six providers block a service or do not, and check what is
+    /// said of it.
     Demo {
         /// The same network without the censor: nothing must be found.
         #[arg(long)]
@@ -166,7 +171,10 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Run { ifaces, args } => run::agent(&ifaces, &args),
-        Command::Demo { no_censor, args } => run::demo(no_censor, &args),
+        Command::Demo { no_censor, args } => match args.split_first() {
+            Some((case, rest)) if case == CASE => run::case(CASE, rest),
+            _ => run::demo(no_censor, &args),
+        },
         Command::Corpus { args } => corpus::run("corpus", &args),
         Command::Score { args } => corpus::run("score", &args),
         Command::Soak { args } => corpus::run("soak", &args),

@@ -57,6 +57,24 @@ pub(crate) fn demo(no_censor: bool, args: &[OsString]) -> anyhow::Result<()> {
     become_command(command)
 }
 
+/// Builds the agent and what plays a case, and becomes that. It needs neither root nor test tools.
+///
+/// # Errors
+///
+/// If something cannot be built or started.
+pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
+    let object = build::object()?;
+    let agent = build::agent_around(&object, Profile::Release)?;
+    let mut cargo = steps::cargo();
+    cargo
+        .args(["build", "--release", "--locked", "--package", "probe-tests", "--bin", name])
+        .env(build::OBJECT_VARIABLE, &object);
+    let program = build::executable(&format!("building {name}"), &mut cargo, name)?;
+    let mut command = Command::new(program);
+    command.env(AGENT_VARIABLE, agent).args(args.iter().filter(|word| *word != "--"));
+    become_command(command)
+}
+
 /// Replaces this process: signals then reach the program itself, and its exit code is ours.
 pub(crate) fn become_command(mut command: Command) -> anyhow::Result<()> {
     steps::say(&format!("starting {}", steps::shown(&command)));

@@ -5,24 +5,29 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::Failure;
 use crate::{
     attribute::{
-        Attributor, Method, Verdict, WINDOW,
+        Attributor, Method, Outcome, Verdict, WINDOW,
         token::Tokens,
         verdict::{Interval, Unit},
     },
-    judge::Judge,
+    judge::{Judge, OUTCOMES_WAIT},
     ledger::Recorder,
     report::summary::Counters,
     targets::TargetSet,
 };
 
-/// How long outcomes may be under way from judge to attributor, in nanoseconds: windows stay open so long
-/// where nothing comes.
-const LATE: u64 = 60_000_000_000;
+/// How long outcomes may be under way from judge to attributor live, in nanoseconds: windows stay open so
+/// long where nothing comes.
+pub(super) const LATE: u64 = 60_000_000_000;
+
+/// The same of a capture, whose judge waits for all there is.
+pub(super) const LATE_REPLAY: u64 = LATE + OUTCOMES_WAIT;
 
 /// The attributor of a run.
 pub(super) struct Attribution {
     targets: Arc<TargetSet>,
     attributor: Attributor,
+    /// How long outcomes are under way.
+    late: u64,
     /// The window in which something was recorded last.
     closed: u64,
     /// The latest time of an outcome.
@@ -30,15 +35,16 @@ pub(super) struct Attribution {
     /// What was said of captures before this one that are of another time.
     done: Vec<Verdict>,
     losses: Counters,
-    /// What was recorded last, by what it is about.
-    recorded: BTreeMap<(Unit, Method), Option<Interval>>,
+    /// What was said last, by what it is about: what is over, each with its end, and what is not.
+    recorded: BTreeMap<(Unit, Method), Vec<Option<Interval>>>,
 }
 
 impl Attribution {
-    pub(super) fn new(targets: &Arc<TargetSet>) -> Self {
+    pub(super) fn new(targets: &Arc<TargetSet>, late: u64) -> Self {
         Self {
             targets: Arc::clone(targets),
             attributor: Attributor::new(Arc::clone(targets)),
+            late,
             closed: 0,
             latest: 0,
             done: Vec::new(),
@@ -56,13 +62,34 @@ impl Attribution {
 
     /// Takes a judge's outcomes.
     pub(super) fn take(&mut self, judge: &mut Judge) {
-        for outcome in judge.outcomes() {
-            if outcome.time.saturating_add(WINDOW) < self.latest {
-                // Another capture, of a time before: windows do not go back.
-                self.begin_anew();
-            }
+        self.add(judge.outcomes());
+    }
+
+    /// Takes those of several observers, by their numbers: in the order of time, for none of them may be
+    /// ahead of the others by a window.
+    pub(super) fn take_all<'a>(&mut self, judges: impl Iterator<Item = &'a mut Judge>) {
+        let mut all = Vec::new();
+        for (number, judge) in judges.enumerate() {
+            let vantage = u16::try_from(number).unwrap_or(u16::MAX);
+            all.extend(judge.outcomes().into_iter().map(|one| Outcome { vantage, ..one }));
+        }
+        // Stable: what one observer saw stays in its order.
+        all.sort_by_key(|outcome| outcome.time);
+        self.add(all);
+    }
+
+    fn add(&mut self, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
             self.latest = self.latest.max(outcome.time);
             self.attributor.take(&outcome);
+        }
+    }
+
+    /// Captures begin, the first of them at `time`. If that is before what was seen last, it is another
+    /// time: windows do not go back.
+    pub(super) fn captures(&mut self, time: u64) {
+        if time.saturating_add(WINDOW) < self.latest {
+            self.begin_anew();
         }
     }
 
@@ -79,7 +106,7 @@ impl Attribution {
     /// Records the counts of windows that are over, and verdicts that are new, at time `now`, nanoseconds
     /// since the Unix epoch.
     pub(super) fn record(&mut self, now: u64, recorder: Option<&mut Recorder>) {
-        let now = now.saturating_sub(LATE);
+        let now = now.saturating_sub(self.late);
         if now / WINDOW == self.closed {
             return;
         }
@@ -88,13 +115,17 @@ impl Attribution {
         let cells: Vec<_> = self.attributor.cells().collect();
         let Some(recorder) = recorder else { return };
         cells.into_iter().for_each(|cell| recorder.cell(cell));
+        let mut said: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for verdict in verdicts.into_iter().filter(is_told) {
             let about = (verdict.unit.clone(), verdict.method);
-            if self.recorded.get(&about) != Some(&verdict.end) {
-                self.recorded.insert(about, verdict.end);
+            let known = self.recorded.get(&about);
+            let is_new = !known.is_some_and(|ends| ends.contains(&verdict.end));
+            said.entry(about).or_default().push(verdict.end);
+            if is_new {
                 recorder.verdict(verdict);
             }
         }
+        self.recorded.extend(said);
     }
 
     /// All that is said in the end; it is recorded, too, as it is then.

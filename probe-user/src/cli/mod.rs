@@ -3,6 +3,7 @@
 mod attribute;
 mod doctor;
 mod exit;
+mod observer;
 mod replay;
 mod report;
 mod run;

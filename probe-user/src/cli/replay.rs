@@ -10,11 +10,11 @@ use std::{
 use clap::Args;
 use probe_common::config::Config;
 
-use super::attribute::Attribution;
+use super::attribute::{self, Attribution};
+use super::observer::Observer;
 use super::{DnsOptions, Failure, TargetOptions, report, state, summary};
 use crate::{
     export::ExportError,
-    judge::{Judge, Settings, Telling},
     ledger::{Recorder, Totals},
     report::{Clients, Form},
     report::{
@@ -22,11 +22,6 @@ use crate::{
         pseudonym::Pseudonyms,
         summary::{Clock, ClockSource},
     },
-    source::{
-        capture::{CaptureError, CaptureReader},
-        replay::{Driver, Packets},
-    },
-    targets::TargetSet,
 };
 
 /// Arguments of `replay`.
@@ -44,6 +39,10 @@ pub(super) struct Options {
     /// Send each packet through the real BPF program instead of the same code in userspace
     #[arg(long)]
     through_kernel: bool,
+    /// What to call the observer who made a capture; once for each capture, in their order. They are then
+    /// read side by side, as of one time, and what is said tells the observers apart
+    #[arg(long = "vantage", value_name = "NAME")]
+    vantages: Vec<String>,
     /// Make reports of every form in this directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -65,6 +64,22 @@ const RECORD_EVERY: u64 = 60_000_000_000;
 
 type Out = Writer<io::StdoutLock<'static>>;
 
+impl Options {
+    /// How many captures are of one time.
+    fn observers(&self) -> Result<usize, Failure> {
+        let (names, files) = (self.vantages.len(), self.files.len());
+        if names == 0 {
+            return Ok(1);
+        }
+        if names != files {
+            return Err(Failure::Usage(format!(
+                "--vantage is given {names} times, and there are {files} captures: each needs one"
+            )));
+        }
+        Ok(files)
+    }
+}
+
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let config = Config { dns_ports: options.dns.ports()?, ..Config::replay() };
     let targets = Arc::new(options.targets.load()?);
@@ -80,19 +95,19 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let clock = Clock { source: ClockSource::Capture, synchronised: None };
     let mut total = summary::begin(&targets, clock, kernel.clone());
     let ledger = Ledger::choose(options)?;
-    let recorder = ledger
-        .as_ref()
-        .map(|ledger| state::start_replay(ledger.dir(), kernel, &targets, &options.keep));
+    let recorder = ledger.as_ref().map(|ledger| {
+        state::start_replay(ledger.dir(), kernel, &options.vantages, &targets, &options.keep)
+    });
     let mut recorder = recorder.transpose()?;
 
-    let mut attribution = Attribution::new(&targets);
+    let mut attribution = Attribution::new(&targets, attribute::LATE_REPLAY);
 
     // One bad file of many must not cost the findings of the others.
     let mut failure = None;
-    for file in &options.files {
-        let through = options.through_kernel;
+    let open = |file: &Path| Observer::open(file, options.through_kernel, config, &targets);
+    for files in options.files.chunks(options.observers()?) {
         let told = Told { out: &mut out, total: &mut total, recorder: &mut recorder, error: None };
-        match capture(file, through, config, &targets, told, &mut attribution) {
+        match side_by_side(files, open, told, &mut attribution) {
             Err(Failure::Output(ReportError::Closed { .. })) => return Ok(ExitCode::SUCCESS),
             Err(error @ Failure::Input(_)) => {
                 eprintln!("forgewatch: {error}");
@@ -153,74 +168,58 @@ impl Drop for Ledger {
     }
 }
 
-/// Judges one capture. What is damaged is reported as far as it could be read.
-fn capture(
-    file: &Path,
-    through_kernel: bool,
-    config: Config,
-    targets: &Arc<TargetSet>,
+/// Judges captures side by side, each by what its own observer saw: one, or several of the same time. What
+/// is damaged is reported as far as it could be read.
+fn side_by_side(
+    files: &[PathBuf],
+    open: impl Fn(&Path) -> Result<Observer, Failure>,
     mut told: Told<'_>,
     attribution: &mut Attribution,
 ) -> Result<(), Failure> {
-    let mut reader = CaptureReader::open(file)?;
-    let mut driver = if through_kernel { Driver::kernel(&config)? } else { Driver::local(config) };
-    driver.watch_names(&targets.names(config.hash_key));
-    let mut judge =
-        Judge::new(Settings { telling: Telling::AtClose, epoch: 0, targets: Arc::clone(targets) });
-    judge.set_dns_ports(config.dns_ports);
-    Attribution::prepare(&mut judge)?;
-    let mut packets = Packets::new(driver);
+    let mut observers: Vec<Observer> =
+        files.iter().map(|file| open(file)).collect::<Result<_, _>>()?;
+    if let Some((first, _)) = next(&observers) {
+        attribution.captures(first);
+    }
     let mut recorded: Option<u64> = None;
-    let mut damage: Option<CaptureError> = None;
-    loop {
-        match reader.next_frame() {
-            Ok(Some(frame)) => {
-                let time = frame.time;
-                packets.take(&frame, &mut judge, |finding| told.tell(&finding))?;
-                if time >= recorded.get_or_insert(time).saturating_add(RECORD_EVERY) {
-                    recorded = Some(time);
-                    told.record(time, &packets, &judge)?;
-                    attribution.take(&mut judge);
-                    attribution.record(time, told.recorder.as_mut());
-                }
+    while told.error.is_none()
+        && let Some((time, at)) = next(&observers)
+    {
+        observers[at].take(|finding| told.tell(&finding))?;
+        if time >= recorded.get_or_insert(time).saturating_add(RECORD_EVERY) {
+            recorded = Some(time);
+            // Those who see nothing at present live in the same time.
+            for observer in &mut observers {
+                observer.advance(time, |finding| told.tell(&finding));
             }
-            Ok(None) => break,
-            Err(error) => {
-                damage = Some(error);
-                break;
-            }
-        }
-        if told.error.is_some() {
-            break;
+            told.record(time, &observers)?;
+            attribution.take_all(observers.iter_mut().map(|observer| &mut observer.judge));
+            attribution.record(time, told.recorder.as_mut());
         }
     }
-    packets.scan_last(&mut judge, |finding| told.tell(&finding));
-    judge.finish(|finding| told.tell(&finding));
-    attribution.take(&mut judge);
-    if let Some(last) = packets.last() {
-        told.record(last, &packets, &judge)?;
+    for observer in &mut observers {
+        observer.finish(|finding| told.tell(&finding));
+    }
+    attribution.take_all(observers.iter_mut().map(|observer| &mut observer.judge));
+    if let Some(last) = observers.iter().filter_map(Observer::last).max() {
+        told.record(last, &observers)?;
     }
     if let Some(error) = told.error {
         return Err(error.into());
     }
-    let total = told.total;
-    summary::add(total, &packets.counts()?, &judge);
-    summary::histograms(total, &judge);
-    let skipped: u64 = reader.skipped().iter().map(|skipped| skipped.packets).sum();
-    *total.lost.entry("capture_packets_skipped".into()).or_default() += skipped;
-    for skipped in reader.skipped() {
-        eprintln!("forgewatch: {}: {skipped}", file.display());
+    for observer in &observers {
+        observer.sum_up(told.total)?;
     }
-    total.first_packet = earliest(total.first_packet, packets.first());
-    total.last_packet = total.last_packet.max(packets.last());
-    damage.map_or(Ok(()), |error| Err(error.into()))
+    match observers.into_iter().find_map(Observer::damage) {
+        Some(damage) => Err(damage.into()),
+        None => Ok(()),
+    }
 }
 
-fn earliest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
+/// The time of the frame that comes next, and whose it is.
+fn next(observers: &[Observer]) -> Option<(u64, usize)> {
+    let times = observers.iter().enumerate();
+    times.filter_map(|(at, observer)| Some((observer.time()?, at))).min()
 }
 
 /// Writes findings and counts them; remembers the first error.
@@ -243,11 +242,13 @@ impl Told<'_> {
         self.error = self.out.finding(finding).err();
     }
 
-    /// Records what was counted up to `time`, in the captures before and in this one.
-    fn record(&mut self, time: u64, packets: &Packets, judge: &Judge) -> Result<(), Failure> {
+    /// Records what was counted up to `time`, in the captures before and in these.
+    fn record(&mut self, time: u64, observers: &[Observer]) -> Result<(), Failure> {
         let Some(recorder) = self.recorder else { return Ok(()) };
         let mut so_far = self.total.clone();
-        summary::add(&mut so_far, &packets.counts()?, judge);
+        for observer in observers {
+            observer.count(&mut so_far)?;
+        }
         recorder.traffic(time, Totals::from(&so_far));
         Ok(())
     }

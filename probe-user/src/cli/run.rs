@@ -18,7 +18,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::attribute::Attribution;
+use super::attribute::{self, Attribution};
 use super::{DnsOptions, Failure, TargetOptions, state, summary};
 use crate::{
     judge::{Judge, Settings, Telling},
@@ -143,7 +143,7 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
     let mut session = Session {
         live,
         judge,
-        attribution: Attribution::new(&targets),
+        attribution: Attribution::new(&targets, attribute::LATE),
         told: Told {
             out: Writer::new(stdout.lock(), form, Clients::Pseudonyms(pseudonyms)),
             total: summary::begin(&targets, clock, summary::kernel()),

@@ -164,10 +164,11 @@ impl RecordOptions {
     }
 }
 
-/// Begins to record a replay in `dir`.
+/// Begins to record a replay in `dir`, of these observers if they have names.
 pub(super) fn start_replay(
     dir: &Path,
     kernel: Option<String>,
+    vantages: &[String],
     targets: &Arc<TargetSet>,
     keep: &KeepOptions,
 ) -> Result<Recorder, Failure> {
@@ -176,7 +177,7 @@ pub(super) fn start_replay(
         started: now(),
         version: VERSION.into(),
         kernel,
-        interfaces: Vec::new(),
+        interfaces: vantages.to_vec(),
         clock: RunClock::Capture,
         targets: Arc::clone(targets),
     };

@@ -204,7 +204,7 @@ pub fn report(publication: &Publication<'_>) -> Result<Report, ExportError> {
     Ok(Report {
         made: Some(publication.terms().created),
         period,
-        vantages: vantages(publication, &numbers),
+        vantages: vantages(publication, &runs, &numbers),
         services: services(publication, &runs)?,
         verdicts,
         cells: cells.finish(),
@@ -223,22 +223,21 @@ fn period(period: Period, verdicts: &[crate::attribute::Verdict]) -> Period {
     Period { from: period.from, to }
 }
 
-fn vantages(publication: &Publication<'_>, numbers: &BTreeSet<u16>) -> Vec<Vantage> {
+fn vantages(publication: &Publication<'_>, runs: &[Run], numbers: &BTreeSet<u16>) -> Vec<Vantage> {
     let place = place(publication);
-    match (numbers.len(), place) {
-        (0 | 1, None) => Vec::new(),
-        (0 | 1, Some(name)) => vec![Vantage { number: 0, name }],
-        (_, place) => numbers
-            .iter()
-            .map(|&number| Vantage {
-                number,
-                name: match &place {
-                    Some(place) => format!("{place}, observer {number}"),
-                    None => format!("observer {number}"),
-                },
-            })
-            .collect(),
+    if numbers.len() < 2 {
+        return place.into_iter().map(|name| Vantage { number: 0, name }).collect();
     }
+    let given = |number: u16| {
+        let replays = runs.iter().filter(|run| run.kind == RunKind::Replay);
+        replays.filter_map(|run| run.interfaces.get(usize::from(number)).cloned()).next_back()
+    };
+    let name = |number: u16| match (given(number), &place) {
+        (Some(name), _) => name,
+        (None, Some(place)) => format!("{place}, observer {number}"),
+        (None, None) => format!("observer {number}"),
+    };
+    numbers.iter().map(|&number| Vantage { number, name: name(number) }).collect()
 }
 
 fn services(publication: &Publication<'_>, runs: &[Run]) -> Result<Vec<Service>, ExportError> {

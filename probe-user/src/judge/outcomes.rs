@@ -269,7 +269,8 @@ impl Outcomes {
         };
         let subject = (client, server, None);
         let began = record.opened.saturating_add(settings.epoch);
-        self.wait(Pending { outcome, subject, began, answer: None }, now, settings.telling);
+        let times = (record.last(), now);
+        self.wait(Pending { outcome, subject, began, answer: None }, times, settings.telling);
     }
 
     /// Hops to a server by the TTL of this connection's packets, or of those before it.
@@ -328,7 +329,8 @@ impl Outcomes {
         let asked = if event.query.asked == 0 { packet.time } else { event.query.asked };
         let began = asked.saturating_add(settings.epoch);
         let answer = Some(false_answer(&dns, knowledge));
-        self.wait(Pending { outcome, subject, began, answer }, packet.time, settings.telling);
+        let times = (packet.time, packet.time);
+        self.wait(Pending { outcome, subject, began, answer }, times, settings.telling);
     }
 
     /// Looks at a QUIC connection whose beginning is over.
@@ -364,7 +366,8 @@ impl Outcomes {
         };
         let began = attempt.opened.saturating_add(settings.epoch);
         let subject = (client, server, None);
-        self.wait(Pending { outcome, subject, began, answer: None }, attempt.now, settings.telling);
+        let times = (attempt.asked, attempt.now);
+        self.wait(Pending { outcome, subject, began, answer: None }, times, settings.telling);
     }
 
     fn place(&self, server: IpAddr, targets: &TargetSet) -> Place {
@@ -377,7 +380,7 @@ impl Outcomes {
         Place { network, asn, server: self.tokens.server(server), local: is_bogon(server) }
     }
 
-    fn wait(&mut self, pending: Pending, now: u64, telling: Telling) {
+    fn wait(&mut self, pending: Pending, (ended, now): (u64, u64), telling: Telling) {
         if self.pending.len() >= PENDING_MAX {
             if let Some((_, early)) = self.pending.pop_first() {
                 self.tell(early);
@@ -386,7 +389,9 @@ impl Outcomes {
         }
         self.number += 1;
         let wait = if telling == Telling::AtOnce { SETTLED } else { SETTLED_LATE };
-        self.pending.insert((now.saturating_add(wait), self.number), pending);
+        // What is noticed late has waited already.
+        let due = ended.saturating_add(wait).max(now);
+        self.pending.insert((due, self.number), pending);
     }
 
     /// Tells what is settled by `now`.

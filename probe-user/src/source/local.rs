@@ -6,16 +6,20 @@ use probe_common::{
     dns::{DnsSet, DnsStore},
     engine::{Engine, Output, Stamp},
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent, hook},
-    flow::{FlowSet, FlowStore, watch_bit},
+    flow::{FlowRecord, FlowSet, FlowStore, watch_bit},
     names::Names,
     quic::{QuicSet, QuicStore},
     resolver::{ResolverRecord, ResolverSet, ResolverStore},
-    set,
+    set::{self, WAYS},
     wire::{Address, Slice},
 };
 use zerocopy::FromZeros;
 
 use super::{capture::Frame, event::Event};
+
+/// How long nothing must have been seen of a connection for a scan to find nothing new of it, in
+/// nanoseconds: twice the longest time that any rule about silence or idleness asks for.
+const STILL: u64 = 60_000_000_000;
 
 /// The tables, counters and scratch that the engine works with.
 pub struct Local {
@@ -30,11 +34,17 @@ pub struct Local {
     scratch: Box<Scratch>,
 }
 
-struct Flows(Vec<FlowSet>);
+/// The flow table, and which of its sets have been touched lately, a bit each.
+struct Flows {
+    sets: Vec<FlowSet>,
+    lively: Vec<u64>,
+}
 
 impl FlowStore for Flows {
     fn flow_set(&mut self, index: u32) -> Option<&mut FlowSet> {
-        self.0.get_mut(index as usize)
+        let set = self.sets.get_mut(index as usize)?;
+        self.lively[index as usize / 64] |= 1 << (index % 64);
+        Some(set)
     }
 }
 
@@ -77,7 +87,10 @@ impl Local {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            flows: Flows(zeroed(config.flow_mask + 1)),
+            flows: Flows {
+                sets: zeroed(config.flow_mask + 1),
+                lively: vec![0; (config.flow_mask as usize + 1).div_ceil(64)],
+            },
             questions: Questions(zeroed(config.dns_mask + 1)),
             resolvers: Resolvers(zeroed(config.resolver_mask + 1)),
             quics: Quics(zeroed(config.quic_mask + 1)),
@@ -132,7 +145,29 @@ impl Local {
 
     /// The flow table.
     pub fn flow_sets(&self) -> &[FlowSet] {
-        &self.flows.0
+        &self.flows.sets
+    }
+
+    /// Shows the connections on record, by their places, that may have fallen silent or idle since the
+    /// scan before: not those of which nothing has been seen for [`STILL`].
+    pub fn scan(&mut self, now: u64, mut look: impl FnMut(usize, &FlowRecord)) {
+        let Flows { sets, lively } = &mut self.flows;
+        for (word, bits) in lively.iter_mut().enumerate() {
+            let touched = *bits;
+            for bit in (0..64).filter(|bit| touched >> bit & 1 != 0) {
+                let index = word * 64 + bit;
+                let set = &sets[index];
+                let mut still = true;
+                for way in set::taken(&set.tags) {
+                    let record = &set.records[way];
+                    look(index * WAYS + way, record);
+                    still &= record.last().saturating_add(STILL) < now;
+                }
+                if still {
+                    *bits &= !(1 << bit);
+                }
+            }
+        }
     }
 }
 

@@ -1,12 +1,6 @@
 //! A capture through either engine: packets in, events to the judge, the clock from the capture.
 
-use probe_common::{
-    config::Config,
-    counter::COUNTERS,
-    names::Names,
-    resolver::ResolverRecord,
-    set::{self, WAYS},
-};
+use probe_common::{config::Config, counter::COUNTERS, names::Names, resolver::ResolverRecord};
 
 use super::{
     capture::Frame,
@@ -76,11 +70,7 @@ impl Packets {
         judge: &mut Judge,
         mut tell: impl FnMut(Finding),
     ) -> Result<(), ObjectError> {
-        if frame.time >= self.scanned.saturating_add(SCAN_EVERY) {
-            self.scan(frame.time, judge, &mut tell);
-            self.scanned = frame.time;
-        }
-        judge.advance(frame.time, &mut tell);
+        self.advance(frame.time, judge, &mut tell);
         match &mut self.driver {
             Driver::Local(local) => local.packet(frame, |event| judge.event(&event, &mut tell)),
             Driver::Kernel(kernel) => {
@@ -92,22 +82,27 @@ impl Packets {
         Ok(())
     }
 
+    /// Tells the time, which may pass without a packet.
+    pub fn advance(&mut self, now: u64, judge: &mut Judge, mut tell: impl FnMut(Finding)) {
+        if now >= self.scanned.saturating_add(SCAN_EVERY) {
+            self.scan(now, judge, &mut tell);
+            self.scanned = now;
+        }
+        judge.advance(now, &mut tell);
+    }
+
     /// Looks through the flow table for connections that have fallen silent by the time of the last
     /// packet: to be called once more at the end.
-    pub fn scan_last(&self, judge: &mut Judge, tell: impl FnMut(Finding)) {
+    pub fn scan_last(&mut self, judge: &mut Judge, tell: impl FnMut(Finding)) {
         if let Some(last) = self.last {
             self.scan(last, judge, tell);
         }
     }
 
-    fn scan(&self, now: u64, judge: &mut Judge, mut tell: impl FnMut(Finding)) {
-        match &self.driver {
+    fn scan(&mut self, now: u64, judge: &mut Judge, mut tell: impl FnMut(Finding)) {
+        match &mut self.driver {
             Driver::Local(local) => {
-                for (index, set) in local.flow_sets().iter().enumerate() {
-                    for way in set::taken(&set.tags) {
-                        judge.look(index * WAYS + way, &set.records[way], now, &mut tell);
-                    }
-                }
+                local.scan(now, |place, record| judge.look(place, record, now, &mut tell));
             }
             Driver::Kernel(kernel) => {
                 kernel.scan(|place, record| judge.look(place, record, now, &mut tell));
