@@ -20,6 +20,7 @@ use probe_tests::{
         traffic::{self, Volume},
     },
     lab::{Lab, agent, namespace::Namespace, process, process::Process, wait},
+    pages::browser::{Browser, Scheme},
 };
 use probe_user::attribute::Method;
 
@@ -61,10 +62,17 @@ fn processes_in(directory: &str) -> usize {
 
 #[test]
 fn a_censor_is_found() {
-    let output = process::output("demo", &mut demo(&namespace()), LIMIT).expect("it ends in time");
+    let namespace = namespace();
+    let directory = tempfile::tempdir().expect("a directory");
+    let page = directory.path().join("page.html");
+    let mut command = demo(&namespace);
+    command.arg("--page").arg(&page);
+    let output = process::output("demo", &mut command, LIMIT).expect("it ends in time");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("Everything censored was found"), "{said}");
+    assert!(said.contains("-- linkedin at 10.71.4.0/24, tcp-tls: SNI-RESET"), "{said}");
+    assert_readable(&page);
     assert!(said.contains("INJECTED C3   tcp   www.linkedin.com (linkedin)"), "{said}");
     let rows = said.lines().filter(|line| line.contains("example.org") && line.ends_with("clean"));
     assert_eq!(rows.count(), 4, "{said}");
@@ -73,6 +81,29 @@ fn a_censor_is_found() {
     let lies =
         said.lines().filter(|line| line.contains("a lie 2x") && line.contains("lied 2x (C3)"));
     assert_eq!(lies.count(), 2, "{said}");
+}
+
+/// Looks at the page on a phone, by day and by night.
+fn assert_readable(page: &Path) {
+    let html = fs::read_to_string(page).expect("a page");
+    assert!(
+        html.contains("Reset by name in TLS"),
+        "the page does not say by what LinkedIn is blocked"
+    );
+    for scheme in [Scheme::Light, Scheme::Dark] {
+        let browser = Browser::new().expect("a browser");
+        let (measured, complaints) =
+            browser.measure(&[("demo", &html)], &[390], scheme).expect("measures");
+        assert!(complaints.is_empty(), "the browser complained: {complaints:#?}");
+        let [one] = &measured[..] else { panic!("{} measures", measured.len()) };
+        assert!(one.closed <= 390 && one.open <= 390 && one.outside.is_empty(), "{one:#?}");
+        assert!(one.texts > 20 && one.faint.is_empty() && one.small.is_empty(), "{one:#?}");
+        assert!(one.unreachable.is_empty() && one.broken.is_empty(), "{one:#?}");
+    }
+    let picture = page.with_extension("png");
+    let browser = Browser::new().expect("a browser");
+    browser.picture(page, (390, 2_000), Scheme::Light, &picture).expect("a picture");
+    assert!(fs::metadata(&picture).expect("a picture").len() > 10_000);
 }
 
 #[test]

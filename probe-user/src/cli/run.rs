@@ -291,6 +291,8 @@ impl Session {
             self.judge.event(&event, |finding| self.told.tell(&finding));
         });
         self.received += rest.unwrap_or_default();
+        // What has ended since the last scan.
+        self.scan();
         self.judge.finish(|finding| self.told.tell(&finding));
 
         let mut told = self.told;

@@ -1,20 +1,30 @@
 //! Shows a censor and a resolver that lies being found, in a network of namespaces that it makes and removes.
 //!
-//! Ends with 0 only if every censored connection and answer was found and nothing else was accused.
+//! Ends with 0 only if every censored connection and answer was found and nothing else was accused, be it a
+//! connection or a service.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    process::ExitCode,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
+use anyhow::Context as _;
 use clap::Parser;
 use probe_tests::lab::{
     Lab,
-    agent::{Agent, Form, is_same_moment},
+    agent::{self, Agent, Form, is_same_moment},
     clients::{self, Kind, Outcome},
+    crowd,
     injector::{Injector, Settings, Shot, craft, model::Model},
-    network::{self, Pair, RESOLVER, WAN},
+    network::{self, FRONT, Pair, RESOLVER, WAN},
+    process,
     resolvers::{Authority, Lie, Program, Resolver},
     servers::{self, NAMES},
     wait,
@@ -32,10 +42,25 @@ struct Options {
     /// The same network without the censor, and with two honest resolvers: nothing must be found
     #[arg(long)]
     no_censor: bool,
+    /// Where the report's page goes
+    #[arg(long, value_name = "FILE", default_value = PAGE)]
+    page: PathBuf,
     /// How often to do it all
     #[arg(long, value_name = "N", default_value_t = 1)]
     runs: u32,
 }
+
+/// The page, where the demo is built.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo.html");
+
+/// Clients of the crowd. One client in five minutes is one piece of evidence, however often it tries, and
+/// fifty that fail beside as many that do not make an error rate of 1 in 100,000.
+const CROWD: u8 = 150;
+
+/// What they fetch in turn: LinkedIn, and another name at the same address. Not one client both: what fails
+/// after an accused connection is counted apart, since some censors go on for a while.
+const FETCHED: [crowd::Place; 2] =
+    [("www.linkedin.com", IpAddr::V4(FRONT.v4)), ("teams.microsoft.com", IpAddr::V4(FRONT.v4))];
 
 /// Last octet of the second resolver's address.
 const SECOND: u8 = 61;
@@ -61,7 +86,7 @@ fn main() -> ExitCode {
         if options.runs > 1 {
             println!("== run {run} of {} ==", options.runs);
         }
-        match show(!options.no_censor) {
+        match show(!options.no_censor, &options.page) {
             Ok(true) => good += 1,
             Ok(false) => {}
             Err(error) => eprintln!("demo: {error:#}"),
@@ -94,7 +119,7 @@ impl Visit {
 const LIED: &str = "a lie";
 
 /// One run. Returns whether all was as it should be.
-fn show(censor: bool) -> anyhow::Result<bool> {
+fn show(censor: bool, page: &Path) -> anyhow::Result<bool> {
     let start = Instant::now();
     println!("Making a network of four boxes, each a namespace with a stack of its own:\n");
     let delay = network::DELAY.as_millis();
@@ -121,8 +146,31 @@ fn show(censor: bool) -> anyhow::Result<bool> {
         None
     };
     println!("\nForgewatch on the router, as `forgewatch run --iface {WAN}`, prints:\n");
-    let agent = Agent::start_as(&lab, Form::Lines, &[WAN], &[], |line| println!("  {line}"))?;
-    let visits = visit(&lab, &second)?;
+    let state = lab.directory().join("state");
+    let recording = state.to_str().context("the lab's directory is no text")?;
+    let shown = Arc::new(AtomicBool::new(true));
+    let see = {
+        let shown = Arc::clone(&shown);
+        move |line: &str| {
+            // The crowd's findings are like those before; what comes last is told in any case.
+            if shown.load(Ordering::Relaxed) || line.starts_with("-- ") {
+                shown.store(true, Ordering::Relaxed);
+                println!("  {line}");
+            }
+        }
+    };
+    let agent = Agent::start_as(&lab, Form::Lines, &[WAN], &["--state", recording], see)?;
+    let mut visits = visit(&lab, &second)?;
+    // Those that are still to come belong to what was visited so far.
+    let before = injector.as_ref().map(Injector::shots).unwrap_or_default().len();
+    settle(&agent, before + visits.iter().filter(|visit| visit.is_lie()).count());
+    shown.store(false, Ordering::Relaxed);
+    println!(
+        "\n  {CROWD} more clients ask for LinkedIn, and for another name at the same address ...\n"
+    );
+    for ((name, address), met) in crowd::fetch(&lab, CROWD, &FETCHED)? {
+        visits.push(https(name, address, &met));
+    }
     let shots = injector.as_ref().map(Injector::shots).unwrap_or_default();
     let lied = visits.iter().filter(|visit| visit.is_lie()).count();
     // The last genuine answers are still on their way, and with them the proof.
@@ -130,7 +178,11 @@ fn show(censor: bool) -> anyhow::Result<bool> {
     let (lines, _) = agent.stop_lines()?;
     drop(injector);
     let told = lines.iter().filter_map(|line| Told::read(line)).collect::<Vec<_>>();
-    let right = print_table(&visits, &shots, &told);
+    let mut right = print_table(&visits, &shots, &told);
+    println!();
+    right &= conclude(&lines, censor);
+    report(&state, page)?;
+    println!("\nThe report: {}", fs::canonicalize(page)?.display());
     let seconds = start.elapsed().as_secs_f64();
     println!("\n{} In {seconds:.1} s.", verdict(right, censor));
     Ok(right)
@@ -142,6 +194,44 @@ const fn verdict(right: bool, censor: bool) -> &'static str {
         (true, false) => "Nothing was censored, nobody lied, and nothing was accused.",
         (false, _) => "NOT as it should be: see the lines marked with !.",
     }
+}
+
+/// Prints what is said of services, and returns whether that is right: LinkedIn is reset by name where the
+/// crowd went, and nobody else is accused of anything.
+fn conclude(lines: &[String], censor: bool) -> bool {
+    let said = lines.iter().filter(|line| line.starts_with("-- ") && line.contains(" at "));
+    let accuses = |line: &&String| line.contains("SNI-RESET");
+    let innocent = ["NONE", "INCONCLUSIVE", "OUTAGE"];
+    let (mut named, mut right) = (false, true);
+    for line in said {
+        let (place, rest) = line.split_once(": ").unwrap_or((line, ""));
+        let method = rest.split([' ', ';']).next().unwrap_or_default();
+        let blocked = accuses(&line) && place.starts_with("-- linkedin at 10.71.4.0/24, tcp-tls");
+        named |= blocked;
+        let as_it_should = innocent.contains(&method) || blocked && censor;
+        right &= as_it_should;
+        println!(" {} {}: {method}", if as_it_should { ' ' } else { '!' }, &place[3..]);
+    }
+    if censor && !named {
+        println!(" ! it is not said that LinkedIn is blocked");
+    }
+    if !censor {
+        println!(
+            "   No service is accused. That one is reachable takes more clients than are here."
+        );
+    }
+    right && named == censor
+}
+
+/// Makes the page: of a lab, where one network of clients stands behind all of it.
+fn report(state: &Path, page: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = page.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let mut command = Command::new(agent::path()?);
+    command.arg("report").arg("--state").arg(state);
+    command.args(["--format", "html", "--k", "1", "--out"]).arg(page);
+    process::succeed("forgewatch report", &mut command).map(drop)
 }
 
 /// Looks up every name at both resolvers and fetches it, in turn, over IPv4 and IPv6.
@@ -201,6 +291,7 @@ struct Told {
     time: String,
     protocol: String,
     name: String,
+    client: String,
     server: String,
     /// `injected` or `lied`.
     verdict: &'static str,
@@ -217,8 +308,9 @@ impl Told {
         let confidence = confidence.trim().to_owned();
         let protocol = parts.next()?.to_owned();
         let name = parts.next()?.split(' ').next()?.to_owned();
-        let server = parts.next()?.split_once(" -> ")?.1.to_owned();
-        Some(Self { time, protocol, name, server, verdict, confidence })
+        let (client, server) = parts.next()?.split_once(" -> ")?;
+        let (client, server) = (client.to_owned(), server.to_owned());
+        Some(Self { time, protocol, name, client, server, verdict, confidence })
     }
 }
 
@@ -269,8 +361,8 @@ fn last_words(told: &[Told]) -> Vec<&Told> {
     let mut last: Vec<&Told> = Vec::new();
     for one in told {
         last.retain(|other| {
-            let same = (&other.protocol, &other.name, &other.server)
-                == (&one.protocol, &one.name, &one.server);
+            let same = (&other.protocol, &other.name, &other.client, &other.server)
+                == (&one.protocol, &one.name, &one.client, &one.server);
             !(same && is_same_moment(&other.time, &one.time))
         });
         last.push(one);

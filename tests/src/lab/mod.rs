@@ -5,6 +5,7 @@
 pub mod agent;
 mod cleanup;
 pub mod clients;
+pub mod crowd;
 pub mod foreign;
 pub mod injector;
 pub mod inpath;

@@ -98,6 +98,14 @@ impl Pair {
     }
 }
 
+/// Whether an address is of the clients' network.
+pub fn is_client(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.octets()[..3] == CLIENT.v4.octets()[..3],
+        IpAddr::V6(address) => address.segments()[..4] == CLIENT.v6.segments()[..4],
+    }
+}
+
 const fn v6(net: u16, host: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xfd71, net, 0, 0, 0, 0, 0, host)
 }

@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     namespace::Namespace,
-    network::{CLIENT, DOWN, FAR},
+    network::{DOWN, FAR, is_client},
 };
 
 /// Triggers after which it stops: far more than any test has.
@@ -237,7 +237,7 @@ impl Watcher {
             // An error is nearly always the time-out, after which the loop looks again.
             let Ok(frame) = receiver.next() else { continue };
             let Some(packet) = Packet::read(frame) else { continue };
-            let from_client = CLIENT.both().contains(&packet.from.ip());
+            let from_client = is_client(packet.from.ip());
             let spared = self.settings.spared.contains(&packet.to.ip());
             if from_client && !spared && self.shot_count() < SHOTS_MAX {
                 self.take(&packet);
