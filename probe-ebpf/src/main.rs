@@ -13,6 +13,8 @@
     reason = "the functions that aya's attributes make around the entry points want them so"
 )]
 
+#[cfg(feature = "bench")]
+mod bench;
 mod hook;
 mod maps;
 mod octets;

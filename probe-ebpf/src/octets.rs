@@ -26,7 +26,7 @@ pub(crate) trait Capture: Octets {
 /// It would leave out a comparison with a packet's end that an earlier one implies. Rightly, but to
 /// the verifier a pointer computed anew is another pointer, and only a comparison vouches for it.
 #[inline(always)]
-fn opaque(value: usize) -> usize {
+pub(crate) fn opaque(value: usize) -> usize {
     let mut value = value;
     // SAFETY: moves a register to itself.
     unsafe {

@@ -60,11 +60,25 @@ impl Profile {
 ///
 /// If the toolchain is missing and cannot be installed, or the object does not compile.
 pub(crate) fn object() -> anyhow::Result<PathBuf> {
+    object_in("target/bpf", &[])
+}
+
+/// Builds the object with the programs for measurement beside the others, and returns its path,
+/// always the same: `target/bpf-bench/probe.bpf.o`.
+///
+/// # Errors
+///
+/// As [`object`].
+pub(crate) fn bench_object() -> anyhow::Result<PathBuf> {
+    object_in("target/bpf-bench", &["--features", "bench"])
+}
+
+fn object_in(directory: &str, args: &[&str]) -> anyhow::Result<PathBuf> {
     let toolchain = toolchain::ensure(Install::Announce)?;
-    let directory = steps::root().join("target/bpf");
+    let directory = steps::root().join(directory);
     steps::show(
         &format!("building the BPF object with {}", toolchain.compiler),
-        &mut bpf_cargo(&toolchain, &directory),
+        bpf_cargo(&toolchain, &directory).args(args),
         "the compiler's messages are above",
     )?;
     let built = directory.join(toolchain::bpf_target()).join("release/probe");

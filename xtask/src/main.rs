@@ -111,6 +111,12 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
+    /// Measure what Forgewatch costs, and hold it against its budgets; as root.
+    Bench {
+        /// `--quick`, and further arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
     /// Compare what is said of the golden captures with what is written down.
     Goldens {
         /// Write down what is said now instead.
@@ -179,6 +185,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Score { args } => corpus::run("score", &args),
         Command::Soak { args } => corpus::run("soak", &args),
         Command::Simulate { args } => corpus::run("simulate", &args),
+        Command::Bench { args } => run::bench(&args),
         Command::Goldens { bless } => corpus::goldens(bless),
         Command::Docs { check } => corpus::docs(check),
         Command::Test { quick, filter } => test::all(quick, filter.as_deref()),

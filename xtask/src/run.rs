@@ -14,6 +14,9 @@ use crate::{
 /// Tells demo and suites which agent to run.
 pub(crate) const AGENT_VARIABLE: &str = "FORGEWATCH_BIN";
 
+/// Tells the bench which object has the programs for measurement.
+const BENCH_VARIABLE: &str = "FORGEWATCH_BENCH_OBJECT";
+
 /// Exit code for an interface that is not there, the same as the agent's.
 const EXIT_NO_INTERFACE: u8 = 4;
 
@@ -72,6 +75,28 @@ pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
     let program = build::executable(&format!("building {name}"), &mut cargo, name)?;
     let mut command = Command::new(program);
     command.env(AGENT_VARIABLE, agent).args(args.iter().filter(|word| *word != "--"));
+    become_command(command)
+}
+
+/// Builds agent, programs for measurement and the bench, and becomes the bench.
+///
+/// # Errors
+///
+/// If a tool is missing and cannot be installed, or something cannot be built.
+pub(crate) fn bench(args: &[OsString]) -> anyhow::Result<()> {
+    packages::ensure_test_tools(Install::Announce)?;
+    let object = build::object()?;
+    let measured = build::bench_object()?;
+    let agent = build::agent_around(&object, Profile::Release)?;
+    let mut cargo = steps::cargo();
+    cargo
+        .args(["build", "--release", "--locked", "--package", "probe-tests", "--bin", "bench"])
+        .env(build::OBJECT_VARIABLE, &object);
+    let bench = build::executable("building the bench", &mut cargo, "bench")?;
+    let variables =
+        [(AGENT_VARIABLE, agent.into_os_string()), (BENCH_VARIABLE, measured.into_os_string())];
+    let mut command = steps::as_root(bench.as_os_str(), &variables)?;
+    command.args(args.iter().filter(|word| *word != "--"));
     become_command(command)
 }
 

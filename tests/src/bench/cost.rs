@@ -1,0 +1,198 @@
+//! What the engine adds to a packet, in nanoseconds, by class of packet.
+//!
+//! The very engine, in the kernel, on another flow each time; what is told is the difference to the
+//! same program without the engine, run in turns with it.
+
+use anyhow::Context as _;
+use aya::maps::{Array, MapData, RingBuf};
+use probe_common::{
+    bench::Vary,
+    config::{Config, WATCH_WORDS},
+    flow::watch_bit,
+    hash::HashKey,
+    wire::{Address, tcp_flag},
+};
+
+use super::{
+    object::{Bench, Program},
+    packets::{self, Below, FLOWS, From, QUESTIONS, UNWATCHED, Varied, WATCHED},
+    sample::Sample,
+    table::{Budget, Row, Table},
+};
+
+/// Sets of the flow table: twice the room that a million flows need, so that few push out others.
+const FLOW_SETS: u32 = 1 << 19;
+
+/// Sets of the DNS table: as many questions as a router of some size has open.
+const DNS_SETS: u32 = 1 << 14;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Runs of each class.
+    pub runs: usize,
+    /// Packets in a run.
+    pub packets: u32,
+}
+
+/// One class of packets.
+struct Class {
+    name: &'static str,
+    /// What has to have passed before.
+    before: Vec<Varied>,
+    packet: Varied,
+    /// Flows, or questions, that there are.
+    round: u64,
+    budget: Option<f64>,
+}
+
+/// The engine as it is live: nothing followed but what is watched.
+pub fn config() -> Config {
+    Config {
+        hash_key: HashKey { k0: 0x243f_6a88_85a3_08d3, k1: 0x1319_8a2e_0370_7344 },
+        flow_mask: FLOW_SETS - 1,
+        dns_mask: DNS_SETS - 1,
+        flags: 0,
+        ..Config::replay()
+    }
+}
+
+/// Measures the wanted classes.
+///
+/// # Errors
+///
+/// If the kernel refuses something.
+pub fn measure(
+    effort: Effort,
+    wanted: impl Fn(&str) -> bool,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let mut bench = Bench::load(&config(), &[Program::Probe, Program::Zero])?;
+    watch(&mut bench)?;
+    let events = bench.bpf.take_map("EVENTS");
+    let mut events = RingBuf::try_from(events.context("the object has no map EVENTS")?)?;
+    for class in classes().into_iter().filter(|class| wanted(class.name)) {
+        let cost = class.measure(&mut bench, &mut events, effort)?;
+        let row =
+            Row::new("cost", class.name, &cost, "ns").budget(class.budget.map(Budget::AtMost));
+        table.add(row);
+    }
+    Ok(())
+}
+
+fn classes() -> Vec<Class> {
+    use Below::{V4, V6, Vlan};
+    let flow = |name, packet, budget: f64| Class {
+        name,
+        before: Vec::new(),
+        packet,
+        round: FLOWS,
+        budget: (budget > 0.0).then_some(budget),
+    };
+    let followed = |name, below, packet, budget| Class {
+        before: packets::handshake(below, WATCHED).to_vec(),
+        ..flow(name, packet, budget)
+    };
+    let lookup = |name, below, of, budget| {
+        let [query, reply] = packets::lookup(below, of);
+        Class { before: vec![query], round: QUESTIONS, ..flow(name, reply, budget) }
+    };
+    let query = |name, below, of| {
+        let [query, _] = packets::lookup(below, of);
+        Class { round: QUESTIONS, ..flow(name, query, 0.0) }
+    };
+    vec![
+        flow("bulk data, unwatched", packets::bulk(V4, From::Client, UNWATCHED), 12.0),
+        flow("bulk data, unwatched, IPv6", packets::bulk(V6, From::Client, UNWATCHED), 0.0),
+        flow("bulk data, unwatched, VLAN", packets::bulk(Vlan, From::Client, UNWATCHED), 0.0),
+        flow(
+            "bulk data, unwatched, from the server",
+            packets::bulk(V4, From::Server, UNWATCHED),
+            12.0,
+        ),
+        flow("pure acknowledgments, unwatched", packets::ack(V4, UNWATCHED), 12.0),
+        flow("datagrams that are no DNS", packets::other(V4), 0.0),
+        followed(
+            "bulk data, watched, a million flows",
+            V4,
+            packets::bulk(V4, From::Client, WATCHED),
+            60.0,
+        ),
+        followed("bulk data, watched, IPv6", V6, packets::bulk(V6, From::Client, WATCHED), 0.0),
+        followed("bulk data, watched, VLAN", Vlan, packets::bulk(Vlan, From::Client, WATCHED), 0.0),
+        followed(
+            "bulk data, watched, from the server",
+            V4,
+            packets::bulk(V4, From::Server, WATCHED),
+            60.0,
+        ),
+        flow("SYNs of random clients", packets::flood(V4, UNWATCHED, tcp_flag::SYN), 60.0),
+        flow("SYNs of random clients, watched", packets::flood(V4, WATCHED, tcp_flag::SYN), 60.0),
+        flow("SYNs of random clients, IPv6", packets::flood(V6, UNWATCHED, tcp_flag::SYN), 0.0),
+        flow("resets of unknown connections", packets::flood(V4, UNWATCHED, tcp_flag::RST), 40.0),
+        query("DNS queries", V4, "www.example.org"),
+        lookup("DNS replies, unwatched name", V4, "www.example.org", 100.0),
+        lookup("DNS replies, unwatched name, IPv6", V6, "www.example.org", 0.0),
+        lookup("DNS replies, watched name, with event", V4, "www.linkedin.com", 200.0),
+    ]
+}
+
+impl Class {
+    fn measure(
+        &self,
+        bench: &mut Bench,
+        events: &mut RingBuf<MapData>,
+        effort: Effort,
+    ) -> anyhow::Result<Sample> {
+        // A question is answered once, so each turn asks anew, under the next id; connections last.
+        let asks = self.round == QUESTIONS;
+        let (turns, packets) = if asks { (16, self.round as u32) } else { (4, effort.packets) };
+        if !asks {
+            self.prepare(bench, 0)?;
+        }
+        let mut turn = 0_u32;
+        Sample::take(effort.runs, || {
+            let mut sums = [0.0; 2];
+            // Several turns in a run: what one of the two loses by an interruption, so does the other.
+            for _ in 0..turns {
+                let mut vary = self.packet.vary;
+                if asks {
+                    self.prepare(bench, turn)?;
+                    vary.number = vary.number.wrapping_add(turn.wrapping_mul(vary.number_step));
+                } else {
+                    vary.sequence = u64::from(turn) * u64::from(packets);
+                }
+                for (sum, program) in sums.iter_mut().zip([Program::Zero, Program::Probe]) {
+                    bench.vary(vary)?;
+                    *sum += bench.run(program, &self.packet.frame, packets)?;
+                }
+                while events.next().is_some() {}
+                turn = turn.wrapping_add(1);
+            }
+            Ok((sums[1] - sums[0]) / f64::from(turns))
+        })
+    }
+
+    /// Sends what has to have passed before, in each flow, in round `round`.
+    fn prepare(&self, bench: &mut Bench, round: u32) -> anyhow::Result<()> {
+        for Varied { frame, vary } in &self.before {
+            let number = vary.number.wrapping_add(round.wrapping_mul(vary.number_step));
+            bench.vary(Vary { number, ..*vary })?;
+            bench.run(Program::Probe, frame, self.round as u32)?;
+        }
+        Ok(())
+    }
+}
+
+/// Watches the server that is to be watched.
+fn watch(bench: &mut Bench) -> anyhow::Result<()> {
+    let map = bench.bpf.map_mut("WATCHED").context("the object has no map WATCHED")?;
+    let mut bitmap: Array<&mut MapData, [u64; WATCH_WORDS as usize]> = Array::try_from(map)?;
+    let mut words = [0; WATCH_WORDS as usize];
+    for below in [Below::V4, Below::V6] {
+        let bit = watch_bit(Address::from(packets::server(below, WATCHED)));
+        words[(bit / 64) as usize] |= 1 << (bit % 64);
+    }
+    bitmap.set(0, words, 0)?;
+    Ok(())
+}

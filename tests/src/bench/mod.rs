@@ -1,0 +1,17 @@
+//! Measurements: what a packet costs, how much passes, what fits into memory, how soon a finding
+//! comes.
+//!
+//! Every figure is one of this run, beside the figure of the same run that it is to be held against:
+//! machines differ, and the same machine differs from hour to hour.
+//!
+//! * [`object`]: the programs for measurement, loaded.
+//! * [`packets`]: one packet of each class.
+//! * [`cost`]: nanoseconds that the engine adds to a packet, by class.
+//! * [`sample`]: medians and spreads.
+//! * [`table`]: figures and their budgets, for people and as JSON.
+
+pub mod cost;
+pub mod object;
+pub mod packets;
+pub mod sample;
+pub mod table;

@@ -1,0 +1,56 @@
+//! Measures what Forgewatch costs, and holds it against its budgets.
+
+use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
+
+use anyhow::Context as _;
+use clap::Parser;
+use probe_tests::bench::{cost, table::Table};
+
+/// Measure what Forgewatch costs, and hold it against its budgets.
+///
+/// Ends with 1 if a budget is missed. Takes root.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Options {
+    /// Fewer and shorter runs: under five minutes
+    #[arg(long)]
+    quick: bool,
+    /// Only measurements of these groups
+    #[arg(long, value_name = "GROUP")]
+    only: Vec<String>,
+    /// Only figures with this in their name
+    #[arg(long, value_name = "TEXT")]
+    figure: Option<String>,
+    /// Where the same table goes as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
+    json: PathBuf,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    let start = Instant::now();
+    let mut table = Table::default();
+    let wanted = |group: &str| options.only.is_empty() || options.only.iter().any(|o| o == group);
+    if wanted("cost") {
+        let effort = if options.quick {
+            cost::Effort { runs: 5, packets: 1 << 18 }
+        } else {
+            cost::Effort { runs: 15, packets: 1 << 20 }
+        };
+        let figure = |name: &str| options.figure.as_ref().is_none_or(|part| name.contains(part));
+        cost::measure(effort, figure, &mut table)?;
+    }
+    println!("{table}");
+    let json = serde_json::to_vec_pretty(&table)?;
+    fs::write(&options.json, json)
+        .with_context(|| format!("cannot write {}", options.json.display()))?;
+    let missed = table.missed().count();
+    println!(
+        "{} of {} budgets missed; as JSON: {}; {:.0} s",
+        missed,
+        table.rows.iter().filter(|row| row.budget.is_some()).count(),
+        options.json.display(),
+        start.elapsed().as_secs_f64()
+    );
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
