@@ -15,16 +15,21 @@ use crate::{hook, octets::opaque};
 #[map]
 static VARY: PerCpuArray<Vary> = PerCpuArray::with_max_entries(1, 0);
 
-/// Varies the packet, and takes it through the engine.
+/// Takes the packet through the engine, and varies it for the next run.
+///
+/// In this order: what has only just been written cannot be read in words of another size without a
+/// wait, and a packet that comes from a network card does not have that.
 #[xdp(frags)]
+#[inline(always)]
 pub fn bench_probe(ctx: XdpContext) -> u32 {
-    vary(&ctx);
     hook::ingress(&ctx);
+    vary(&ctx);
     XDP_PASS
 }
 
 /// The zero of the scale: varies the packet, and that is all.
 #[xdp(frags)]
+#[inline(always)]
 pub fn bench_zero(ctx: XdpContext) -> u32 {
     vary(&ctx);
     XDP_PASS
@@ -32,6 +37,7 @@ pub fn bench_zero(ctx: XdpContext) -> u32 {
 
 /// Varies the packet and sends it out of the interface that it is said to have come by.
 #[xdp]
+#[inline(always)]
 pub fn bench_send(ctx: XdpContext) -> u32 {
     vary(&ctx);
     XDP_TX
@@ -39,12 +45,14 @@ pub fn bench_send(ctx: XdpContext) -> u32 {
 
 /// Passes: the least that a program at an interface can do.
 #[xdp(frags)]
+#[inline(always)]
 pub fn bench_pass(_ctx: XdpContext) -> u32 {
     XDP_PASS
 }
 
 /// The end of the road for what was sent.
 #[xdp(frags)]
+#[inline(always)]
 pub fn bench_drop(_ctx: XdpContext) -> u32 {
     XDP_DROP
 }
@@ -55,21 +63,21 @@ fn vary(ctx: &XdpContext) {
     // SAFETY: of this CPU alone, for as long as the program runs.
     let vary = unsafe { &mut *vary };
     let client = vary.step();
-    write(ctx, vary.address_at, client.address.to_be_bytes());
-    write(ctx, vary.port_at, client.port.to_be_bytes());
+    write(ctx, vary.address_at, client.address.to_be());
+    write(ctx, vary.port_at, client.port.to_be());
     if vary.number_at != 0 {
-        write(ctx, vary.number_at, client.number.to_be_bytes());
+        write(ctx, vary.number_at, client.number.to_be());
     }
 }
 
-/// Writes into the packet, as far as it goes.
+/// Writes into the packet, if it is that long.
 #[inline(always)]
-fn write<const N: usize>(ctx: &XdpContext, at: u32, octets: [u8; N]) {
+fn write<T: Copy>(ctx: &XdpContext, at: u32, value: T) {
     let at = opaque((at & OFFSET_MAX) as usize);
     let to = opaque(ctx.data() + at);
-    if to + N > ctx.data_end() {
+    if to + size_of::<T>() > ctx.data_end() {
         return;
     }
-    // SAFETY: just compared with the packet's end.
-    unsafe { *(to as *mut [u8; N]) = octets };
+    // SAFETY: just compared with the packet's end; as to alignment, see `Window::read`.
+    unsafe { *(to as *mut T) = value };
 }

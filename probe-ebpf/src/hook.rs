@@ -35,7 +35,7 @@ pub(crate) fn ingress(ctx: &XdpContext) {
             vlan: 0,
             hook: hook::CAPTURE,
         };
-        run(&config, &octets, SCRATCH_INGRESS, stamp);
+        run(config, &octets, SCRATCH_INGRESS, stamp);
         return;
     }
     let stamp = || Stamp {
@@ -45,7 +45,7 @@ pub(crate) fn ingress(ctx: &XdpContext) {
         vlan: 0,
         hook: hook::INGRESS,
     };
-    run(&config, &XdpOctets::new(ctx, None), SCRATCH_INGRESS, stamp);
+    run(config, &XdpOctets::new(ctx, None), SCRATCH_INGRESS, stamp);
 }
 
 /// A packet leaves.
@@ -75,7 +75,7 @@ pub(crate) fn egress(ctx: &TcContext) {
     // Forwarded packets often have little more than their headers in the linear part of the skb,
     // and to make them linear would be to touch them. So the beginning is copied.
     match maps::copy(0).and_then(|copy| CopiedOctets::new(ctx, copy)) {
-        Some(octets) => run(&config, &octets, SCRATCH_EGRESS, stamp),
+        Some(octets) => run(config, &octets, SCRATCH_EGRESS, stamp),
         None => {
             if let Some(counts) = maps::counts(0) {
                 counts[Counter::Packets as usize] += 1;

@@ -31,6 +31,7 @@ const TC_PASS: i32 = -1;
 
 /// A packet enters by an interface.
 #[xdp(frags)]
+#[inline(always)]
 pub fn ingress(ctx: XdpContext) -> u32 {
     hook::ingress(&ctx);
     XDP_PASS
@@ -38,6 +39,7 @@ pub fn ingress(ctx: XdpContext) -> u32 {
 
 /// A packet leaves by an interface.
 #[classifier]
+#[inline(always)]
 pub fn egress(ctx: TcContext) -> i32 {
     hook::egress(&ctx);
     TC_PASS

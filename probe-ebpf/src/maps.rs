@@ -20,7 +20,7 @@ use probe_common::{
     resolver::{ResolverSet, ResolverStore},
 };
 
-use crate::octets::Copied;
+use crate::octets::{Copied, opaque};
 
 /// Octets of the ring buffer by default: 16 MiB hold some 28,000 events of connections, a quarter
 /// of a second at the default rate of one CPU.
@@ -76,11 +76,14 @@ static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 static COPY: PerCpuArray<Copied> = PerCpuArray::with_max_entries(1, 0);
 
 /// The settings as loaded.
+///
+/// By a hidden pointer, since the loader overwrites the value after compilation: the compiler must not
+/// fold the one written here. Read field by field, where needed: to copy it all costs a bulk packet
+/// more than all that is done with it.
 #[inline(always)]
-pub(crate) fn config() -> Config {
-    // SAFETY: a static is valid to read. Volatile, since the loader overwrites the value after
-    // compilation; the compiler must not fold the one written here.
-    unsafe { core::ptr::read_volatile(&raw const CONFIG) }
+pub(crate) fn config() -> &'static Config {
+    // SAFETY: a static is valid to read; it has the same type behind the pointer as before.
+    unsafe { &*(opaque(&raw const CONFIG as usize) as *const Config) }
 }
 
 /// Declares a function that borrows a map's value for as long as one packet takes.

@@ -78,7 +78,6 @@ impl Window {
 pub(crate) struct XdpOctets<'a> {
     md: &'a xdp_md,
     window: Window,
-    len: usize,
     wire_len: Option<usize>,
 }
 
@@ -88,14 +87,13 @@ impl<'a> XdpOctets<'a> {
     pub(crate) fn new(ctx: &'a XdpContext, wire_len: Option<usize>) -> Self {
         // SAFETY: the kernel gives a valid context.
         let md = unsafe { &*ctx.ctx };
-        // Of a packet in several buffers the window shows only the first.
-        // SAFETY: as above.
-        let len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as usize;
-        Self { md, window: Window::new(md.data, md.data_end), len, wire_len }
+        Self { md, window: Window::new(md.data, md.data_end), wire_len }
     }
 }
 
 impl Octets for XdpOctets<'_> {
+    /// Of a packet in several buffers the window shows only the first, so this asks the kernel; which
+    /// takes longer than all that is done with a bulk packet.
     #[inline(always)]
     fn anew(&self) -> Self {
         // SAFETY: references are valid to read. Volatile, or the compiler would take the pointers
@@ -111,7 +109,8 @@ impl Octets for XdpOctets<'_> {
 
     #[inline(always)]
     fn len(&self) -> usize {
-        self.len
+        // SAFETY: the kernel gave a valid context.
+        unsafe { bpf_xdp_get_buff_len(core::ptr::from_ref(self.md).cast_mut()) as usize }
     }
 
     #[inline(always)]
@@ -120,6 +119,20 @@ impl Octets for XdpOctets<'_> {
             Some(len) => len,
             None => self.len(),
         }
+    }
+
+    #[inline(always)]
+    fn wire_len_up_to(&self, end: usize) -> usize {
+        if let Some(len) = self.wire_len {
+            return len;
+        }
+        let window = self.window.end - self.window.start;
+        if window < end { self.len() } else { window }
+    }
+
+    #[inline(always)]
+    fn is_cut(&self) -> bool {
+        self.wire_len.is_some_and(|len| self.len() < len)
     }
 
     #[inline(always)]

@@ -1,11 +1,10 @@
 //! Where the engine's events, counts and marks go: the ring buffer, the counters, the bitmap.
 
 use probe_common::{
-    bucket::Bucket,
-    config::{Config, WATCH_WORDS},
+    config::Config,
     counter::{COUNTERS, Counter},
     engine,
-    event::{CAPTURE_MAX, CLASSES, Class, DnsEvent, Header, Message, QuicEvent, TcpEvent},
+    event::{CAPTURE_MAX, Class, DnsEvent, Header, Message, QuicEvent, TcpEvent},
     flow::watch_bit,
     names::Names,
     wire::Address,
@@ -13,14 +12,11 @@ use probe_common::{
 
 use crate::{maps, octets::Capture};
 
-/// What one packet may write to.
+/// What one packet may write to. All but the counters is looked up when it is needed, which for a
+/// bulk packet is never.
 pub(crate) struct Output<'a> {
     /// Counters of this CPU.
     pub(crate) counts: &'a mut [u64; COUNTERS as usize],
-    /// Buckets of this CPU.
-    pub(crate) buckets: &'a mut [Bucket; CLASSES as usize],
-    /// The bitmap of watched addresses.
-    pub(crate) watched: &'a mut [u64; WATCH_WORDS as usize],
     /// Settings.
     pub(crate) config: &'a Config,
 }
@@ -29,12 +25,7 @@ impl<'a> Output<'a> {
     /// The maps of this CPU.
     #[inline(always)]
     pub(crate) fn new(config: &'a Config) -> Option<Self> {
-        Some(Self {
-            counts: maps::counts(0)?,
-            buckets: maps::buckets(0)?,
-            watched: maps::watched(0)?,
-            config,
-        })
+        Some(Self { counts: maps::counts(0)?, config })
     }
 }
 
@@ -49,7 +40,7 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
     #[inline(always)]
     fn admit(&mut self, class: Class, now: u64) -> bool {
         let rate = self.config.event_rate;
-        match self.buckets.get_mut(class as usize) {
+        match maps::buckets(0).and_then(|buckets| buckets.get_mut(class as usize)) {
             Some(bucket) => bucket.take(now, rate),
             None => false,
         }
@@ -79,7 +70,7 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
     #[inline(always)]
     fn watched(&self, address: Address) -> bool {
         let bit = watch_bit(address);
-        match self.watched.get((bit / 64) as usize) {
+        match maps::watched(0).and_then(|words| words.get((bit / 64) as usize)) {
             Some(word) => word >> (bit % 64) & 1 != 0,
             None => false,
         }
@@ -96,7 +87,8 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
         // Two CPUs may write one word at once and one mark be lost: the next packet that
         // deserves it sets it again. What is set already is not written, so that is rare.
         let mark = 1 << (bit % 64);
-        if let Some(word) = self.watched.get_mut((bit / 64) as usize)
+        if let Some(words) = maps::watched(0)
+            && let Some(word) = words.get_mut((bit / 64) as usize)
             && *word & mark == 0
         {
             *word |= mark;

@@ -101,7 +101,6 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
         S: Output<O>,
     {
         self.output.count(Counter::Packets, 1);
-        self.output.count(Counter::Octets, octets.wire_len() as u64);
         if let Err(counter) = self.sort(octets, stamp) {
             self.output.count(counter, 1);
         }
@@ -113,7 +112,15 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
     where
         S: Output<O>,
     {
-        let found = wire::locate(octets, &mut self.scratch.cell)?;
+        let found = match wire::locate(octets, &mut self.scratch.cell) {
+            Ok(found) => found,
+            Err(counter) => {
+                self.output.count(Counter::Octets, octets.wire_len() as u64);
+                return Err(counter);
+            }
+        };
+        let len = octets.wire_len_up_to(found.at + found.length);
+        self.output.count(Counter::Octets, len as u64);
         let octets = &octets.anew();
         match found.protocol {
             protocol::TCP => {

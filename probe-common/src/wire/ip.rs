@@ -123,17 +123,17 @@ fn v6<O: Octets>(octets: &O, mut found: Located) -> Result<Located, Counter> {
 /// Sets the transport length from the IP length field, or from the packet where that cannot be.
 #[inline(always)]
 fn measure<O: Octets>(octets: &O, mut found: Located, total: usize, header: usize) -> Located {
-    let on_wire = octets.wire_len().saturating_sub(found.ip_at);
     let total = if total == 0 {
         found.quirks |= quirk::NO_LENGTH;
-        on_wire
+        octets.wire_len().saturating_sub(found.ip_at)
     } else {
-        if total > on_wire {
+        let end = found.ip_at + total;
+        if end > octets.wire_len_up_to(end) {
             found.quirks |= quirk::SHORT;
         }
         total
     };
-    if octets.len() < octets.wire_len() {
+    if octets.is_cut() {
         found.quirks |= quirk::CUT;
     }
     found.length = total.saturating_sub(header);

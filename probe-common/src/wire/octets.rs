@@ -22,6 +22,19 @@ pub trait Octets: Copy {
         self.len()
     }
 
+    /// Length on the wire of a packet whose headers say that it reaches to `end`: exact if it is less,
+    /// and otherwise no less than `end`.
+    ///
+    /// To know it exactly can cost a call, which to know this rarely does.
+    fn wire_len_up_to(&self, _end: usize) -> usize {
+        self.wire_len()
+    }
+
+    /// Whether less was captured than there was on the wire.
+    fn is_cut(&self) -> bool {
+        self.len() < self.wire_len()
+    }
+
     /// The octet at `at`.
     fn u8(&self, at: usize) -> Option<u8>;
     /// The two octets at `at`.
