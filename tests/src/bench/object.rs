@@ -74,6 +74,7 @@ impl Bench {
             .override_global("CONFIG", config.as_octets(), true)
             .map_max_entries("FLOWS", config.flow_mask + 1)
             .map_max_entries("QUESTIONS", config.dns_mask + 1)
+            .map_max_entries("RESOLVERS", config.resolver_mask + 1)
             .load_file(&path)
             .with_context(|| format!("cannot load {}", path.display()))?;
         for program in programs {
