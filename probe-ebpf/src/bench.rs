@@ -3,13 +3,21 @@
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
+    helpers::bpf_ktime_get_ns,
     macros::{map, xdp},
     maps::PerCpuArray,
     programs::XdpContext,
 };
-use probe_common::bench::{OFFSET_MAX, Vary};
+use probe_common::{
+    bench::{OFFSET_MAX, Vary},
+    flow::FlowStore as _,
+};
 
-use crate::{hook, octets::opaque};
+use crate::{
+    hook,
+    maps::{self, Flows},
+    octets::opaque,
+};
 
 /// How packets are varied on each CPU.
 #[map]
@@ -33,6 +41,42 @@ pub fn bench_probe(ctx: XdpContext) -> u32 {
 pub fn bench_zero(ctx: XdpContext) -> u32 {
     vary(&ctx);
     XDP_PASS
+}
+
+/// What bounds a packet of one flow among a million: varies the packet and touches one set of the flow
+/// table, as much of it as such a packet has to.
+#[xdp(frags)]
+#[inline(always)]
+pub fn bench_touch(ctx: XdpContext) -> u32 {
+    touch();
+    vary(&ctx);
+    XDP_PASS
+}
+
+/// What bounds a packet that is timed: varies the packet and reads the clock.
+#[xdp(frags)]
+#[inline(always)]
+pub fn bench_clock(ctx: XdpContext) -> u32 {
+    // SAFETY: the helper takes nothing and always succeeds.
+    opaque(unsafe { bpf_ktime_get_ns() } as usize);
+    vary(&ctx);
+    XDP_PASS
+}
+
+/// Reads the tags of a set, and writes its first record: the line with the state, and the first of one
+/// side's.
+#[inline(always)]
+fn touch() {
+    let Some(vary) = VARY.get_ptr_mut(0) else { return };
+    // SAFETY: of this CPU alone, for as long as the program runs.
+    let spread = unsafe { (*vary).sequence }.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (mut flows, index) = (Flows, (spread >> 32) as u32 & maps::config().flow_mask);
+    let Some(set) = flows.flow_set(index) else { return };
+    if set.tags[0] == 1 {
+        return;
+    }
+    set.records[0].state |= 1 << 31;
+    set.records[0].halves[0].last = spread;
 }
 
 /// Varies the packet and sends it out of the interface that it is said to have come by.

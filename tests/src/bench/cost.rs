@@ -26,6 +26,9 @@ const FLOW_SETS: u32 = 1 << 19;
 /// Sets of the DNS table: as many questions as a router of some size has open.
 const DNS_SETS: u32 = 1 << 14;
 
+/// Flows where there are few, whose records stay in the caches.
+const FEW: u64 = 1 << 10;
+
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -41,6 +44,8 @@ struct Class {
     /// What has to have passed before.
     before: Vec<Varied>,
     packet: Varied,
+    /// What is held against the zero.
+    program: Program,
     /// Flows, or questions, that there are.
     round: u64,
     budget: Option<f64>,
@@ -67,7 +72,7 @@ pub fn measure(
     wanted: impl Fn(&str) -> bool,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    let mut bench = Bench::load(&config(), &[Program::Probe, Program::Zero])?;
+    let mut bench = Bench::load(&config(), &[Program::Probe, Program::Touch, Program::Clock, Program::Zero])?;
     watch(&mut bench)?;
     let events = bench.bpf.take_map("EVENTS");
     let mut events = RingBuf::try_from(events.context("the object has no map EVENTS")?)?;
@@ -86,6 +91,7 @@ fn classes() -> Vec<Class> {
         name,
         before: Vec::new(),
         packet,
+        program: Program::Probe,
         round: FLOWS,
         budget: (budget > 0.0).then_some(budget),
     };
@@ -101,7 +107,27 @@ fn classes() -> Vec<Class> {
         let [query, _] = packets::lookup(below, of);
         Class { round: QUESTIONS, ..flow(name, query, 0.0) }
     };
+    let few = |class: Class| {
+        let mut class = class;
+        class.round = FEW;
+        for one in class.before.iter_mut().chain([&mut class.packet]) {
+            one.vary.mask = FEW - 1;
+        }
+        class
+    };
+    let bound = |name, program| Class {
+        program,
+        ..flow(name, packets::bulk(V4, From::Client, UNWATCHED), 0.0)
+    };
     vec![
+        bound("bound: the clock", Program::Clock),
+        bound("bound: three lines of the flow table", Program::Touch),
+        few(followed(
+            "bulk data, watched, a thousand flows",
+            V4,
+            packets::bulk(V4, From::Client, WATCHED),
+            0.0,
+        )),
         flow("bulk data, unwatched", packets::bulk(V4, From::Client, UNWATCHED), 12.0),
         flow("bulk data, unwatched, IPv6", packets::bulk(V6, From::Client, UNWATCHED), 0.0),
         flow("bulk data, unwatched, VLAN", packets::bulk(Vlan, From::Client, UNWATCHED), 0.0),
@@ -162,7 +188,7 @@ impl Class {
                 } else {
                     vary.sequence = u64::from(turn) * u64::from(packets);
                 }
-                for (sum, program) in sums.iter_mut().zip([Program::Zero, Program::Probe]) {
+                for (sum, program) in sums.iter_mut().zip([Program::Zero, self.program]) {
                     bench.vary(vary)?;
                     *sum += bench.run(program, &self.packet.frame, packets)?;
                 }

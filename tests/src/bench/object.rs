@@ -36,6 +36,10 @@ pub enum Program {
     Probe,
     /// Varies the packet.
     Zero,
+    /// Varies the packet and touches a set of the flow table.
+    Touch,
+    /// Varies the packet and reads the clock.
+    Clock,
     /// Varies the packet and sends it back out of its interface.
     Send,
     /// Passes.
@@ -50,6 +54,8 @@ impl Program {
         match self {
             Self::Probe => "bench_probe",
             Self::Zero => "bench_zero",
+            Self::Touch => "bench_touch",
+            Self::Clock => "bench_clock",
             Self::Send => "bench_send",
             Self::Pass => "bench_pass",
             Self::Drop => "bench_drop",
@@ -75,6 +81,7 @@ impl Bench {
             .map_max_entries("FLOWS", config.flow_mask + 1)
             .map_max_entries("QUESTIONS", config.dns_mask + 1)
             .map_max_entries("RESOLVERS", config.resolver_mask + 1)
+            .map_max_entries("QUICS", config.quic_mask + 1)
             .load_file(&path)
             .with_context(|| format!("cannot load {}", path.display()))?;
         for program in programs {
