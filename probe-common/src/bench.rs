@@ -28,6 +28,9 @@ pub struct Vary {
     pub number: u32,
     /// The order in which flows come: an odd factor, so that each comes once in a round.
     pub factor: u32,
+    /// What was last read of the flow table, where only that is measured: the next place depends on
+    /// it, so that no two waits for memory overlap.
+    pub read: u64,
 }
 
 /// Offsets are below this: headers lie at the beginning.
@@ -71,7 +74,7 @@ impl Vary {
     }
 }
 
-const _: () = assert!(size_of::<Vary>() == 40);
+const _: () = assert!(size_of::<Vary>() == 48);
 
 #[cfg(test)]
 mod tests {

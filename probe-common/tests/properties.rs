@@ -35,38 +35,44 @@ proptest! {
         prop_assert!(seq::after(b, a) && seq::after(c, b) && seq::after(c, a));
     }
 
-    /// The set against a list that does the same: tags with the time of their last packet.
+    /// The set against a list that does the same: tags, and until when each is worth keeping.
     #[test]
-    fn a_flow_once_claimed_is_found_until_it_is_the_oldest(
-        steps in prop::collection::vec((1_u64..12, 0_u64..3), 1..200),
+    fn a_flow_once_claimed_is_found_until_it_is_worth_least(
+        steps in prop::collection::vec(
+            (1_u64..12, 0_u64..100_000_000_000, any::<bool>()),
+            1..200,
+        ),
     ) {
         let mut set = Box::new(FlowSet::default());
-        let mut model: Vec<(u64, u64)> = Vec::new();
+        let mut model: Vec<(u64, u32)> = Vec::new();
         let mut now = 1;
-        for (tag, passed) in steps {
+        for (tag, passed, established) in steps {
             now += passed;
-            if let Some(record) = flow::find(&mut set, tag) {
-                prop_assert_eq!(u64::from(record.state), tag, "another flow's record");
-                record.halves[0].last = now;
+            let (way, until) = if let Some(way) = flow::place(&set, tag) {
                 let known = model.iter_mut().find(|(known, _)| *known == tag);
-                known.expect("found, but never claimed").1 = now;
-                continue;
-            }
-            prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
-            let claim = flow::claim(&mut set, tag).expect("a set has places");
-            prop_assert_eq!(claim.evicted, model.len() == WAYS);
-            if claim.evicted {
-                let gone = u64::from(claim.record.state);
-                let oldest = model.iter().map(|(_, last)| *last).min();
-                let at = model.iter().position(|(known, _)| *known == gone).expect("it was there");
-                prop_assert_eq!(Some(model.remove(at).1), oldest, "not the oldest made way");
-            }
-            *claim.record = flow::FlowRecord::default();
-            claim.record.state = tag as u32;
-            claim.record.halves[0].last = now;
-            model.push((tag, now));
-            let found = flow::find(&mut set, tag).map(|record| record.state);
-            prop_assert_eq!(found, Some(tag as u32));
+                let until = &mut known.expect("found, but never claimed").1;
+                *until = flow::worth(&set.records[way], now);
+                (way, *until)
+            } else {
+                prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
+                let claim = flow::claim(&mut set, tag).expect("a set has places");
+                prop_assert_eq!(claim.evicted, model.len() == WAYS);
+                if claim.evicted {
+                    let gone = claim.record.opened;
+                    let least = model.iter().map(|(_, until)| *until).min();
+                    let at =
+                        model.iter().position(|(known, _)| *known == gone).expect("it was there");
+                    prop_assert_eq!(Some(model.remove(at).1), least, "not what is worth least");
+                }
+                *claim.record = flow::FlowRecord::default();
+                claim.record.opened = tag;
+                claim.record.state = if established { flow::state::ESTABLISHED } else { 0 };
+                let until = flow::worth(claim.record, now);
+                model.push((tag, until));
+                (claim.way, until)
+            };
+            set.until[way] = until;
+            prop_assert_eq!(set.records[way].opened, tag, "another flow's record");
             prop_assert!(set.tags.iter().filter(|&&known| known == tag).count() == 1);
         }
     }

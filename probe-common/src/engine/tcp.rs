@@ -160,6 +160,12 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
         let record = set.records.get_mut(way).ok_or(Counter::Internal)?;
         self.tell(record, side);
         record.update(&self.message.event.packet, side);
+        let until = flow::worth(record, self.packet().time);
+        if let Some(before) = set.until.get_mut(way)
+            && *before != until
+        {
+            *before = until;
+        }
         Ok(())
     }
 

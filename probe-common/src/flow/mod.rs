@@ -10,4 +10,4 @@ pub use key::{FlowKey, Side, watch_bit};
 pub use mark::{ResetMark, SynMark};
 pub use record::{FlowRecord, Half, ip_id_kind, state};
 pub use stage::{SILENCE, Stage};
-pub use table::{Claim, FlowSet, FlowStore, claim, find, place};
+pub use table::{Claim, FlowSet, FlowStore, UNIT, WORTH, claim, find, place, worth};

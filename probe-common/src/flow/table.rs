@@ -1,10 +1,11 @@
-//! The flow table: sets of four records, found by a keyed hash, the oldest of a set evicted.
+//! The flow table: sets of four records, found by a keyed hash, of a set the one evicted that has been
+//! silent longest; but see [`WORTH`].
 
 use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::FlowRecord;
+use super::{FlowRecord, state};
 use crate::set::{self, Set, Tags, WAYS};
 
 /// One set.
@@ -13,8 +14,14 @@ use crate::set::{self, Set, Tags, WAYS};
 pub struct FlowSet {
     /// Hash of each record's key; 0: the place is free.
     pub tags: Tags,
+    /// Until when each record is worth keeping, in units of 2^[`UNIT`] ns: see [`worth`]. Beside the
+    /// tags, so that a flood of new connections reads no record to find the one that makes way.
+    ///
+    /// Both directions write it, about once a second each; what is lost when they do so at the same
+    /// time is a second of age.
+    pub until: [u32; WAYS],
     /// Explicit padding, to the end of the cache line.
-    pub reserved: [u64; WAYS],
+    pub reserved: [u32; WAYS],
     /// The records.
     pub records: [FlowRecord; WAYS],
 }
@@ -26,6 +33,21 @@ unsafe impl Set for FlowSet {
     type Record = FlowRecord;
     const TAGS: usize = offset_of!(Self, tags);
     const RECORDS: usize = offset_of!(Self, records);
+}
+
+/// Unit of [`FlowSet::until`], as a power of two in nanoseconds: 1.07 s.
+pub const UNIT: u32 = 30;
+
+/// How much longer a connection that both ends have agreed to is worth keeping than one that was only
+/// asked for, in units of [`UNIT`]: a minute. Whoever forges SYNs from addresses without number pushes
+/// out other SYNs, and no connection that was alive in the last minute.
+pub const WORTH: u32 = 56;
+
+/// Until when a record is worth keeping whose connection had a packet at `time`, in units of [`UNIT`].
+#[inline(always)]
+pub const fn worth(record: &FlowRecord, time: u64) -> u32 {
+    let since = (time >> UNIT) as u32;
+    if record.is(state::ESTABLISHED) { since.saturating_add(WORTH) } else { since }
 }
 
 /// Where the sets are kept.
@@ -57,12 +79,12 @@ pub struct Claim<'a> {
     pub evicted: bool,
 }
 
-/// Claims a place for a record tagged `tag`: a free one, or that of the connection silent longest.
+/// Claims a place for a record tagged `tag`: a free one, or that of the connection least worth keeping.
 #[inline(always)]
 pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
-    let FlowSet { tags, records, .. } = set;
-    let (way, oldest) = set::claim(tags, tag, |way| records[way].last().max(1))?;
-    Some(Claim { way, record: records.get_mut(way)?, evicted: oldest != 0 })
+    let FlowSet { tags, until, records, .. } = set;
+    let (way, least) = set::claim(tags, tag, |way| u64::from(until[way]).max(1))?;
+    Some(Claim { way, record: records.get_mut(way)?, evicted: least != 0 })
 }
 
 #[cfg(test)]
@@ -72,14 +94,14 @@ mod tests {
     use super::{FlowSet, WAYS, claim, find};
 
     #[test]
-    fn free_places_go_first_then_the_oldest() {
+    fn free_places_go_first_then_what_is_worth_least() {
         let mut set = std::boxed::Box::new(FlowSet::default());
         for tag in 1..=WAYS as u64 {
             let place = claim(&mut set, tag).expect("a set has places");
             assert!(!place.evicted);
-            place.record.halves[0].last = 100 - tag;
+            let way = place.way;
+            set.until[way] = 100 - tag as u32;
         }
-        // Tag 4 was silent longest.
         assert!(claim(&mut set, 99).expect("a set has places").evicted);
         assert!(find(&mut set, 4).is_none());
         assert!(find(&mut set, 99).is_some());

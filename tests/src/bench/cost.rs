@@ -72,7 +72,8 @@ pub fn measure(
     wanted: impl Fn(&str) -> bool,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    let mut bench = Bench::load(&config(), &[Program::Probe, Program::Touch, Program::Clock, Program::Zero])?;
+    let mut bench =
+        Bench::load(&config(), &[Program::Probe, Program::Touch, Program::Clock, Program::Zero])?;
     watch(&mut bench)?;
     let events = bench.bpf.take_map("EVENTS");
     let mut events = RingBuf::try_from(events.context("the object has no map EVENTS")?)?;
@@ -121,7 +122,7 @@ fn classes() -> Vec<Class> {
     };
     vec![
         bound("bound: the clock", Program::Clock),
-        bound("bound: three lines of the flow table", Program::Touch),
+        bound("bound: any word of the flow table", Program::Touch),
         few(followed(
             "bulk data, watched, a thousand flows",
             V4,
