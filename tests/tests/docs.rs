@@ -55,6 +55,7 @@ impl Programs {
                 panic!("{XTASK} is not set to the path of xtask; `cargo xtask test` sets it")
             }),
             "forgewatch" => agent::path().expect("which agent to test"),
+            "bench" => env!("CARGO_BIN_EXE_bench").into(),
             "corpus" => env!("CARGO_BIN_EXE_corpus").into(),
             "demo" => env!("CARGO_BIN_EXE_demo").into(),
             "linkedin-2016" => env!("CARGO_BIN_EXE_linkedin-2016").into(),
@@ -95,7 +96,7 @@ impl Programs {
             ("xtask", "run") => Some(vec!["forgewatch", "run"]),
             ("xtask", "soak") => Some(vec!["soak", words.get(2).copied().unwrap_or("tcp")]),
             ("xtask", "demo") if words.get(2) == Some(&"linkedin-2016") => Some(vec![words[2]]),
-            ("xtask", "demo" | "corpus" | "score" | "simulate") => Some(vec![first]),
+            ("xtask", "demo" | "corpus" | "score" | "simulate" | "bench") => Some(vec![first]),
             _ => None,
         };
         if let Some(behind) = behind {

@@ -91,7 +91,7 @@ pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
 mod tests {
     extern crate std;
 
-    use super::{FlowSet, WAYS, claim, find};
+    use super::{FlowSet, WAYS, claim, find, place, state, worth};
 
     #[test]
     fn free_places_go_first_then_what_is_worth_least() {
@@ -106,5 +106,26 @@ mod tests {
         assert!(find(&mut set, 4).is_none());
         assert!(find(&mut set, 99).is_some());
         assert!((1..4).all(|tag| find(&mut set, tag).is_some()));
+    }
+
+    #[test]
+    fn a_flood_of_syns_pushes_out_no_connection_of_the_last_minute() {
+        let time = |seconds: u64| seconds * 1_000_000_000;
+        let mut set = std::boxed::Box::new(FlowSet::default());
+        let mut note = |tag, seconds, state| {
+            let way = match place(&set, tag) {
+                Some(way) => way,
+                None => claim(&mut set, tag).expect("a set has places").way,
+            };
+            set.records[way].state = state;
+            set.until[way] = worth(&set.records[way], time(seconds));
+            place(&set, 1).is_some()
+        };
+        assert!(note(1, 100, state::ESTABLISHED));
+        for syn in 0..10_000 {
+            assert!(note(2 + syn, 100 + syn / 200, 0), "pushed out by SYN {syn}");
+        }
+        // Two minutes later it is as old as it is.
+        assert!(!(0..5).all(|syn| note(20_000 + syn, 220, 0)));
     }
 }
