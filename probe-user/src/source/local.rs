@@ -15,11 +15,7 @@ use probe_common::{
 };
 use zerocopy::FromZeros;
 
-use super::{capture::Frame, event::Event};
-
-/// How long nothing must have been seen of a connection for a scan to find nothing new of it, in
-/// nanoseconds: twice the longest time that any rule about silence or idleness asks for.
-const STILL: u64 = 60_000_000_000;
+use super::{capture::Frame, event::Event, replay::STILL};
 
 /// The tables, counters and scratch that the engine works with.
 pub struct Local {

@@ -1,6 +1,8 @@
 //! A capture through either engine: packets in, events to the judge, the clock from the capture.
 
-use probe_common::{config::Config, counter::COUNTERS, names::Names, resolver::ResolverRecord};
+use probe_common::{
+    config::Config, counter::COUNTERS, flow::FlowRecord, names::Names, resolver::ResolverRecord,
+};
 
 use super::{
     capture::Frame,
@@ -12,6 +14,10 @@ use crate::{judge::Judge, report::Finding};
 /// How often the flow table is looked through for silent connections, in nanoseconds of capture
 /// time: a third of the time after which a connection counts as silent.
 const SCAN_EVERY: u64 = 1_000_000_000;
+
+/// How long nothing must have been seen of a connection for a scan to find nothing new of it, in
+/// nanoseconds: twice the longest time that any rule about silence or idleness asks for.
+pub(super) const STILL: u64 = 60_000_000_000;
 
 /// Which engine the packets go through.
 pub enum Driver {
@@ -86,7 +92,6 @@ impl Packets {
     pub fn advance(&mut self, now: u64, judge: &mut Judge, mut tell: impl FnMut(Finding)) {
         if now >= self.scanned.saturating_add(SCAN_EVERY) {
             self.scan(now, judge, &mut tell);
-            self.scanned = now;
         }
         judge.advance(now, &mut tell);
     }
@@ -100,14 +105,18 @@ impl Packets {
     }
 
     fn scan(&mut self, now: u64, judge: &mut Judge, mut tell: impl FnMut(Finding)) {
+        // What was still at the scan before has been looked at when it was.
+        let since = self.scanned;
+        let look = |place, record: &FlowRecord| {
+            if record.last().saturating_add(STILL) >= since {
+                judge.look(place, record, now, &mut tell);
+            }
+        };
         match &mut self.driver {
-            Driver::Local(local) => {
-                local.scan(now, |place, record| judge.look(place, record, now, &mut tell));
-            }
-            Driver::Kernel(kernel) => {
-                kernel.scan(|place, record| judge.look(place, record, now, &mut tell));
-            }
+            Driver::Local(local) => local.scan(now, look),
+            Driver::Kernel(kernel) => kernel.scan(look),
         }
+        self.scanned = now;
     }
 
     /// Shows each resolver on record.
