@@ -7,14 +7,16 @@ use std::{
 
 use super::{
     cell::{Affected, Cell},
+    change::Curve,
     compare::{Comparer, Trouble},
     compose::{Context, facts},
     method::Symptom,
     outcome::Outcome,
     signs::{AFTER_MAX, Signs, TENS},
     tally::{FAILED, lane, method_of},
+    track::Track,
     unit::{DAY, Unit},
-    verdict::{Period, Unit as Of, Verdict},
+    verdict::{Interval, Onset, Period, Unit as Of, Verdict},
     window::{Key, Window},
 };
 use crate::{
@@ -208,8 +210,28 @@ impl Attributor {
             .collect();
     }
 
+    /// Dates what is established, until that is settled.
+    fn date(&mut self, keys: &[Key]) {
+        for key in keys {
+            let Some(unit) = self.units.get(key) else { continue };
+            let dates: Vec<_> = unit
+                .tracks
+                .iter()
+                .filter(|(_, track)| track.is_being_dated(self.window.start, self.length))
+                .map(|(&lane, track)| (lane, common_onset(&self.units, *key, track, self.length)))
+                .collect();
+            let Some(unit) = self.units.get_mut(key) else { continue };
+            for (lane, onset) in dates {
+                if let Some(track) = unit.tracks.get_mut(&lane) {
+                    track.common_onset = onset;
+                }
+            }
+        }
+    }
+
     /// Says anew what is established, and what is over.
     fn judge(&mut self, keys: &[Key]) {
+        self.date(keys);
         let facts: Vec<_> = self.units.iter().flat_map(|(&key, unit)| facts(key, unit)).collect();
         let context = Context { targets: &self.targets, facts: &facts, length: self.length };
         for key in keys {
@@ -236,6 +258,52 @@ impl Attributor {
             }
         }
     }
+}
+
+/// When what is established in a lane of a unit began, by all that is seen of the service there and
+/// elsewhere. Who blocks a service begins everywhere at once, unless what is seen speaks against it.
+fn common_onset(
+    units: &BTreeMap<Key, Unit>,
+    key: Key,
+    track: &Track,
+    length: u64,
+) -> Option<Onset> {
+    let own = track.curve.interval(length)?;
+    if key.residue && track.curve.is_open() {
+        return onset_of_trigger(units, key, own);
+    }
+    let overlaps = |other: &Track| {
+        let other = other.curve.interval(length);
+        other.is_some_and(|other| other.from <= own.to && own.from <= other.to)
+    };
+    let of = |key: Key| (key.vantage, key.service, key.residue);
+    let curves: Vec<_> = units
+        .iter()
+        .filter(|(other, _)| of(**other) == of(key))
+        .filter_map(|(_, unit)| unit.tracks.get(&track.lane))
+        .filter(|track| overlaps(track))
+        .map(|track| &track.curve)
+        .collect();
+    Curve::together(&curves).onset(length)
+}
+
+/// The onset of what lingers, where no flow shows that it began later than what it lingers after.
+fn onset_of_trigger(units: &BTreeMap<Key, Unit>, key: Key, own: Interval) -> Option<Onset> {
+    let place = |key: Key| (key.vantage, key.service, key.network);
+    let triggers = units
+        .iter()
+        .filter(|(other, _)| !other.residue && place(**other) == place(key))
+        .flat_map(|(_, unit)| unit.tracks.values())
+        .filter_map(|track| track.common_onset.or(track.onset));
+    triggers
+        .filter_map(|onset| match onset {
+            Onset::Between(began) if began.likely <= own.to => {
+                Some(Interval { to: own.to.max(began.to), ..began })
+            }
+            _ => None,
+        })
+        .min_by_key(|began| began.to - began.from)
+        .map(Onset::Between)
 }
 
 /// The counts of a unit in the window that is about to be closed.

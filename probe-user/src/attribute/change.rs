@@ -6,6 +6,8 @@
 //! The likeliest change is the estimate (Page, Biometrika 1954; profile likelihood); the interval has
 //! all windows whose log-likelihood is within [`DROP`] of it.
 
+use super::verdict::{Interval, Onset};
+
 /// By how much the log-likelihood may fall within the interval: a confidence of about 99 %.
 const DROP: f64 = 3.3;
 
@@ -30,55 +32,112 @@ pub(super) struct Point {
     pub(super) control_bad: f32,
 }
 
-/// Where the change is: places in the list of points.
+/// How much better a change at the beginning of each window explains what was seen than no change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Curve {
+    windows: Vec<u64>,
+    gains: Vec<f64>,
+}
+
+/// Where a curve is highest, and near to it: places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) first: usize,
-    pub(super) likely: usize,
-    pub(super) last: usize,
+struct Change {
+    first: usize,
+    likely: usize,
+    last: usize,
 }
 
-/// The point from which on flows are affected.
-pub(super) fn onset(points: &[Point]) -> Option<Change> {
-    let background = Background::of(points);
-    // From the last to the first: what would be gained by counting it and all later ones as affected.
-    let mut gains = vec![0.0; points.len()];
-    let (mut n, mut bad, mut innocent) = (0.0, 0.0, 0.0);
-    for (place, point) in points.iter().enumerate().rev() {
-        n += f64::from(point.n);
-        bad += f64::from(point.bad);
-        innocent += likelihood(f64::from(point.n), f64::from(point.bad), background.at(point));
-        gains[place] = likelihood(n, bad, share(n, bad)) - innocent;
+impl Curve {
+    /// For the point from which on flows are affected.
+    pub(super) fn of_onset(points: &[Point]) -> Self {
+        let background = Background::of(points);
+        // From the last to the first: what would be gained by counting it and all later ones as affected.
+        let mut gains = vec![0.0; points.len()];
+        let (mut n, mut bad, mut innocent) = (0.0, 0.0, 0.0);
+        for (place, point) in points.iter().enumerate().rev() {
+            n += f64::from(point.n);
+            bad += f64::from(point.bad);
+            innocent += background.likelihood(point);
+            gains[place] = likelihood(n, bad, share(n, bad)) - innocent;
+        }
+        Self { windows: windows(points), gains }
     }
-    best(&gains)
-}
 
-/// The first point in which flows are not affected any more.
-pub(super) fn end(points: &[Point]) -> Option<Change> {
-    let background = Background::of(points);
-    let mut gains = vec![0.0; points.len()];
-    let (mut n, mut bad, mut innocent) = (0.0, 0.0, 0.0);
-    for (place, point) in points.iter().enumerate() {
-        gains[place] = likelihood(n, bad, share(n, bad)) - innocent;
-        n += f64::from(point.n);
-        bad += f64::from(point.bad);
-        innocent += likelihood(f64::from(point.n), f64::from(point.bad), background.at(point));
+    /// For the first point in which flows are not affected any more.
+    pub(super) fn of_end(points: &[Point]) -> Self {
+        let background = Background::of(points);
+        let mut gains = vec![0.0; points.len()];
+        let (mut n, mut bad, mut innocent) = (0.0, 0.0, 0.0);
+        for (place, point) in points.iter().enumerate() {
+            gains[place] = likelihood(n, bad, share(n, bad)) - innocent;
+            n += f64::from(point.n);
+            bad += f64::from(point.bad);
+            innocent += background.likelihood(point);
+        }
+        Self { windows: windows(points), gains }
     }
-    best(&gains)
+
+    /// For one onset that several have in common.
+    pub(super) fn together(curves: &[&Self]) -> Self {
+        let mut windows: Vec<u64> =
+            curves.iter().flat_map(|curve| &curve.windows).copied().collect();
+        windows.sort_unstable();
+        windows.dedup();
+        let gains = windows
+            .iter()
+            .map(|&window| curves.iter().map(|curve| curve.at(window)).sum())
+            .collect();
+        Self { windows, gains }
+    }
+
+    /// The gain of an onset in a window: nothing was seen between it and the next that is known.
+    fn at(&self, window: u64) -> f64 {
+        let next = self.windows.partition_point(|&known| known < window);
+        self.gains.get(next).copied().unwrap_or_default()
+    }
+
+    /// When it changed, in windows of `length`.
+    pub(super) fn interval(&self, length: u64) -> Option<Interval> {
+        let change = self.highest()?;
+        // It may have changed within the window before, near its end: too late to show there.
+        let from = self.windows[change.first.saturating_sub(1)];
+        let to = self.windows[change.last] + length;
+        Some(Interval { from, to, likely: self.windows[change.likely] })
+    }
+
+    /// Whether it may have changed before the first window that is known.
+    pub(super) fn is_open(&self) -> bool {
+        self.highest().is_some_and(|change| change.first == 0)
+    }
+
+    /// The same of an onset, of which nothing is known before the first window.
+    pub(super) fn onset(&self, length: u64) -> Option<Onset> {
+        let interval = self.interval(length)?;
+        let first = *self.windows.first()?;
+        Some(if interval.likely == first {
+            Onset::Before(first + length)
+        } else {
+            Onset::Between(interval)
+        })
+    }
+
+    fn highest(&self) -> Option<Change> {
+        let (likely, most) = self.gains.iter().enumerate().fold(
+            None,
+            |best: Option<(usize, f64)>, (place, &gain)| match best {
+                Some((_, most)) if gain <= most => best,
+                _ => Some((place, gain)),
+            },
+        )?;
+        let near = |gain: &f64| *gain >= most - DROP;
+        let first = self.gains.iter().position(near)?;
+        let last = self.gains.iter().rposition(near)?;
+        Some(Change { first, likely, last })
+    }
 }
 
-fn best(gains: &[f64]) -> Option<Change> {
-    let (likely, most) = gains.iter().enumerate().fold(
-        None,
-        |best: Option<(usize, f64)>, (place, &gain)| match best {
-            Some((_, most)) if gain <= most => best,
-            _ => Some((place, gain)),
-        },
-    )?;
-    let near = |gain: &f64| *gain >= most - DROP;
-    let first = gains.iter().position(near)?;
-    let last = gains.iter().rposition(near)?;
-    Some(Change { first, likely, last })
+fn windows(points: &[Point]) -> Vec<u64> {
+    points.iter().map(|point| point.window).collect()
 }
 
 fn share(n: f64, bad: f64) -> f64 {
@@ -105,11 +164,15 @@ impl Background {
         let (n, bad) = (f64::from(point.control_n), f64::from(point.control_bad));
         share(n + PRIOR, bad + PRIOR * self.overall)
     }
+
+    fn likelihood(&self, point: &Point) -> f64 {
+        likelihood(f64::from(point.n), f64::from(point.bad), self.at(point))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Point, end, onset};
+    use super::{Change, Curve, Onset, Point};
 
     /// Windows of `n` client-windows; from `from` to `to` a share is affected.
     fn points(n: impl Fn(u64) -> f32, affected: std::ops::Range<u64>, share: f32) -> Vec<Point> {
@@ -122,37 +185,65 @@ mod tests {
             .collect()
     }
 
+    fn onset(points: &[Point]) -> Change {
+        Curve::of_onset(points).highest().expect("an onset")
+    }
+
     #[test]
     fn onset_and_end_of_a_total_block() {
         let list = points(|_| 5.0, 23..41, 1.0);
-        let begun = onset(&list[..41]).expect("an onset");
+        let begun = onset(&list[..41]);
         assert_eq!((begun.first, begun.likely, begun.last), (23, 23, 23));
-        let over = end(&list[23..]).expect("an end");
+        let over = Curve::of_end(&list[23..]).highest().expect("an end");
         assert_eq!(over.likely, 41 - 23);
     }
 
     #[test]
     fn a_day_of_changing_load_moves_nothing() {
         let load = |window: u64| 20.0 + 18.0 * (window as f32 / 8.0).sin();
-        let begun = onset(&points(load, 30..60, 0.1)).expect("an onset");
+        let begun = onset(&points(load, 30..60, 0.1));
         assert_eq!(begun.likely, 30);
         assert!(begun.first >= 26 && begun.last <= 33, "{begun:?}");
     }
 
     #[test]
     fn what_was_always_there_has_no_onset_to_be_seen() {
-        assert_eq!(onset(&points(|_| 5.0, 0..60, 0.5)).expect("an onset").likely, 0);
+        assert_eq!(onset(&points(|_| 5.0, 0..60, 0.5)).likely, 0);
     }
 
     #[test]
     fn little_evidence_gives_a_wide_interval() {
-        let few = onset(&points(|_| 0.5, 30..60, 0.3)).expect("an onset");
-        let many = onset(&points(|_| 50.0, 30..60, 0.3)).expect("an onset");
+        let few = onset(&points(|_| 0.5, 30..60, 0.3));
+        let many = onset(&points(|_| 50.0, 30..60, 0.3));
         assert!(few.last - few.first > many.last - many.first);
     }
 
     #[test]
     fn nothing_seen_is_nothing_said() {
-        assert_eq!(onset(&[]), None);
+        assert_eq!(Curve::of_onset(&[]).onset(1), None);
+    }
+
+    #[test]
+    fn several_together_know_better_than_each() {
+        // Each is seen in every third window only.
+        let seen = |third: u64| move |window: u64| if window % 3 == third { 2.0 } else { 0.0 };
+        let all: Vec<Curve> =
+            (0..3).map(|third| Curve::of_onset(&points(seen(third), 30..60, 0.3))).collect();
+        let width = |curve: &Curve| match curve.onset(1) {
+            Some(Onset::Between(interval)) => interval.to - interval.from,
+            other => panic!("{other:?}"),
+        };
+        let together = Curve::together(&all.iter().collect::<Vec<_>>());
+        assert!(all.iter().all(|alone| width(&together) < width(alone)));
+        assert!(together.interval(1).expect("an onset").likely.abs_diff(30) <= 1);
+    }
+
+    #[test]
+    fn an_onset_counts_from_the_next_window_that_is_known() {
+        let list = points(|_| 5.0, 30..60, 1.0);
+        let gaps: Vec<Point> = list.iter().copied().filter(|at| at.window % 10 == 5).collect();
+        let curve = Curve::of_onset(&gaps);
+        assert!((curve.at(26) - curve.at(35)).abs() < 1e-9 && curve.at(36) < curve.at(35));
+        assert!(curve.at(60).abs() < 1e-9);
     }
 }

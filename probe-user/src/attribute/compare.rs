@@ -1,6 +1,6 @@
 //! The sides of each comparison in a window: the unit, all controls, and the nearest ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     method::{Method, Symptom},
@@ -14,8 +14,14 @@ use super::{
 /// asked for before anything is called throttled.
 const SLOWER: f32 = 5.0;
 
-/// Clients of controls that a median needs.
+/// Clients of controls that a median needs. Where a window has fewer, those of the last hour count.
 const MEDIAN_OF: usize = 5;
+
+/// Windows that make an hour.
+const HOUR: u64 = 12;
+
+/// Clients of controls whose speed is kept for an hour: more than a median needs. The latest are kept.
+const RECENT_MAX: usize = 20;
 
 /// Controls, by service: which network of which observer they are in trouble at.
 pub(super) type Trouble = BTreeSet<(u16, u16, Network)>;
@@ -36,6 +42,18 @@ pub(super) struct Against {
     pub(super) pairs: Vec<Pair>,
     pub(super) sums: Sums,
 }
+
+/// How fast controls were in the last hour, as far as a unit is compared with them: in the nights of a
+/// small network no window has enough of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct References {
+    near: Recent,
+    any: Recent,
+}
+
+/// Mean paces of the latest clients, with their windows.
+#[derive(Debug, Clone, Default)]
+struct Recent(VecDeque<(u64, f32)>);
 
 /// Which controls are nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +172,21 @@ impl<'a> Comparer<'a> {
     }
 
     /// The sides of a unit where speed is compared, and the paces of those that are slow.
-    pub(super) fn paces(&mut self, key: Key) -> (Comparison, Vec<(u64, Pace)>) {
+    pub(super) fn paces(
+        &mut self,
+        key: Key,
+        references: &mut References,
+        length: u64,
+    ) -> (Comparison, Vec<(u64, Pace)>) {
         let mut targets = Side::new();
         self.window.servers(key).for_each(|(_, clients)| join(&mut targets, clients));
         let near = self.neighbours(key, &BTreeSet::new());
+        let at = self.window.start;
+        let since = at.saturating_sub(HOUR * length);
         let any = self.common(key);
-        let Some(reference) = median(&near).or_else(|| median(any)) else {
+        let reference = references.near.median(&near, at, since);
+        let other = references.any.median(any, at, since);
+        let Some(reference) = reference.or(other) else {
             return Default::default();
         };
         let limit = reference - SLOWER.log2() * STEPS;
@@ -248,20 +275,55 @@ fn slowness(side: &Side, limit: f32) -> Side {
         .collect()
 }
 
-/// The median over clients of their flows' mean.
-fn median(side: &Side) -> Option<f32> {
-    let mut paces: Vec<f32> = side
-        .values()
-        .filter_map(|tally| {
-            let (sum, count) = tally
-                .paces()
-                .fold((0.0, 0.0), |(sum, count), pace| (sum + f32::from(pace.step), count + 1.0));
-            (count > 0.0).then(|| sum / count)
-        })
-        .collect();
-    if paces.len() < MEDIAN_OF {
-        return None;
+impl Recent {
+    /// The median over a window's clients of their flows' mean; over those of the time since `since`,
+    /// where they are too few.
+    fn median(&mut self, side: &Side, at: u64, since: u64) -> Option<f32> {
+        let now: Vec<f32> = side.values().filter_map(mean).collect();
+        self.0.retain(|&(window, _)| window >= since);
+        self.0.extend(now.iter().map(|&pace| (at, pace)));
+        self.0.drain(..self.0.len().saturating_sub(RECENT_MAX));
+        let mut paces = if now.len() < MEDIAN_OF {
+            self.0.iter().map(|&(_, pace)| pace).collect()
+        } else {
+            now
+        };
+        if paces.len() < MEDIAN_OF {
+            return None;
+        }
+        paces.sort_by(f32::total_cmp);
+        Some(paces[paces.len() / 2])
     }
-    paces.sort_by(f32::total_cmp);
-    Some(paces[paces.len() / 2])
+}
+
+/// The mean pace of a client's flows.
+fn mean(tally: &Tally) -> Option<f32> {
+    let (sum, count) = tally
+        .paces()
+        .fold((0.0, 0.0), |(sum, count), pace| (sum + f32::from(pace.step), count + 1.0));
+    (count > 0.0).then(|| sum / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Recent, Side, Tally};
+
+    #[test]
+    fn few_clients_are_held_against_those_of_the_last_hour() {
+        let side = |megabits: &[u32]| -> Side {
+            let client = |(token, &rate): (usize, &u32)| {
+                let mut tally = Tally::default();
+                tally.speed(rate * 1_000_000, false, false);
+                (token as u64, tally)
+            };
+            megabits.iter().enumerate().map(client).collect()
+        };
+        let mut recent = Recent::default();
+        assert_eq!(recent.median(&side(&[8, 8, 8]), 0, 0), None);
+        let pooled = recent.median(&side(&[2, 8]), 1, 0).expect("five clients");
+        assert_eq!(recent.median(&side(&[2, 2, 2, 8, 8]), 2, 1), Some(pooled - 16.0));
+        // Those of windows 0 and 1 are older than an hour by now.
+        assert_eq!(recent.median(&side(&[]), 14, 2), Some(pooled - 16.0));
+        assert_eq!(recent.median(&side(&[1]), 15, 3), None);
+    }
 }

@@ -25,9 +25,6 @@ const SIMULTANEOUS: u64 = 3;
 /// Steps of goodput to either side of the commonest that count as equally slow: 13 %.
 const BAND: u8 = 1;
 
-/// Evidence above which the question is open, as a natural logarithm: ten to one.
-const OPEN: f64 = std::f64::consts::LN_10;
-
 /// What other units have to say of one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fact {
@@ -103,7 +100,7 @@ impl Context<'_> {
             target: figures(run, run.signs.clients.range()),
             controls: controls(run),
             pattern: accuses.then(|| pattern::of(run)),
-            onset: track.onset.filter(|_| accuses),
+            onset: track.common_onset.or(track.onset).filter(|_| accuses),
             end: None,
             rivals,
             distance: distance::of(&run.signs),
@@ -129,7 +126,7 @@ impl Context<'_> {
                 ),
             });
             Method::Outage
-        } else if unit.healthy && !unit.tracks.values().any(is_open) {
+        } else if unit.healthy && !unit.tracks.values().any(Track::is_open) {
             Method::None
         } else {
             Method::Inconclusive
@@ -198,14 +195,14 @@ impl Context<'_> {
             served_there: self.served_at(key, signs),
             slow,
             policed: signs.policed,
-            band: band(signs, slow),
+            equally_slow: equally_slow(signs),
             local: unit.about.local,
             liars,
             liars_part,
             healthy_elsewhere: track.elsewhere.decides(),
             operators,
             foreign,
-            load: load(track),
+            load: track.load,
             says_so: track.lane == FAILED,
         }
     }
@@ -280,11 +277,6 @@ impl Context<'_> {
     }
 }
 
-/// Whether there is some evidence, if not enough, that a service fails more often than its controls.
-fn is_open(track: &Track) -> bool {
-    track.any.evidence().max(track.near.evidence()) > OPEN
-}
-
 /// Whether anything is established against the unit of a fact.
 fn fact_fails(facts: &[Fact], of: &Fact) -> bool {
     facts.iter().any(|fact| fact.key == of.key && fact.track.is_some())
@@ -322,36 +314,11 @@ fn controls(run: &Run) -> Controls {
     }
 }
 
-/// Part of the slow client-windows within a narrow band around the commonest goodput.
-fn band(signs: &Signs, slow: u64) -> f64 {
-    let most = signs
-        .paces
-        .keys()
-        .map(|&centre| {
-            signs
-                .paces
-                .range(centre.saturating_sub(BAND)..=centre.saturating_add(BAND))
-                .map(|(_, count)| count)
-                .sum()
-        })
-        .max()
-        .unwrap_or(0u64);
-    most as f64 / slow.max(1) as f64
-}
-
-/// By what factor more clients asked since the onset than before, measured by the controls.
-fn load(track: &Track) -> f64 {
-    let begun = match track.onset {
-        Some(Onset::Between(interval)) => interval.likely,
-        _ => return 1.0,
+/// Slow flows within a narrow band around the commonest goodput.
+fn equally_slow(signs: &Signs) -> u64 {
+    let around = |&centre: &u8| {
+        let band = centre.saturating_sub(BAND)..=centre.saturating_add(BAND);
+        signs.paces.range(band).map(|(_, count)| count).sum()
     };
-    let ratio = |since: bool| {
-        let (mut n, mut control) = (0.0, 0.0);
-        for point in track.history.iter().filter(|point| (point.window >= begun) == since) {
-            n += f64::from(point.n);
-            control += f64::from(point.control_n);
-        }
-        (n + 1.0) / (control + 1.0)
-    };
-    ratio(true) / ratio(false)
+    signs.paces.keys().map(around).max().unwrap_or_default()
 }

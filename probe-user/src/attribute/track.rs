@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    change::{self, Point},
+    change::{Curve, Point},
     compare::Comparison,
     pairs::{Pair, Sums},
     sequential::Detector,
@@ -29,8 +29,14 @@ const OVER: f64 = 0.5;
 /// By how much more than tolerated the mean must be for a run of evidence to have begun.
 const DRIFT: f64 = 0.02;
 
-/// Windows that are remembered of a unit: a day.
+/// Windows that are remembered of a unit: a day. Where evidence comes in, a day before it began.
 pub(super) const HISTORY_MAX: usize = 288;
+
+/// Windows that are remembered until the onset is settled, however slowly evidence comes in: four days.
+const EVIDENCE_MAX: usize = 1_152;
+
+/// Evidence above which the question is open, as a natural logarithm: ten to one.
+const OPEN: f64 = std::f64::consts::LN_10;
 
 /// Windows after which an onset is not estimated anew: by then it has been seen from both sides.
 const SETTLED: u64 = 24;
@@ -87,8 +93,15 @@ pub(super) struct Track {
     pub(super) established: Option<u64>,
     pub(super) near_established: bool,
     pub(super) run: Run,
-    pub(super) history: VecDeque<Point>,
+    history: VecDeque<Point>,
+    /// How likely each window is to be the onset, as long as that is a question.
+    pub(super) curve: Curve,
+    /// By what is seen of this unit, and by what is seen of the service at all places where it may have
+    /// begun at the same time.
     pub(super) onset: Option<Onset>,
+    pub(super) common_onset: Option<Onset>,
+    /// By what factor more clients asked since the onset than before, measured by the controls.
+    pub(super) load: f64,
     /// What was said after the last window, while it is established.
     pub(super) verdict: Option<Verdict>,
 }
@@ -116,7 +129,10 @@ impl Track {
             near_established: false,
             run: Run::default(),
             history: before.clone(),
+            curve: Curve::default(),
             onset: None,
+            common_onset: None,
+            load: 1.0,
             verdict: None,
         }
     }
@@ -184,25 +200,68 @@ impl Track {
         }
         run.signs.join(windowed.affected);
         run.all.join(windowed.all);
-        if self.history.len() >= HISTORY_MAX {
+        if targets.n > 0.0 {
+            // A window of which nothing is known is none.
+            self.history.push_back(point(windowed.start, targets, any, Some(lane)));
+        }
+        self.forget(windowed);
+    }
+
+    /// Lets go of what is not needed to tell when it began, or when it ends.
+    fn forget(&mut self, windowed: &Windowed<'_>) {
+        let day = HISTORY_MAX as u64 * windowed.length;
+        let needed = if self.is_settled(windowed) { u64::MAX } else { self.run.from };
+        while self.history.len() > EVIDENCE_MAX
+            || self.history.len() > HISTORY_MAX
+                && self.history.front().is_some_and(|first| first.window + day < needed)
+        {
             self.history.pop_front();
         }
-        self.history.push_back(point(windowed.start, targets, any, Some(lane)));
+    }
+
+    /// Whether an onset is not estimated anew: it has been seen from both sides.
+    fn is_settled(&self, windowed: &Windowed<'_>) -> bool {
+        self.onset.is_some() && !self.is_being_dated(windowed.start, windowed.length)
+    }
+
+    /// Whether it is established, and so short a time ago that its onset is estimated anew.
+    pub(super) fn is_being_dated(&self, now: u64, length: u64) -> bool {
+        self.established.is_some_and(|since| now <= since + SETTLED * length)
+    }
+
+    /// Whether there is some evidence, if not enough, that a service fails more often than its controls.
+    pub(super) fn is_open(&self) -> bool {
+        self.any.evidence().max(self.near.evidence()) > OPEN
     }
 
     /// Estimates when it began.
     fn estimate(&mut self, windowed: &Windowed<'_>) {
-        let Some(established) = self.established else { return };
-        let settled = windowed.start > established + SETTLED * windowed.length;
-        if self.onset.is_some() && settled {
+        if self.is_settled(windowed) {
             return;
         }
-        let points: Vec<Point> = self.history.iter().copied().collect();
-        let Some(change) = change::onset(&points) else { return };
-        self.onset = Some(match change.likely {
-            0 => Onset::Before(points[0].window + windowed.length),
-            _ => Onset::Between(interval(&points, change, windowed.length)),
-        });
+        if self.established.is_none() && !self.is_open() {
+            self.curve = Curve::default();
+            return;
+        }
+        self.curve = Curve::of_onset(self.history.make_contiguous());
+        if self.established.is_some() {
+            self.onset = self.curve.onset(windowed.length);
+            self.load = self.load();
+        }
+    }
+
+    fn load(&self) -> f64 {
+        let Some(Onset::Between(begun)) = self.onset else { return 1.0 };
+        let ratio = |since: bool| {
+            let (mut n, mut control) = (0.0, 0.0);
+            let points = self.history.iter();
+            for point in points.filter(|point| (point.window >= begun.likely) == since) {
+                n += f64::from(point.n);
+                control += f64::from(point.control_n);
+            }
+            (n + 1.0) / (control + 1.0)
+        };
+        ratio(true) / ratio(false)
     }
 
     /// When it ended, if it has: an interval for it.
@@ -214,8 +273,7 @@ impl Track {
         };
         let points: Vec<Point> =
             self.history.iter().copied().filter(|point| point.window >= begun).collect();
-        let change = change::end(&points)?;
-        Some(interval(&points, change, length))
+        Curve::of_end(&points).interval(length)
     }
 
     /// Begins anew after an end.
@@ -236,12 +294,6 @@ pub(super) fn point(window: u64, targets: &Sums, any: &Sums, lane: Option<usize>
         control_n: any.n as f32,
         control_bad: of(any),
     }
-}
-
-fn interval(points: &[Point], change: change::Change, length: u64) -> Interval {
-    // It may have begun within the window before, near its end: too late to show there.
-    let from = points[change.first.saturating_sub(1)].window;
-    Interval { from, to: points[change.last].window + length, likely: points[change.likely].window }
 }
 
 fn gain(pair: &Pair, lane: usize) -> f64 {

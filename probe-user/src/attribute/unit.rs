@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     change::Point,
-    compare::{Comparer, Comparison, Nearest},
+    compare::{Comparer, Comparison, Nearest, References},
     method::Method,
     pairs::Sums,
     sequential::{ALPHA, Detector},
@@ -30,6 +30,7 @@ pub(super) struct Unit {
     pub(super) about: About,
     pub(super) tracks: BTreeMap<usize, Track>,
     points: VecDeque<Point>,
+    references: References,
     pub(super) clear: Detector,
     pub(super) healthy: bool,
     failing: Detector,
@@ -52,6 +53,7 @@ impl Unit {
             about,
             tracks: BTreeMap::new(),
             points: VecDeque::new(),
+            references: References::default(),
             clear: detector(),
             healthy: false,
             failing: detector(),
@@ -69,7 +71,7 @@ impl Unit {
     pub(super) fn close(&mut self, key: Key, comparer: &mut Comparer<'_>, start: u64, length: u64) {
         let throttle = lane(Method::Throttle);
         let (paces, slow) = if self.concerns(throttle) || comparer.is_timed(key) {
-            comparer.paces(key)
+            comparer.paces(key, &mut self.references, length)
         } else {
             Default::default()
         };

@@ -66,10 +66,10 @@ pub(super) struct Situation {
     pub(super) elsewhere: u64,
     /// Clients that were served by the service at the networks that answers led to.
     pub(super) served_there: u64,
-    /// Slow client-windows, policed ones, and the part of them within a narrow band of goodput.
+    /// Slow flows, policed ones, and those within a narrow band of goodput.
     pub(super) slow: u64,
     pub(super) policed: u64,
-    pub(super) band: f64,
+    pub(super) equally_slow: u64,
     /// The resolver is on the client's own side.
     pub(super) local: bool,
     /// Networks of resolvers that give false answers, and the part of all clients that ask them.
@@ -99,6 +99,13 @@ impl Situation {
     /// behind it; what comes after that, all edges may pass on from one origin.
     fn is_at_several_operators(&self) -> bool {
         self.operators >= 2 && self.foreign && self.method_is(&[Method::IpDrop, Method::IpReset])
+    }
+
+    /// What part so many slow flows are of those that are slow beyond the share of the nearest controls:
+    /// some lines are slow wherever their flows go, and what is asked is what the others have in common.
+    fn part_of_slowed(&self, count: u64) -> f64 {
+        let beyond = self.slow as f64 * (1.0 - self.near_share / self.share.max(self.near_share));
+        if beyond > 0.0 { (count as f64 / beyond).min(1.0) } else { 0.0 }
     }
 
     fn method_is(&self, methods: &[Method]) -> bool {

@@ -27,7 +27,10 @@ pub(super) fn weigh(of: &Situation) -> Weighed {
     if of.near_established && by_name {
         return lost("other names at the same address are served at the same time");
     }
-    if of.near_established && of.method_is(&[Method::Throttle]) && of.policed * 2 > of.slow {
+    if of.near_established
+        && of.method_is(&[Method::Throttle])
+        && of.part_of_slowed(of.policed) > 0.5
+    {
         return lost("round trips do not grow, as they would with a queue");
     }
     if of.load >= CROWD {

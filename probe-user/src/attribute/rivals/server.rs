@@ -1,18 +1,18 @@
 //! The servers are down, misconfigured, or refuse: excluded by packets that they did not send, by others
 //! whom they serve at the same time, by what no server does, or by two operators at once.
 
-use super::{Situation, Weighed, lost, stands, won};
+use super::{Situation, Weighed, lost, percent, stands, won};
 use crate::attribute::method::Method;
 
 /// Part of the silent flows whose name must have gone unacknowledged: a kernel acknowledges what arrives
 /// whatever the name in it.
 const UNACKNOWLEDGED: f64 = 0.8;
 
-/// Part of the slow client-windows that must lose packets without queueing: a server that paces loses
-/// none.
+/// Part of the flows that are slow beyond what controls have that must lose packets without queueing: a
+/// server that paces loses none.
 const POLICED: f64 = 0.8;
 
-/// Part of the slow client-windows that must be about equally slow.
+/// Part of them that must be about equally slow.
 const BAND: f64 = 0.6;
 
 /// Part of the ICMP errors that must come from far before the server.
@@ -61,23 +61,27 @@ fn by_method(of: &Situation) -> Weighed {
         Method::QuicDrop if of.near_established => lost(
             "the same address answers QUIC for other names; a server that refuses a name says so",
         ),
-        Method::Throttle
-            if of.near_established && part(of.policed, of.slow) >= POLICED && of.band >= BAND =>
-        {
-            lost("packets are lost above one rate and not delayed; a server that paces loses none")
-        }
-        Method::Throttle => stands(format!(
-            "{} of {} slow client-windows show policing, and {:.0} % are about equally slow",
-            of.policed,
-            of.slow,
-            of.band * 100.0
-        )),
+        Method::Throttle => policing(of),
         Method::IcmpReject if part(of.icmp_before_server, of.flows) >= BEFORE_SERVER => {
             lost("a device hops before the server prohibits the packets")
         }
         Method::IcmpReject => stands("the ICMP errors may be the servers' own firewall's"),
         _ => stands("nothing that was seen excludes that the servers do it themselves"),
     }
+}
+
+fn policing(of: &Situation) -> Weighed {
+    let part = |count| of.part_of_slowed(count);
+    if of.near_established && part(of.policed) >= POLICED && part(of.equally_slow) >= BAND {
+        return lost(
+            "packets are lost above one rate and not delayed; a server that paces loses none",
+        );
+    }
+    stands(format!(
+        "of what is slow beyond the controls' share, {} shows policing, and {} is about equally slow",
+        percent(part(of.policed)),
+        percent(part(of.equally_slow))
+    ))
 }
 
 #[cfg(test)]
@@ -119,11 +123,17 @@ mod tests {
             near_established: true,
             slow: 100,
             policed: 95,
-            band: 0.8,
+            equally_slow: 80,
             ..of(Method::Throttle)
         };
         assert_eq!(standing(super::weigh(&policed)), Standing::Lost);
-        let paced = Situation { policed: 3, ..policed };
+        let paced = Situation { policed: 3, ..policed.clone() };
+        assert_eq!(standing(super::weigh(&paced)), Standing::Stands);
+        // A third of the slow flows are so on lines that are slow for the controls as well.
+        let lines =
+            Situation { share: 0.3, near_share: 0.1, policed: 62, equally_slow: 60, ..policed };
+        assert_eq!(standing(super::weigh(&lines)), Standing::Lost);
+        let paced = Situation { policed: 20, ..lines };
         assert_eq!(standing(super::weigh(&paced)), Standing::Stands);
     }
 
