@@ -6,23 +6,18 @@ use std::{
 };
 
 use super::{
-    cell::{Affected, Cell},
-    change::Curve,
+    cell::Cell,
     compare::{Comparer, Trouble},
     compose::{Context, facts},
-    method::Symptom,
+    onset,
     outcome::Outcome,
-    signs::{AFTER_MAX, Signs, TENS},
-    tally::{FAILED, lane, method_of},
-    track::Track,
-    unit::{DAY, Unit},
-    verdict::{Interval, Onset, Period, Unit as Of, Verdict},
+    signs::{AFTER_MAX, TENS},
+    tally::lane_of,
+    unit::Unit,
+    verdict::Verdict,
     window::{Key, Window},
 };
-use crate::{
-    report::summary::Counters,
-    targets::{Role, TargetSet},
-};
+use crate::{report::summary::Counters, targets::TargetSet};
 
 /// Length of a window, in nanoseconds: five minutes. Short enough to say when a blocking began, long
 /// enough for a client's page with all its retries.
@@ -79,10 +74,10 @@ impl Attributor {
         let mut outcome = *outcome;
         outcome.time = outcome.time.max(self.window.start);
         outcome.after = outcome.after.filter(|after| after.seconds < AFTER_MAX);
-        if usize::from(outcome.service) >= self.targets.services().len() {
+        let key = Key::of(&outcome);
+        if usize::from(outcome.service.max(key.service)) >= self.targets.services().len() {
             return;
         }
-        let key = Key::of(&outcome);
         let Some(symptom) = self.window.count(key, &outcome) else {
             if !outcome.both_ways
                 && let Some(unit) = self.units.get_mut(&key)
@@ -98,24 +93,12 @@ impl Attributor {
             self.make_room();
         }
         let unit = self.units.entry(key).or_insert_with(|| Unit::new(about));
-        let day = outcome.time / DAY;
-        unit.all.add(&outcome, day);
-        let affected = match symptom {
-            Symptom::Of(method) if method.accuses() => Some(lane(method)),
-            Symptom::Failed => Some(FAILED),
-            _ => None,
-        };
-        if let Some(lane) = affected {
-            unit.lanes.entry(lane).or_default().add(&outcome, day);
-        }
+        let lane = lane_of(symptom);
+        unit.add(&outcome, lane);
         if let Some(after) = outcome.after.filter(|_| key.residue) {
             let tens = after.seconds / TENS;
             if self.window.lingers(key, outcome.client.token, tens) {
-                let note = |signs: &mut Signs| *signs.after.entry(tens).or_default() += 1;
-                note(&mut unit.all);
-                if let Some(lane) = affected {
-                    note(unit.lanes.entry(lane).or_default());
-                }
+                unit.add_lingering(tens, lane);
             }
         }
     }
@@ -191,7 +174,7 @@ impl Attributor {
         for &key in &keys {
             if let Some(unit) = self.units.get_mut(&key) {
                 if self.cells.len() < CELLS_MAX {
-                    self.cells.extend(cell(&self.targets, key, unit, &self.window, length));
+                    self.cells.push(Cell::of(&self.targets, key, unit, &self.window, length));
                 } else {
                     self.dropped += 1;
                 }
@@ -218,7 +201,7 @@ impl Attributor {
                 .tracks
                 .iter()
                 .filter(|(_, track)| track.is_being_dated(self.window.start, self.length))
-                .map(|(&lane, track)| (lane, common_onset(&self.units, *key, track, self.length)))
+                .map(|(&lane, track)| (lane, onset::common(&self.units, *key, track, self.length)))
                 .collect();
             let Some(unit) = self.units.get_mut(key) else { continue };
             for (lane, onset) in dates {
@@ -258,84 +241,4 @@ impl Attributor {
             }
         }
     }
-}
-
-/// When what is established in a lane of a unit began, by all that is seen of the service there and
-/// elsewhere. Who blocks a service begins everywhere at once, unless what is seen speaks against it.
-fn common_onset(
-    units: &BTreeMap<Key, Unit>,
-    key: Key,
-    track: &Track,
-    length: u64,
-) -> Option<Onset> {
-    let own = track.curve.interval(length)?;
-    if key.residue && track.curve.is_open() {
-        return onset_of_trigger(units, key, own);
-    }
-    let overlaps = |other: &Track| {
-        let other = other.curve.interval(length);
-        other.is_some_and(|other| other.from <= own.to && own.from <= other.to)
-    };
-    let of = |key: Key| (key.vantage, key.service, key.residue);
-    let curves: Vec<_> = units
-        .iter()
-        .filter(|(other, _)| of(**other) == of(key))
-        .filter_map(|(_, unit)| unit.tracks.get(&track.lane))
-        .filter(|track| overlaps(track))
-        .map(|track| &track.curve)
-        .collect();
-    Curve::together(&curves).onset(length)
-}
-
-/// The onset of what lingers, where no flow shows that it began later than what it lingers after.
-fn onset_of_trigger(units: &BTreeMap<Key, Unit>, key: Key, own: Interval) -> Option<Onset> {
-    let place = |key: Key| (key.vantage, key.service, key.network);
-    let triggers = units
-        .iter()
-        .filter(|(other, _)| !other.residue && place(**other) == place(key))
-        .flat_map(|(_, unit)| unit.tracks.values())
-        .filter_map(|track| track.common_onset.or(track.onset));
-    triggers
-        .filter_map(|onset| match onset {
-            Onset::Between(began) if began.likely <= own.to => {
-                Some(Interval { to: own.to.max(began.to), ..began })
-            }
-            _ => None,
-        })
-        .min_by_key(|began| began.to - began.from)
-        .map(Onset::Between)
-}
-
-/// The counts of a unit in the window that is about to be closed.
-fn cell(targets: &TargetSet, key: Key, unit: &Unit, window: &Window, length: u64) -> Option<Cell> {
-    let service = targets.services().get(usize::from(key.service))?;
-    let mut clients = super::pairs::Side::new();
-    window.servers(key).for_each(|(_, more)| super::pairs::join(&mut clients, more));
-    let sums = super::pairs::Sums::of(&clients);
-    let methods = unit.lanes.iter().filter_map(|(&lane, signs)| {
-        let affected = Affected {
-            flows: signs.flows,
-            proven: signs.proven,
-            share: sums.lanes[lane] / sums.n.max(1.0),
-            clients: signs.clients.range().least,
-        };
-        Some((method_of(lane)?, affected))
-    });
-    Some(Cell {
-        unit: Of {
-            service: service.id.clone(),
-            role: if service.is_control() { Role::Control } else { Role::Target },
-            network: key.network,
-            asn: unit.about.asn,
-            protocol: key.protocol,
-            vantage: key.vantage,
-        },
-        window: Period { from: window.start, to: window.start + length },
-        flows: unit.all.flows,
-        failed: unit.lanes.values().map(|signs| signs.flows).sum(),
-        n: sums.n as u64,
-        methods: methods.collect(),
-        clients: unit.all.clients.range(),
-        client_networks: unit.all.client_networks.range(),
-    })
 }

@@ -6,9 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     method::Method,
+    pairs::{Side, Sums, join},
     sketch::Range,
+    tally::method_of,
+    unit,
     verdict::{Period, Unit},
+    window::{Key, Window},
 };
+use crate::targets::TargetSet;
 
 /// The counts of one unit in one window. Says of clients how many there were.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,4 +47,38 @@ pub struct Affected {
     pub share: f64,
     /// Clients affected.
     pub clients: u64,
+}
+
+impl Cell {
+    /// The counts of a unit in a window that is about to be closed.
+    pub(super) fn of(
+        targets: &TargetSet,
+        key: Key,
+        unit: &unit::Unit,
+        window: &Window,
+        length: u64,
+    ) -> Self {
+        let mut clients = Side::new();
+        window.servers(key).for_each(|(_, more)| join(&mut clients, more));
+        let sums = Sums::of(&clients);
+        let methods = unit.lanes.iter().filter_map(|(&lane, signs)| {
+            let affected = Affected {
+                flows: signs.flows,
+                proven: signs.proven,
+                share: sums.lanes[lane] / sums.n.max(1.0),
+                clients: signs.clients.range().least,
+            };
+            Some((method_of(lane)?, affected))
+        });
+        Self {
+            unit: unit.name(key, targets),
+            window: Period { from: window.start, to: window.start + length },
+            flows: unit.all.flows,
+            failed: unit.lanes.values().map(|signs| signs.flows).sum(),
+            n: sums.n as u64,
+            methods: methods.collect(),
+            clients: unit.all.clients.range(),
+            client_networks: unit.all.client_networks.range(),
+        }
+    }
 }

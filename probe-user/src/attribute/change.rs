@@ -39,12 +39,25 @@ pub(super) struct Curve {
     gains: Vec<f64>,
 }
 
-/// Where a curve is highest, and near to it: places.
+/// Where log-likelihoods are highest, and near to it: places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Change {
-    first: usize,
-    likely: usize,
-    last: usize,
+pub(super) struct Peak {
+    pub(super) first: usize,
+    pub(super) likely: usize,
+    pub(super) last: usize,
+}
+
+impl Peak {
+    /// The highest place, the first of several, and those that are within [`DROP`] of it.
+    pub(super) fn of(likelihoods: &[f64]) -> Option<Self> {
+        let most = likelihoods.iter().copied().reduce(f64::max).filter(|most| most.is_finite())?;
+        let near = |one: &f64| *one >= most - DROP;
+        Some(Self {
+            first: likelihoods.iter().position(near)?,
+            likely: likelihoods.iter().position(|&one| one >= most)?,
+            last: likelihoods.iter().rposition(near)?,
+        })
+    }
 }
 
 impl Curve {
@@ -98,16 +111,16 @@ impl Curve {
 
     /// When it changed, in windows of `length`.
     pub(super) fn interval(&self, length: u64) -> Option<Interval> {
-        let change = self.highest()?;
+        let peak = Peak::of(&self.gains)?;
         // It may have changed within the window before, near its end: too late to show there.
-        let from = self.windows[change.first.saturating_sub(1)];
-        let to = self.windows[change.last] + length;
-        Some(Interval { from, to, likely: self.windows[change.likely] })
+        let from = self.windows[peak.first.saturating_sub(1)];
+        let to = self.windows[peak.last] + length;
+        Some(Interval { from, to, likely: self.windows[peak.likely] })
     }
 
     /// Whether it may have changed before the first window that is known.
     pub(super) fn is_open(&self) -> bool {
-        self.highest().is_some_and(|change| change.first == 0)
+        Peak::of(&self.gains).is_some_and(|peak| peak.first == 0)
     }
 
     /// The same of an onset, of which nothing is known before the first window.
@@ -119,20 +132,6 @@ impl Curve {
         } else {
             Onset::Between(interval)
         })
-    }
-
-    fn highest(&self) -> Option<Change> {
-        let (likely, most) = self.gains.iter().enumerate().fold(
-            None,
-            |best: Option<(usize, f64)>, (place, &gain)| match best {
-                Some((_, most)) if gain <= most => best,
-                _ => Some((place, gain)),
-            },
-        )?;
-        let near = |gain: &f64| *gain >= most - DROP;
-        let first = self.gains.iter().position(near)?;
-        let last = self.gains.iter().rposition(near)?;
-        Some(Change { first, likely, last })
     }
 }
 
@@ -172,7 +171,7 @@ impl Background {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Curve, Onset, Point};
+    use super::{Curve, Onset, Peak, Point};
 
     /// Windows of `n` client-windows; from `from` to `to` a share is affected.
     fn points(n: impl Fn(u64) -> f32, affected: std::ops::Range<u64>, share: f32) -> Vec<Point> {
@@ -185,8 +184,8 @@ mod tests {
             .collect()
     }
 
-    fn onset(points: &[Point]) -> Change {
-        Curve::of_onset(points).highest().expect("an onset")
+    fn onset(points: &[Point]) -> Peak {
+        Peak::of(&Curve::of_onset(points).gains).expect("an onset")
     }
 
     #[test]
@@ -194,7 +193,7 @@ mod tests {
         let list = points(|_| 5.0, 23..41, 1.0);
         let begun = onset(&list[..41]);
         assert_eq!((begun.first, begun.likely, begun.last), (23, 23, 23));
-        let over = Curve::of_end(&list[23..]).highest().expect("an end");
+        let over = Peak::of(&Curve::of_end(&list[23..]).gains).expect("an end");
         assert_eq!(over.likely, 41 - 23);
     }
 

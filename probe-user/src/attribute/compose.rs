@@ -12,12 +12,11 @@ use super::{
     track::{Run, Track},
     unit::Unit,
     verdict::{
-        Controls, Evidence, Explanation, Figures, Onset, Part, Period, Rival, Standing, Unit as Of,
-        Verdict,
+        Controls, Evidence, Explanation, Figures, Onset, Part, Period, Rival, Standing, Verdict,
     },
     window::Key,
 };
-use crate::targets::{Role, Service, TargetSet};
+use crate::targets::{Service, TargetSet};
 
 /// Windows that onsets may be apart and still be called simultaneous.
 const SIMULTANEOUS: u64 = 3;
@@ -66,18 +65,6 @@ impl Context<'_> {
         &self.targets.services()[usize::from(key.service)]
     }
 
-    fn of(&self, key: Key, unit: &Unit) -> Of {
-        let service = self.service(key);
-        Of {
-            service: service.id.clone(),
-            role: if service.is_control() { Role::Control } else { Role::Target },
-            network: key.network,
-            asn: unit.about.asn,
-            protocol: key.protocol,
-            vantage: key.vantage,
-        }
-    }
-
     /// The verdict on an established track.
     pub(super) fn track(&self, key: Key, unit: &Unit, track: &Track) -> Verdict {
         let situation = self.situation(key, unit, track);
@@ -87,7 +74,7 @@ impl Context<'_> {
         let accuses = method.accuses();
         let lingers = situation.method == Some(Method::Residual);
         Verdict {
-            unit: self.of(key, unit),
+            unit: unit.name(key, self.targets),
             method,
             period: Period { from: run.from, to: run.to },
             evidence: Evidence {
@@ -133,7 +120,7 @@ impl Context<'_> {
         };
         let most = |of: fn(&Track) -> f64| unit.tracks.values().map(of).fold(0.0, f64::max);
         Verdict {
-            unit: self.of(key, unit),
+            unit: unit.name(key, self.targets),
             method,
             period: Period { from: run.from, to: run.to },
             evidence: Evidence {

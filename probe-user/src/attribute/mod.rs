@@ -14,6 +14,7 @@ mod compare;
 mod compose;
 mod distance;
 pub mod method;
+mod onset;
 pub mod outcome;
 mod pairs;
 mod pattern;

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{signs::TENS, verdict::Residual};
-
-/// By how much the log-likelihood may fall within the range.
-const DROP: f64 = 3.3;
+use super::{change::Peak, signs::TENS, verdict::Residual};
 
 /// Least share that is ever expected to fail.
 const LEAST: f64 = 1e-3;
@@ -43,13 +40,7 @@ pub(super) fn estimate(all: &BTreeMap<u16, u64>, failed: &BTreeMap<u16, u64>) ->
             if share(one) <= share(two) { f64::NEG_INFINITY } else { fit(one) + fit(two) }
         })
         .collect();
-    let most = gains.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if most == f64::NEG_INFINITY {
-        return None;
-    }
-    let near = |gain: &f64| *gain >= most - DROP;
-    let (first, last) = (gains.iter().position(near)?, gains.iter().rposition(near)?);
-    let likely = gains.iter().position(|&gain| gain >= most)?;
+    let Peak { first, likely, last } = Peak::of(&gains)?;
     // A flow of the last bin failed; the next bin's did not. Where no later bin was seen, it may go on.
     let until = |place: usize| (bins[place].0 + 1) * TENS;
     let least = bins[first].0 * TENS;

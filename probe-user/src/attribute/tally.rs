@@ -17,6 +17,15 @@ pub(super) const fn lane(method: Method) -> usize {
     method as usize
 }
 
+/// The lane of what a flow is a sign of, if it failed.
+pub(super) fn lane_of(symptom: Symptom) -> Option<usize> {
+    match symptom {
+        Symptom::Of(method) if method.accuses() => Some(lane(method)),
+        Symptom::Failed | Symptom::Of(_) => Some(FAILED),
+        Symptom::Served | Symptom::Mute => None,
+    }
+}
+
 /// The method of a lane.
 pub(super) fn method_of(lane: usize) -> Option<Method> {
     Method::ALL.get(lane).copied().filter(|method| method.accuses())
@@ -56,12 +65,9 @@ impl Tally {
             self.slot = slot;
         }
         self.flows = self.flows.saturating_add(1);
-        let lane = match symptom {
-            Symptom::Of(method) if method.accuses() => lane(method),
-            Symptom::Failed | Symptom::Of(_) => FAILED,
-            Symptom::Served | Symptom::Mute => return,
-        };
-        self.bad[lane] = self.bad[lane].saturating_add(1);
+        if let Some(lane) = lane_of(symptom) {
+            self.bad[lane] = self.bad[lane].saturating_add(1);
+        }
     }
 
     /// Takes a flow's speed.

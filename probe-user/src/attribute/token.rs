@@ -10,7 +10,8 @@ use probe_common::hash::{HashKey, Sip};
 
 use super::outcome::{Client, Network};
 
-const DAY: u64 = 86_400_000_000_000;
+/// A day, in nanoseconds.
+pub(super) const DAY: u64 = 86_400_000_000_000;
 
 /// The system gave no randomness.
 #[derive(Debug, thiserror::Error)]

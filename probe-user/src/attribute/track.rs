@@ -8,7 +8,7 @@ use super::{
     pairs::{Pair, Sums},
     sequential::Detector,
     signs::Signs,
-    unit::DAY,
+    token::DAY,
     verdict::{Interval, Onset, Verdict},
     weights::Weights,
 };

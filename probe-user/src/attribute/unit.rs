@@ -6,14 +6,17 @@ use super::{
     change::Point,
     compare::{Comparer, Comparison, Nearest, References},
     method::Method,
+    outcome::Outcome,
     pairs::Sums,
     sequential::{ALPHA, Detector},
     signs::Signs,
     tally::{LANES, lane, method_of},
+    token::DAY,
     track::{HISTORY_MAX, LEAST_SHARE, Run, Track, Windowed, point},
-    verdict::Verdict,
+    verdict::{self, Period, Verdict},
     window::{About, Key},
 };
+use crate::targets::{Role, TargetSet};
 
 /// Share of failing flows from which on a unit counts as failing, with or without its controls.
 const FAILING: f64 = 0.15;
@@ -67,6 +70,37 @@ impl Unit {
         }
     }
 
+    /// What it is called in verdicts and in the ledger.
+    pub(super) fn name(&self, key: Key, targets: &TargetSet) -> verdict::Unit {
+        let service = &targets.services()[usize::from(key.service)];
+        verdict::Unit {
+            service: service.id.clone(),
+            role: if service.is_control() { Role::Control } else { Role::Target },
+            network: key.network,
+            asn: self.about.asn,
+            protocol: key.protocol,
+            vantage: key.vantage,
+        }
+    }
+
+    /// Adds a flow of the open window, and the lane that it failed in.
+    pub(super) fn add(&mut self, outcome: &Outcome, lane: Option<usize>) {
+        let day = outcome.time / DAY;
+        self.all.add(outcome, day);
+        if let Some(lane) = lane {
+            self.lanes.entry(lane).or_default().add(outcome, day);
+        }
+    }
+
+    /// Adds a client that was seen so many tens of seconds after a trigger.
+    pub(super) fn add_lingering(&mut self, tens: u16, lane: Option<usize>) {
+        let note = |signs: &mut Signs| *signs.after.entry(tens).or_default() += 1;
+        note(&mut self.all);
+        if let Some(lane) = lane {
+            note(self.lanes.entry(lane).or_default());
+        }
+    }
+
     /// Closes a window.
     pub(super) fn close(&mut self, key: Key, comparer: &mut Comparer<'_>, start: u64, length: u64) {
         let throttle = lane(Method::Throttle);
@@ -108,12 +142,8 @@ impl Unit {
             track.window(comparison, &windowed);
         }
         let targets = Sums::of(&address.targets);
-        if self.points.len() >= HISTORY_MAX {
-            self.points.pop_front();
-        }
-        self.points.push_back(point(start, &targets, &address.any.sums, None));
-        self.health(&address, &targets, start, length, &all);
-        self.last = start + length;
+        self.health(&address);
+        self.remember(&address, &targets, Period { from: start, to: start + length }, &all);
     }
 
     fn concerns(&self, lane: usize) -> bool {
@@ -121,14 +151,7 @@ impl Unit {
     }
 
     /// Whether it fails, or does not, whatever the controls do.
-    fn health(
-        &mut self,
-        comparison: &Comparison,
-        targets: &Sums,
-        start: u64,
-        length: u64,
-        all: &Signs,
-    ) {
+    fn health(&mut self, comparison: &Comparison) {
         self.clear.window();
         self.failing.window();
         for tally in comparison.targets.values().filter(|tally| !tally.is_empty()) {
@@ -155,19 +178,28 @@ impl Unit {
             self.healthy = false;
             self.run = Run::default();
         }
-        let run = &mut self.run;
-        if run.n == 0.0 {
-            run.from = start;
+    }
+
+    /// Adds a window to what has been seen since it became healthy, or ceased to be.
+    fn remember(&mut self, comparison: &Comparison, targets: &Sums, window: Period, all: &Signs) {
+        if self.points.len() >= HISTORY_MAX {
+            self.points.pop_front();
         }
-        run.to = start + length;
+        self.points.push_back(point(window.from, targets, &comparison.any.sums, None));
+        let (run, any, near) = (&mut self.run, &comparison.any.sums, &comparison.near.sums);
+        if run.n == 0.0 {
+            run.from = window.from;
+        }
+        run.to = window.to;
         run.n += targets.n;
         run.bad += targets.failing();
-        run.any_n += comparison.any.sums.n;
-        run.any_bad += comparison.any.sums.failing();
-        run.any_failing += comparison.any.sums.failing();
-        run.near_n += comparison.near.sums.n;
-        run.near_bad += comparison.near.sums.failing();
+        run.any_n += any.n;
+        run.any_bad += any.failing();
+        run.any_failing += any.failing();
+        run.near_n += near.n;
+        run.near_bad += near.failing();
         run.all.join(all);
+        self.last = window.to;
     }
 
     /// Whether what is established in a lane is what detectors missed of another lane's method: a forged
@@ -201,6 +233,3 @@ impl Unit {
 fn detector() -> Detector {
     Detector::forgetful(1.0, -2.0 * ALPHA.ln())
 }
-
-/// A day, in nanoseconds.
-pub(super) const DAY: u64 = 86_400_000_000_000;

@@ -3,22 +3,22 @@
 
 use super::{CLIENTS_MIN, Situation, Weighed, lost, stands};
 
-pub(super) fn weigh(of: &Situation) -> Weighed {
+pub(super) fn weigh(seen: &Situation) -> Weighed {
     let figures = format!(
         "the failures rest on {:.1} clients; {} or more had one",
-        of.carriers, of.affected.least
+        seen.carriers, seen.affected.least
     );
-    if of.carriers >= CLIENTS_MIN { lost(figures) } else { stands(figures) }
+    if seen.carriers >= CLIENTS_MIN { lost(figures) } else { stands(figures) }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Situation, of, standing};
+    use super::super::{Situation, blocked_by, standing};
     use crate::attribute::{method::Method, verdict::Standing};
 
     #[test]
     fn few_clients_prove_nothing_however_often_they_try() {
-        let many = of(Method::SniReset);
+        let many = blocked_by(Method::SniReset);
         assert_eq!(standing(super::weigh(&many)), Standing::Lost);
         let few = Situation { carriers: 5.2, flows: 100_000, ..many };
         assert_eq!(standing(super::weigh(&few)), Standing::Stands);

@@ -11,39 +11,39 @@ const LISTED: f64 = 0.5;
 /// Part of all clients that must ask the resolvers that lie: whoever filters by choice is fewer.
 const MOST: f64 = 0.5;
 
-pub(super) fn weigh(of: &Situation) -> Weighed {
-    if !of.method_is(&[Method::DnsLie]) {
+pub(super) fn weigh(seen: &Situation) -> Weighed {
+    if !seen.method_is(&[Method::DnsLie]) {
         return None;
     }
-    if of.local {
+    if seen.local {
         return stands("the resolver stands on the clients' own side");
     }
-    if of.listed as f64 >= LISTED * of.flows as f64 && of.flows > 0 {
+    if seen.listed as f64 >= LISTED * seen.flows as f64 && seen.flows > 0 {
         return lost(format!(
             "{} of {} false answers lead to pages or sinks of known censors",
-            of.listed, of.flows
+            seen.listed, seen.flows
         ));
     }
-    if of.liars >= 2 {
-        return lost(format!("resolvers in {} networks give false answers", of.liars));
+    if seen.liars >= 2 {
+        return lost(format!("resolvers in {} networks give false answers", seen.liars));
     }
-    if of.liars_part >= MOST {
-        return lost(format!("{} of the clients ask it", percent(of.liars_part)));
+    if seen.liars_part >= MOST {
+        return lost(format!("{} of the clients ask it", percent(seen.liars_part)));
     }
     stands(format!(
         "one resolver's answers are false, and {} of the clients ask it",
-        percent(of.liars_part)
+        percent(seen.liars_part)
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Situation, of, standing};
+    use super::super::{Situation, blocked_by, standing};
     use crate::attribute::{method::Method, verdict::Standing};
 
     #[test]
     fn a_filter_by_choice_is_not_accused() {
-        let chosen = Situation { liars: 1, liars_part: 0.1, ..of(Method::DnsLie) };
+        let chosen = Situation { liars: 1, liars_part: 0.1, ..blocked_by(Method::DnsLie) };
         assert_eq!(standing(super::weigh(&chosen)), Standing::Stands);
         let most = Situation { liars_part: 0.8, ..chosen.clone() };
         assert_eq!(standing(super::weigh(&most)), Standing::Lost);

@@ -163,7 +163,7 @@ fn percent(share: f64) -> String {
 }
 
 #[cfg(test)]
-fn of(method: Method) -> Situation {
+fn blocked_by(method: Method) -> Situation {
     Situation {
         method: Some(method),
         share: 0.9,

@@ -10,17 +10,17 @@ const STRANGE: f64 = 0.2;
 /// Clients that must have been served there for it to be the answer.
 const SERVED: u64 = 3;
 
-pub(super) fn weigh(of: &Situation) -> Weighed {
-    if !of.method_is(&[Method::DnsLie]) {
+pub(super) fn weigh(seen: &Situation) -> Weighed {
+    if !seen.method_is(&[Method::DnsLie]) {
         return None;
     }
-    if (of.elsewhere as f64) < STRANGE * of.flows as f64 {
+    if (seen.elsewhere as f64) < STRANGE * seen.flows as f64 {
         return lost("the answers lead nowhere, or to a censor's page");
     }
-    if of.served_there >= SERVED {
-        return won(format!("{} clients were served where the answers lead", of.served_there));
+    if seen.served_there >= SERVED {
+        return won(format!("{} clients were served where the answers lead", seen.served_there));
     }
-    if of.listed * 2 > of.flows {
+    if seen.listed * 2 > seen.flows {
         return lost("most answers lead to a censor's page");
     }
     stands("nobody was seen to be served where the answers lead, nor refused")
@@ -28,15 +28,15 @@ pub(super) fn weigh(of: &Situation) -> Weighed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Situation, of, standing};
+    use super::super::{Situation, blocked_by, standing};
     use crate::attribute::{method::Method, verdict::Standing};
 
     #[test]
     fn served_elsewhere_has_moved() {
-        let strange = Situation { elsewhere: 400, ..of(Method::DnsLie) };
+        let strange = Situation { elsewhere: 400, ..blocked_by(Method::DnsLie) };
         assert_eq!(standing(super::weigh(&strange)), Standing::Stands);
         let served = Situation { served_there: 12, ..strange };
         assert_eq!(standing(super::weigh(&served)), Standing::Won);
-        assert_eq!(standing(super::weigh(&of(Method::DnsLie))), Standing::Lost);
+        assert_eq!(standing(super::weigh(&blocked_by(Method::DnsLie))), Standing::Lost);
     }
 }

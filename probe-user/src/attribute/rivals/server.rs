@@ -18,51 +18,51 @@ const BAND: f64 = 0.6;
 /// Part of the ICMP errors that must come from far before the server.
 const BEFORE_SERVER: f64 = 0.9;
 
-pub(super) fn weigh(of: &Situation) -> Weighed {
-    if of.is_dns() {
+pub(super) fn weigh(seen: &Situation) -> Weighed {
+    if seen.is_dns() {
         return None;
     }
-    if of.says_so {
+    if seen.says_so {
         return won("the other end says so itself: alerts, errors, unreachable");
     }
-    if of.method_is(&[Method::Residual]) {
+    if seen.method_is(&[Method::Residual]) {
         return lost(
             "the same servers answer the same names for clients without an accused flow before",
         );
     }
-    if of.is_proven() {
+    if seen.is_proven() {
         return lost(format!(
             "for {} clients or more, what ended the flow is not the server's",
-            of.proven.least
+            seen.proven.least
         ));
     }
-    if of.healthy_elsewhere {
+    if seen.healthy_elsewhere {
         return lost("another observer sees the service served at the same place at the same time");
     }
-    if of.is_at_several_operators() {
+    if seen.is_at_several_operators() {
         return lost(format!(
             "it began at the same time at networks of {} operators whose other addresses or names are served",
-            of.operators
+            seen.operators
         ));
     }
-    by_method(of)
+    by_method(seen)
 }
 
-fn by_method(of: &Situation) -> Weighed {
+fn by_method(seen: &Situation) -> Weighed {
     let part = |count: u64, all: u64| count as f64 / all.max(1) as f64;
-    match of.method? {
+    match seen.method? {
         Method::SniDrop
-            if of.near_established && part(of.unacknowledged, of.flows) >= UNACKNOWLEDGED =>
+            if seen.near_established && part(seen.unacknowledged, seen.flows) >= UNACKNOWLEDGED =>
         {
             lost(
                 "the same address acknowledges other names; no kernel reads a name before it acknowledges",
             )
         }
-        Method::QuicDrop if of.near_established => lost(
+        Method::QuicDrop if seen.near_established => lost(
             "the same address answers QUIC for other names; a server that refuses a name says so",
         ),
-        Method::Throttle => policing(of),
-        Method::IcmpReject if part(of.icmp_before_server, of.flows) >= BEFORE_SERVER => {
+        Method::Throttle => policing(seen),
+        Method::IcmpReject if part(seen.icmp_before_server, seen.flows) >= BEFORE_SERVER => {
             lost("a device hops before the server prohibits the packets")
         }
         Method::IcmpReject => stands("the ICMP errors may be the servers' own firewall's"),
@@ -70,29 +70,29 @@ fn by_method(of: &Situation) -> Weighed {
     }
 }
 
-fn policing(of: &Situation) -> Weighed {
-    let part = |count| of.part_of_slowed(count);
-    if of.near_established && part(of.policed) >= POLICED && part(of.equally_slow) >= BAND {
+fn policing(seen: &Situation) -> Weighed {
+    let part = |count| seen.part_of_slowed(count);
+    if seen.near_established && part(seen.policed) >= POLICED && part(seen.equally_slow) >= BAND {
         return lost(
             "packets are lost above one rate and not delayed; a server that paces loses none",
         );
     }
     stands(format!(
         "of what is slow beyond the controls' share, {} shows policing, and {} is about equally slow",
-        percent(part(of.policed)),
-        percent(part(of.equally_slow))
+        percent(part(seen.policed)),
+        percent(part(seen.equally_slow))
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Situation, of, standing};
+    use super::super::{Situation, blocked_by, standing};
     use crate::attribute::{method::Method, sketch::Range, verdict::Standing};
 
     #[test]
     fn silence_alone_may_be_the_servers() {
         for method in [Method::IpDrop, Method::IpReset, Method::SniReset, Method::HttpReset] {
-            let near = Situation { near_established: true, ..of(method) };
+            let near = Situation { near_established: true, ..blocked_by(method) };
             assert_eq!(standing(super::weigh(&near)), Standing::Stands, "{method}");
             let elsewhere = Situation { healthy_elsewhere: true, ..near.clone() };
             assert_eq!(standing(super::weigh(&elsewhere)), Standing::Lost, "{method}");
@@ -107,7 +107,11 @@ mod tests {
 
     #[test]
     fn a_name_that_is_not_acknowledged_where_others_are_is_not_the_servers_doing() {
-        let drop = Situation { near_established: true, unacknowledged: 390, ..of(Method::SniDrop) };
+        let drop = Situation {
+            near_established: true,
+            unacknowledged: 390,
+            ..blocked_by(Method::SniDrop)
+        };
         assert_eq!(standing(super::weigh(&drop)), Standing::Lost);
         // Acknowledged and not answered: an application that hangs.
         let hangs = Situation { unacknowledged: 10, ..drop.clone() };
@@ -124,7 +128,7 @@ mod tests {
             slow: 100,
             policed: 95,
             equally_slow: 80,
-            ..of(Method::Throttle)
+            ..blocked_by(Method::Throttle)
         };
         assert_eq!(standing(super::weigh(&policed)), Standing::Lost);
         let paced = Situation { policed: 3, ..policed.clone() };
@@ -139,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_firewall_at_the_server_is_its_own_policy() {
-        let near = Situation { icmp_before_server: 20, ..of(Method::IcmpReject) };
+        let near = Situation { icmp_before_server: 20, ..blocked_by(Method::IcmpReject) };
         assert_eq!(standing(super::weigh(&near)), Standing::Stands);
         let far = Situation { icmp_before_server: 399, ..near };
         assert_eq!(standing(super::weigh(&far)), Standing::Lost);
@@ -147,7 +151,8 @@ mod tests {
 
     #[test]
     fn forged_packets_and_confessions_decide() {
-        let proven = Situation { proven: Range { least: 30, most: 30 }, ..of(Method::SniReset) };
+        let proven =
+            Situation { proven: Range { least: 30, most: 30 }, ..blocked_by(Method::SniReset) };
         assert_eq!(standing(super::weigh(&proven)), Standing::Lost);
         let error = Situation { says_so: true, method: None, ..proven };
         assert_eq!(standing(super::weigh(&error)), Standing::Won);

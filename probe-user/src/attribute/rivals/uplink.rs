@@ -2,15 +2,15 @@
 
 use super::{Situation, Weighed, lost, percent, stands};
 
-pub(super) fn weigh(of: &Situation) -> Weighed {
+pub(super) fn weigh(seen: &Situation) -> Weighed {
     let figures = format!(
         "{} of the service's flows and {} of the controls' failed this way in the same windows",
-        percent(of.share),
-        percent(of.any_share)
+        percent(seen.share),
+        percent(seen.any_share)
     );
-    if of.any_established {
+    if seen.any_established {
         lost(figures)
-    } else if of.near_established {
+    } else if seen.near_established {
         lost("the nearest controls were served over the same uplink")
     } else {
         stands(figures)
@@ -19,12 +19,12 @@ pub(super) fn weigh(of: &Situation) -> Weighed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Situation, of, standing};
+    use super::super::{Situation, blocked_by, standing};
     use crate::attribute::{method::Method, verdict::Standing};
 
     #[test]
     fn controls_that_are_served_exclude_it() {
-        let served = of(Method::SniDrop);
+        let served = blocked_by(Method::SniDrop);
         assert_eq!(standing(super::weigh(&served)), Standing::Lost);
         let down = Situation { any_established: false, any_share: 0.9, ..served };
         assert_eq!(standing(super::weigh(&down)), Standing::Stands);
