@@ -13,6 +13,7 @@
 pub mod check;
 pub mod plan;
 pub mod privacy;
+mod quic;
 pub mod run;
 pub mod say;
 mod sites;

@@ -51,6 +51,10 @@ pub(super) static CONTROLS: [Place; 4] = [
     place(("deb.debian.org", true, false), &["151.101.2.132"], 9, 24 * MS),
 ];
 
+/// A control at the target's own address.
+pub(super) static SHARED: [Place; 1] =
+    [place(("outlook.live.com", true, false), &["13.107.42.14"], 11, 19 * MS)];
+
 /// Controls over HTTP.
 pub(super) static PLAIN: [Place; 2] = [
     place(("detectportal.firefox.com", false, false), &["34.107.221.82"], 10, 22 * MS),

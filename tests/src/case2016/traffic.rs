@@ -1,12 +1,16 @@
 //! What a provider's customers do in that week, as the provider's router sees it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use probe_user::attribute::Method;
 
 use super::{
     plan::{DAY, DENSE, HOUR, Mishap, Provider, Truth, WEEK},
-    sites::{CONTROLS, PLAIN, Place, TARGETS},
+    quic,
+    sites::{CONTROLS, PLAIN, Place, SHARED, TARGETS},
 };
 use crate::corpus::{
     apps,
@@ -22,10 +26,11 @@ use crate::corpus::{
     path::node,
     rng::Rng,
     scene::{Guest, Scene, Talk, then},
-    script::{MS, SECOND, Step},
-    segment::Truth as Whose,
+    script::{MS, SECOND, Script, Step},
+    segment::{ETHERNET, Truth as Whose},
     tape::Tape,
 };
+use crate::craft::{icmp, net::Ip};
 
 /// A window, as the attributor has them, in nanoseconds.
 const WINDOW: u64 = 300 * SECOND;
@@ -74,6 +79,10 @@ struct Crowd<'a> {
     /// Connections so far: ports are not used twice.
     connections: u64,
     forged: u64,
+    /// Whether QUIC is spoken in this truth.
+    quic: bool,
+    /// When a client last set a device off that remembers it.
+    triggers: BTreeMap<u64, u64>,
 }
 
 /// What the router of provider `number` sees, in order.
@@ -96,6 +105,8 @@ pub fn capture(truth: &Truth, number: usize, volume: Volume) -> Tape {
         tape: Tape::default(),
         connections: 0,
         forged: 0,
+        quic: truth.providers.iter().any(|one| one.method == Method::QuicDrop),
+        triggers: BTreeMap::new(),
     };
     let mut start = volume.from;
     while start < volume.to {
@@ -124,9 +135,15 @@ impl Crowd<'_> {
             let mean = visits * share;
             mean as u64 + u64::from(rng.chance(mean.fract()))
         };
-        for (places, share) in
-            [(&TARGETS[..1], 1.0), (&TARGETS[1..], 0.5), (&CONTROLS[..], 1.4), (&PLAIN[..], 0.6)]
-        {
+        // Who shares an address that is blocked is blocked with it, and no control.
+        let shared = if self.provider.method.acts_on_addresses() { 0.0 } else { 0.5 };
+        for (places, share) in [
+            (&TARGETS[..1], 1.0),
+            (&TARGETS[1..], 0.5),
+            (&CONTROLS[..], 1.4),
+            (&SHARED[..], shared),
+            (&PLAIN[..], 0.6),
+        ] {
             for _ in 0..count(share, &mut rng) {
                 let place = rng.pick(places);
                 let client = rng.below(self.volume.clients);
@@ -140,13 +157,27 @@ impl Crowd<'_> {
                 }
             }
         }
+        if self.quic {
+            for (place, share) in [(&TARGETS[0], 0.8), (&SHARED[0], 0.8), (&CONTROLS[0], 0.4)] {
+                for _ in 0..count(share, &mut rng) {
+                    let client = rng.below(self.volume.clients);
+                    let guest = self.guest(client, &mut rng);
+                    let time = start + rng.below(WINDOW);
+                    let blocks = self.provider.method == Method::QuicDrop
+                        && place.target
+                        && self.provider.blocks(WEEK + time);
+                    quic::attempt(&mut self.tape, place, &guest, (time, blocks), &mut rng);
+                }
+            }
+        }
         if self.is_busy_with_downloads(start) {
+            let downloads = if self.provider.method == Method::Throttle { 0.6 } else { 0.2 };
             for place in [&TARGETS[0], &CONTROLS[0], &CONTROLS[2]] {
-                for _ in 0..count(0.2, &mut rng).max(2) {
+                for _ in 0..count(downloads, &mut rng).max(2) {
                     let client = rng.below(self.volume.clients);
                     let time = start + rng.below(WINDOW);
                     let guest = self.guest(client, &mut rng);
-                    self.fetch(place, guest, time, 150_000, &mut rng);
+                    self.fetch(place, (guest, client), time, 150_000, &mut rng);
                 }
             }
         }
@@ -155,10 +186,11 @@ impl Crowd<'_> {
     /// Around a congestion, speeds are to be seen.
     fn is_busy_with_downloads(&self, start: u64) -> bool {
         let around = |from: u64, to: u64| from - HOUR..to + HOUR;
-        self.provider.decoys.iter().any(|decoy| {
-            decoy.what == Mishap::Congestion
-                && around(decoy.from, decoy.to).contains(&(WEEK + start))
-        })
+        self.provider.method == Method::Throttle
+            || self.provider.decoys.iter().any(|decoy| {
+                decoy.what == Mishap::Congestion
+                    && around(decoy.from, decoy.to).contains(&(WEEK + start))
+            })
     }
 
     fn guest(&mut self, client: u64, rng: &mut Rng) -> Guest {
@@ -179,7 +211,16 @@ impl Crowd<'_> {
     fn visit(&mut self, place: &Place, client: u64, time: u64, rng: &mut Rng) {
         let guest = self.guest(client, rng);
         if let Some(answered) = self.look_up(place, &guest, client, time, rng) {
-            self.fetch(place, guest, answered + rng.range(MS, 4 * MS), 400, rng);
+            let time = answered + rng.range(MS, 4 * MS);
+            self.fetch(place, (guest, client), time, 400, rng);
+            if self.provider.method == Method::Residual && place.target && place.tls {
+                // Whoever was cut off tries another name there.
+                let guest = self.guest(client, rng);
+                let later = time + rng.range(15 * SECOND, 280 * SECOND);
+                if let Some(led) = self.look_up(&SHARED[0], &guest, client, later, rng) {
+                    self.fetch(&SHARED[0], (guest, client), led + MS, 400, rng);
+                }
+            }
         }
     }
 
@@ -241,8 +282,17 @@ impl Crowd<'_> {
     }
 
     /// A connection, with `length` octets of response.
-    fn fetch(&mut self, place: &Place, guest: Guest, time: u64, length: usize, rng: &mut Rng) {
+    fn fetch(
+        &mut self,
+        place: &Place,
+        (guest, who): (Guest, u64),
+        time: u64,
+        length: usize,
+        rng: &mut Rng,
+    ) {
         let (provider, now) = (self.provider, WEEK + time);
+        let triggered = self.triggers.get(&who).copied().unwrap_or(u64::MAX);
+        let first = self.tape.records.len();
         let mut scene = Scene {
             guest,
             site: place.site(),
@@ -257,15 +307,14 @@ impl Crowd<'_> {
         let talk = talk(place, length, &mut scene.rng);
         let thought = scene.thought();
         let client = then(talk.client(), [Step::Close]);
-        let server = then(talk.server(thought), [Step::AwaitFin, Step::Close]);
+        let server = then(server(&talk, thought), [Step::AwaitFin, Step::Close]);
         let mut world = scene.world(client, server);
+        world.ends[1].knobs.recovers = true;
         // The device stands where the provider has put it.
         let near = provider.hops.unwrap_or(place.site().hops / 2);
         world.path.links[2].hops = near;
         world.path.links[3].hops = place.site().hops - near;
-        if length > 100_000 {
-            world.horizon = 60 * SECOND;
-        }
+        world.horizon = 60 * SECOND;
         if place.target && provider.suffers(Mishap::ServiceDown, now) {
             world.ends[1].leave();
         } else if provider.suffers(Mishap::UplinkDown, now) {
@@ -274,13 +323,21 @@ impl Crowd<'_> {
             let queue =
                 Censor::new(|_, _| Vec::new(), Then::Police(22_000), Stage::After, Rng::new(1));
             world.put(node::UPSTREAM, Box::new(queue));
+        } else if !place.target && place.name == SHARED[0].name && lingers(triggered, time) {
+            world.put(node::UPSTREAM, device("gfw-type2", Stage::Before, rng));
         } else if place.target
             && provider.blocks(now)
             && let Some((model, stage)) = model(provider.method, place.tls)
         {
             world.put(node::UPSTREAM, device(model, stage, rng));
+            if provider.method == Method::Residual {
+                self.triggers.insert(who, time);
+            }
         }
         scene.run(&mut world);
+        if place.target && provider.method == Method::IcmpReject && provider.blocks(now) {
+            refuse(&mut self.tape, first, near, rng);
+        }
     }
 }
 
@@ -297,10 +354,28 @@ fn talk(place: &Place, length: usize, rng: &mut Rng) -> Talk {
     }
 }
 
+/// Octets that a server sends at a time, as players of films ask for them.
+const PART: usize = 25_000;
+
+/// The server's side; what is long comes in parts.
+fn server(talk: &Talk, thought: u64) -> Script {
+    let mut script = talk.server(thought);
+    if talk.gets.len() > PART {
+        script.pop_back();
+        for at in (0..talk.gets.len()).step_by(PART) {
+            let part = talk.gets.slice(at..talk.gets.len().min(at + PART));
+            script.extend([Step::Send(part), Step::Pause(130 * MS)]);
+        }
+    }
+    script
+}
+
 /// The model of a device for a method, and when it is set off.
 fn model(method: Method, tls: bool) -> Option<(&'static str, Stage)> {
     match (method, tls) {
         (Method::IpDrop, _) => Some(("syn-blackhole", Stage::Before)),
+        (Method::IcmpReject, _) => Some(("syn-blackhole", Stage::Before)),
+        (Method::Residual, true) => Some(("gfw-type2", Stage::After)),
         (Method::SniReset, true) => Some(("russia-passive-tls", Stage::After)),
         (Method::SniDrop, true) => Some(("kazakhstan", Stage::After)),
         (Method::SniRewrite, true) => Some(("tspu-sni1", Stage::After)),
@@ -316,4 +391,31 @@ fn device(name: &str, stage: Stage, rng: &mut Rng) -> Box<Censor> {
     let model = injectors::all().into_iter().find(|one| one.name == name);
     let model = model.unwrap_or_else(|| unreachable!("{name} is a model of the corpus"));
     Box::new(Censor::new(model.fire, model.then, stage, Rng::new(rng.bits())))
+}
+
+/// How long a device remembers, in nanoseconds.
+const LINGERS: u64 = 120 * SECOND;
+
+/// Whether a device that was set off then still remembers.
+const fn lingers(triggered: u64, time: u64) -> bool {
+    triggered <= time && time - triggered < LINGERS
+}
+
+/// Answers each SYN from frame `first` on with "communication administratively prohibited" (RFC 1812,
+/// section 5.2.7.1) of a device `hops` behind the router.
+fn refuse(tape: &mut Tape, first: usize, hops: u8, rng: &mut Rng) {
+    let last = tape.records.len();
+    for index in first..last {
+        let record = tape.records[index];
+        let quoted: Vec<u8> = tape.frame(&record)[ETHERNET..][..28].to_vec();
+        let device = Ipv4Addr::new(198, 51, 100, 1 + rng.below(200) as u8);
+        let client = Ipv4Addr::new(quoted[12], quoted[13], quoted[14], quoted[15]);
+        let ip = Ip { hops: 255 - hops, ..Ip::new(device.into(), client.into()) };
+        let packet = icmp::message(&ip, 3, 13, &quoted);
+        let mut frame = tape.frame(&record)[..ETHERNET].to_vec();
+        frame[..12].rotate_left(6);
+        frame.extend(packet);
+        let time = record.time + u64::from(hops) * MS;
+        tape.put(time, Whose::Genuine, false, |out| out.extend(frame));
+    }
 }

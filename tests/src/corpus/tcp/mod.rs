@@ -88,6 +88,9 @@ pub struct Knobs {
     pub leaves_at: u64,
     /// Initial sequence number, if it must not be random.
     pub isn: Option<u32>,
+    /// What is acknowledged ends the backing off of the timer (RFC 6298, section 5.7): needed where much is
+    /// lost and the connection is to go on all the same.
+    pub recovers: bool,
 }
 
 impl Default for Knobs {
@@ -107,6 +110,7 @@ impl Default for Knobs {
             opens_at: NEVER,
             leaves_at: NEVER,
             isn: None,
+            recovers: false,
         }
     }
 }
@@ -153,6 +157,8 @@ pub struct Tcp {
     duplicates: u8,
     recover: u32,
     rto: u64,
+    /// Before it was backed off.
+    usual_rto: u64,
     tries: u8,
     retransmit_at: u64,
     ack_at: u64,
@@ -212,6 +218,7 @@ impl Tcp {
             duplicates: 0,
             recover: 0,
             rto: SYN_TIMEOUT,
+            usual_rto: SYN_TIMEOUT,
             tries: 0,
             retransmit_at: NEVER,
             ack_at: NEVER,

@@ -135,6 +135,7 @@ impl Tcp {
         if self.tries == 0 && self.sent_at != 0 {
             let rtt = now.saturating_sub(self.sent_at);
             self.rto = (2 * rtt).max(LEAST_TIMEOUT);
+            self.usual_rto = self.rto;
         }
     }
 }

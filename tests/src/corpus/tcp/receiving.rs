@@ -112,6 +112,9 @@ impl Tcp {
             let una = self.una;
             self.queue.retain(|(at, data)| distance(at.wrapping_add(data.len() as u32), una) > 0);
             self.tries = 0;
+            if self.knobs.recovers {
+                self.rto = self.usual_rto;
+            }
             let recovering = self.duplicates >= 3 && distance(self.una, self.recover) < 0;
             if recovering {
                 self.resend(now, out, false);
