@@ -135,7 +135,7 @@ pub struct Header {
     pub version: u16,
     /// Octets of payload that follow the record.
     pub captured: u16,
-    /// Which end sent the packet: [`Side`](crate::flow::Side) as a number.
+    /// Which end sent the packet: [`Side`] as a number.
     pub side: u8,
     /// Explicit padding.
     pub reserved: u8,

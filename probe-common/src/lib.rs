@@ -18,7 +18,7 @@
 //! * [`tells`] measures a packet against that baseline. Measures, not verdicts: the agent judges.
 //! * [`event`] is the record that goes up to the agent.
 //! * [`engine`] strings them together for one packet.
-//! * [`bench`] is for measurements only.
+//! * [`mod@bench`] is for measurements only.
 #![no_std]
 
 pub mod bench;

@@ -29,7 +29,7 @@ pub(crate) fn all() -> anyhow::Result<()> {
         // For this machine: clippy cannot compile for BPF without the sources of `core`. Only the
         // panic strategy has to be that of BPF, and one feature of aya-ebpf is unstable.
         clippy()
-            .args(["--package", "probe-ebpf", "--", "-D", "warnings"])
+            .args(["--package", "probe-ebpf", "--all-features", "--", "-D", "warnings"])
             .env("CARGO_PROFILE_DEV_PANIC", "abort")
             .env("RUSTC_BOOTSTRAP", "aya_ebpf"),
         "the lints are above",
