@@ -17,7 +17,7 @@ const SCAN_EVERY: u64 = 1_000_000_000;
 
 /// How long nothing must have been seen of a connection for a scan to find nothing new of it, in
 /// nanoseconds: twice the longest time that any rule about silence or idleness asks for.
-pub(super) const STILL: u64 = 60_000_000_000;
+pub const STILL: u64 = 60_000_000_000;
 
 /// Which engine the packets go through.
 pub enum Driver {
