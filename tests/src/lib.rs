@@ -11,7 +11,7 @@
 //! * [`simulate`]: worlds with and without censors, for the attributor.
 //! * [`soak`]: millions of innocent connections through engine and judge.
 //! * [`limits`]: what is demanded of the detectors in these two.
-//! * [`bench`]: what all this costs.
+//! * [`mod@bench`]: what all this costs.
 //! * [`golden`]: a few small captures with what is said of them, written down.
 //! * [`pages`]: reports made up for their page to be looked at and tried.
 //! * [`docs`]: the documentation, so that suites can hold it against what is there.
