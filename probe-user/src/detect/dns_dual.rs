@@ -9,7 +9,9 @@
 //! answer may be the forged one: outside China one in ten is (Hoang et al., USENIX Security 2021).
 //!
 //! **Worth.** Class D. C3, that one of them is forged, if the two have different senders by their
-//! headers or times. Else C2: the network may have doubled the query, or the observer may have missed
+//! headers, or one leads into the networks that a watched service is served from and the other does not.
+//! By TTL alone they have only if no pool explains it: four hops or more apart, or of a TTL that a well
+//! known resolver, which goes on as it was, has never had; by IP-ID alone never, as one in 65,536 is any. Else C2: the network may have doubled the query, or the observer may have missed
 //! that it was repeated, and two machines of a pool answered it. C1 if the query was not seen, or asked
 //! as often as answered and one of the answers is not made as this resolver makes them. Which of them
 //! is forged is said by lineage, timing and content, as far as it goes
@@ -78,5 +80,6 @@ fn confidence(exchange: &Exchange, knowledge: &Knowledge) -> Option<Confidence> 
         let odd = |reply: &Reply| resolver.is_some_and(|known| !marks(reply, known).is_empty());
         return exchange.replies.iter().any(odd).then_some(Confidence::C1);
     }
-    Some(if apart { Confidence::C3 } else { Confidence::C2 })
+    let sure = apart || exchange.leads_astray(knowledge);
+    Some(if sure { Confidence::C3 } else { Confidence::C2 })
 }

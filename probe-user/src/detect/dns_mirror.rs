@@ -7,8 +7,9 @@
 //! answers with the query's TTL and an IP-ID of zero; captures of injectors written by students, which
 //! copy the whole header.
 //!
-//! **Worth.** Class H. C2 for an IP-ID that is copied where another reply to the same question has one of
-//! its own, or the TTL is copied as well, or DF or IP-ID are not the resolver's either; and for a TTL that
+//! **Worth.** Class H. C2 for an IP-ID that is copied where the TTL is copied as well, or DF or IP-ID are
+//! not the resolver's either, or, of a resolver that is not known, where another reply to the same
+//! question has one of its own; and for a TTL that
 //! is copied by such a sender. Else C1. Never alone: one answer in 65,536 has the query's IP-ID by chance.
 //!
 //! **Look-alikes that it stays silent on.**
@@ -65,11 +66,11 @@ fn copied_id(reply: &Reply, exchange: &Exchange, resolver: Option<&Resolver>) ->
     }
     let own = |other: &Reply| other.is_mirrored() == Some(false);
     match resolver.filter(|resolver| resolver.is_known()) {
-        // The only reply may have it by chance, and another TTL and less delay by a new route.
+        // It may have it by chance, another TTL and less delay by a new route, and a second reply beside
+        // it because the question was doubled.
         Some(resolver) if resolver.never_mirrors() => {
-            let more = exchange.replies.len() > 1
-                || reply.has_query_hops() == Some(true)
-                || resolver.is_other_stack(reply.stack());
+            let more =
+                reply.has_query_hops() == Some(true) || resolver.is_other_stack(reply.stack());
             Some(if more { Confidence::C2 } else { Confidence::C1 })
         }
         Some(_) => None,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use probe_common::{
     flow::{FlowRecord, Half, Side, state},
-    wire::{Packet as Wire, option, protocol, quirk, tcp_flag},
+    wire::{Packet as Wire, option, quirk, tcp_flag},
 };
 
 use super::{
@@ -69,7 +69,7 @@ pub fn of_silent(silent: &Silent) -> Vec<Packet> {
 
 /// The replies to a question, of which those `marked` are what `verdict` says, and the question as far as its
 /// record knows it. Of what a marked reply says, which repeats the question, octets are kept only if the
-/// name is a `common` one. None of a question over TCP.
+/// name is a `common` one; none of a reply over TCP.
 #[must_use]
 pub fn of_exchange(
     exchange: &Exchange,
@@ -78,9 +78,11 @@ pub fn of_exchange(
     common: bool,
     time: u64,
 ) -> Vec<Packet> {
-    // Of a message over TCP it is not known which segments carried it.
-    if exchange.replies.iter().any(|reply| reply.packet().protocol == protocol::TCP) {
-        return Vec::new();
+    if let [reply] = &exchange.replies[..]
+        && let Some(first) = reply.carried().first()
+    {
+        let standing = if marked.is_empty() { Standing::Genuine } else { Standing::of(verdict) };
+        return of_stream(reply, first, standing, common, time);
     }
     let (address, port) = exchange.resolver();
     let server = SocketAddr::new(address.ip(), port);
@@ -115,6 +117,27 @@ pub fn of_exchange(
         packets.push(self::reply(reply, server, standing, common, time));
     }
     finish(packets, exchange.replies.len().saturating_sub(room))
+}
+
+/// The connection over which a question was asked, and the segments of the reply.
+fn of_stream(
+    reply: &Reply,
+    first: &Seen,
+    standing: Standing,
+    common: bool,
+    time: u64,
+) -> Vec<Packet> {
+    let record = first.flow();
+    let origins = origins(record, Some(first));
+    let connection = Connection { record, origins, time, asked: None };
+    let mut packets = connection.recorded(false);
+    for seen in reply.carried() {
+        packets.push(Packet { standing, ..connection.packet(seen, &[], Verdict::Suspect) });
+    }
+    if common && let Some(last) = packets.last_mut() {
+        last.note = reply.answer();
+    }
+    finish(packets, 0)
 }
 
 fn reply(reply: &Reply, server: SocketAddr, standing: Standing, common: bool, time: u64) -> Packet {

@@ -13,9 +13,9 @@ use probe_common::{
 use super::{
     Knowledge,
     attribution::{self, Attribution},
-    case::LIVE,
+    case::{LIVE, Seen},
     lineage,
-    resolvers::{Observation, Stack, asked},
+    resolvers::{Observation, Resolver, Stack, asked},
     untold,
 };
 use crate::evidence::OCTETS_MAX;
@@ -42,6 +42,8 @@ pub struct Reply {
     pub dns: Dns,
     /// Its first octets, to be shown if it is forged.
     pub payload: Bytes,
+    /// The segments that carried it, over TCP.
+    pub(super) carried: Vec<Seen>,
 }
 
 /// One question and its replies, each packet once, in the order they came.
@@ -58,7 +60,13 @@ pub struct Exchange {
 impl Reply {
     pub(super) fn new(event: &DnsEvent, dns: Dns, payload: &[u8]) -> Self {
         let payload = Bytes::copy_from_slice(&payload[..payload.len().min(OCTETS_MAX)]);
-        Self { event: *event, untold: false, place: 0, dns, payload }
+        Self { event: *event, untold: false, place: 0, dns, payload, carried: Vec::new() }
+    }
+
+    /// The segments that carried it, over TCP, in the order they came, without their payload; as many as
+    /// are kept. Empty over UDP.
+    pub fn carried(&self) -> &[Seen] {
+        &self.carried
     }
 
     /// Its headers.
@@ -114,6 +122,11 @@ impl Reply {
     /// reply may have taken. None if the query was not seen.
     pub fn delay(&self) -> Option<u64> {
         self.time().checked_sub(self.asked()?.asked)
+    }
+
+    /// Whether it came in less than half of the time that `resolver` takes at least.
+    pub(super) fn is_too_soon(&self, resolver: &Resolver) -> bool {
+        resolver.floor().zip(self.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
     }
 
     /// DF and IP-ID, of IPv4.
@@ -291,13 +304,17 @@ impl Exchange {
         attribution::are_apart(self, knowledge)
     }
 
+    /// Whether one of the answers leads outside of the networks that a watched service is served from,
+    /// and another one into them.
+    pub fn leads_astray(&self, knowledge: &Knowledge) -> bool {
+        attribution::leads_astray(self, knowledge)
+    }
+
     /// Whether any of the replies is unlike the resolver's others, or sooner than it answers.
     pub(super) fn is_odd(&self, knowledge: &Knowledge) -> bool {
         let Some(resolver) = knowledge.resolver(self.resolver().0) else { return false };
-        let soon = |reply: &Reply| {
-            resolver.floor().zip(reply.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
-        };
-        self.replies.iter().any(|reply| soon(reply) || !lineage::marks(reply, resolver).is_empty())
+        let marked = |reply: &Reply| !lineage::marks(reply, resolver).is_empty();
+        self.replies.iter().any(|reply| reply.is_too_soon(resolver) || marked(reply))
     }
 
     /// What it teaches of the resolver: of answers to a query that was seen, none of which contradicts

@@ -27,9 +27,6 @@ use crate::{
 /// Exchanges kept until they are closed: 2.5 s of 13,000 replies a second.
 const EXCHANGES_MAX: usize = 32_768;
 
-/// The port of servers.
-const PORT: u16 = 53;
-
 /// Samples kept until they are learnt from: half a second of 16,000 a second.
 const SAMPLES_MAX: usize = 8_192;
 
@@ -97,9 +94,7 @@ impl Exchanges {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) -> Option<&Dns> {
-        // A query of which a bit was flipped on its way is no reply.
-        let to_server = event.packet.destination_port == PORT && event.packet.source_port != PORT;
-        let (Ok(dns), false) = (Dns::parse(payload), to_server) else {
+        let Ok(dns) = Dns::parse(payload) else {
             self.unreadable += 1;
             return None;
         };

@@ -11,7 +11,7 @@ use probe_common::{
     flow::{FlowKey, Side},
 };
 
-use super::{arrivals::offset, bounded::Bounded, exchange::Reply};
+use super::{Seen, arrivals::offset, bounded::Bounded, case::LIVE, exchange::Reply};
 use crate::names::{
     dns::{Dns, tcp},
     stream::Prefix,
@@ -22,6 +22,9 @@ const LOOK_UPS_MAX: usize = 4_096;
 
 /// Questions of one connection that wait for their reply.
 const QUESTIONS_MAX: usize = 32;
+
+/// Segments of one reply that are kept to be shown; of more, the first ones and the last.
+const CARRIED_MAX: usize = 4;
 
 /// All of them.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct LookUp {
     asked: Stream,
     said: Stream,
     questions: Vec<DnsRecord>,
+    /// Segments that brought something new since the last reply was complete.
+    carried: Vec<Seen>,
 }
 
 /// One direction.
@@ -71,13 +76,18 @@ impl LookUps {
         let side = Side::from_index(event.header.side);
         let Some(offset) = offset(event, event.flow.half(side)) else { return Vec::new() };
         if side == event.flow.initiator() {
-            for dns in look_up.asked.messages(offset, payload) {
+            for dns in look_up.asked.messages(offset, payload).unwrap_or_default() {
                 look_up.ask(event, &dns);
             }
             return Vec::new();
         }
-        let answers = look_up.said.messages(offset, payload);
-        answers.into_iter().map(|dns| look_up.reply(event, dns)).collect()
+        let Some(answers) = look_up.said.messages(offset, payload) else { return Vec::new() };
+        look_up.carry(event);
+        if answers.is_empty() {
+            return Vec::new();
+        }
+        let carried = std::mem::take(&mut look_up.carried);
+        answers.into_iter().map(|dns| look_up.reply(event, dns, carried.clone())).collect()
     }
 
     pub(super) const fn evicted(&self) -> u64 {
@@ -86,15 +96,15 @@ impl LookUps {
 }
 
 impl Stream {
-    /// Takes a piece; returns the messages that it completes.
-    fn messages(&mut self, offset: u32, payload: &[u8]) -> Vec<Dns> {
+    /// Takes a piece; returns the messages that it completes. None if it brings nothing new.
+    fn messages(&mut self, offset: u32, payload: &[u8]) -> Option<Vec<Dns>> {
         if !self.prefix.push(offset, payload).grew {
-            return Vec::new();
+            return None;
         }
         let new = tcp::messages(self.prefix.bytes()).skip(self.read);
         let parsed: Vec<_> = new.map(Dns::parse).collect();
         self.read += parsed.len();
-        parsed.into_iter().flatten().collect()
+        Some(parsed.into_iter().flatten().collect())
     }
 }
 
@@ -121,7 +131,19 @@ impl LookUp {
         });
     }
 
-    fn reply(&mut self, event: &TcpEvent, dns: Dns) -> Reply {
+    /// Keeps the headers of a segment of a reply.
+    fn carry(&mut self, event: &TcpEvent) {
+        if self.carried.len() == CARRIED_MAX {
+            self.carried.pop();
+        }
+        let number = match event.header.frame {
+            0 => LIVE + self.carried.len() as u64,
+            frame => frame,
+        };
+        self.carried.push(Seen::new(event, &[], number));
+    }
+
+    fn reply(&mut self, event: &TcpEvent, dns: Dns, carried: Vec<Seen>) -> Reply {
         let asked = self.questions.iter().position(|question| question.id == dns.id);
         let query = asked.map(|at| self.questions.remove(at)).unwrap_or_default();
         let header = Header {
@@ -144,8 +166,7 @@ impl LookUp {
             opt: dns.opt.map_or(0, |opt| opt.udp_size),
             ..DnsEvent::default()
         };
-        // The message may lie in several segments: what any of them carried is not known here.
-        Reply::new(&reply, dns, &[])
+        Reply { carried, ..Reply::new(&reply, dns, &[]) }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn first(second: &Reply) -> Option<Reply> {
     let [answer, authority, additional] = query.reply_counts;
     event.counts = [second.event.counts[0], answer, authority, additional];
     let dns = message(query, second);
-    Some(Reply { event, untold: true, place: 0, dns, payload: Bytes::new() })
+    Some(Reply { event, untold: true, place: 0, dns, payload: Bytes::new(), carried: Vec::new() })
 }
 
 fn message(query: &DnsRecord, second: &Reply) -> Dns {

@@ -7,6 +7,8 @@ use probe_tests::{
     craft::{Capture, DAY, MS, Packet, dns, frame, net::Ip},
 };
 
+use probe_user::evidence::{End as From, Standing};
+
 use crate::{
     heard::Heard,
     talk::{FAR, NEAR, Talk},
@@ -391,6 +393,26 @@ fn what_may_be_chosen_is_no_lie() {
     ] {
         assert_eq!(said(&capture), want, "{what}");
     }
+}
+
+/// The segments of a false reply are shown, and its handwriting is told.
+#[test]
+fn a_lie_over_tcp_comes_with_its_packets() {
+    let heard =
+        Heard::of_capture(&Scene::new().look_up_over_tcp(GOOGLE, NAME, "10.10.34.35").capture());
+    let [finding] = &heard.findings[..] else { panic!("{}", heard.words()) };
+    assert_eq!(finding.verdict.as_str(), "lied");
+    let questioned: Vec<_> = finding
+        .packets
+        .iter()
+        .filter(|packet| packet.standing == Standing::Questioned && packet.from == From::Server)
+        .collect();
+    assert_eq!(questioned.len(), 2, "{:?}", finding.packets);
+    assert!(questioned[1].note.contains("10.10.34.35"), "{questioned:?}");
+    // The handshake, and the client's question as far as its length.
+    assert!(finding.packets.len() >= 4, "{:?}", finding.packets);
+    let [fingerprint] = &finding.fingerprints[..] else { panic!("{finding:?}") };
+    assert_eq!(fingerprint.labels[0]["id"], "iran-page");
 }
 
 /// What is done to a connection on port 53 is told of the name that was asked for.

@@ -51,6 +51,11 @@ impl<const N: usize> Habit<N> {
         self.seen.iter().fold(0, |sum, &(_, count)| sum.saturating_add(count))
     }
 
+    /// All values that are remembered, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = u8> + '_ {
+        self.seen.iter().filter(|&&(_, count)| count > 0).map(|&(value, _)| value)
+    }
+
     /// The values that are usual, in no order.
     pub(super) fn usual(&self) -> impl Iterator<Item = u8> + '_ {
         let total = self.total();

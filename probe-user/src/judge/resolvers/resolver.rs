@@ -178,8 +178,10 @@ impl Resolver {
         {
             self.delays.learn(seen.time, seen.question, delay);
         }
-        if !unlike {
-            self.as_usual = self.as_usual.max(seen.time);
+        // An answer that was on its way already says nothing about the route of now.
+        let asked = seen.delay.and_then(|delay| seen.time.checked_sub(delay));
+        if let Some(asked) = asked.filter(|_| !unlike) {
+            self.as_usual = self.as_usual.max(asked);
         }
         self.answers = self.answers.saturating_add(1);
         self.hops.learn(seen.hops);
@@ -240,7 +242,8 @@ impl Resolver {
         self.unlike.count_ones() >= CHANGED
     }
 
-    /// Whether one of its answers after `time` had a usual TTL and stack: its route is what it was.
+    /// Whether one of its answers to what it was asked after `time` had a usual TTL and stack: its route
+    /// is what it was.
     pub const fn went_on_after(&self, time: u64) -> bool {
         self.as_usual > time
     }
@@ -259,6 +262,12 @@ impl Resolver {
     /// Whether answers with TTL `hops` (give or take one) are usual, as far as anything is.
     pub fn has_had(&self, hops: u8) -> bool {
         self.hops.usual().any(|usual| usual.abs_diff(hops) <= 1)
+    }
+
+    /// Whether any answer at all is remembered with TTL `hops`, give or take one: rare members of a pool
+    /// are not usual.
+    pub fn has_ever_had(&self, hops: u8) -> bool {
+        self.hops.all().any(|one| one.abs_diff(hops) <= 1)
     }
 
     /// Whether such DF and IP-ID are none of its own; false as long as it is not known.

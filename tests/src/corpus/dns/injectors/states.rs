@@ -55,6 +55,24 @@ pub(super) static MODELS: &[Model] = &[
         },
     },
     Model {
+        name: "iran-static",
+        what: "the same device answers with an address that is right, and never changes: 216.239.38.120 for Google",
+        source: "Tai et al.: IRBlock (USENIX Security 2025): 385 names",
+        deed: Deed::Injected,
+        place: Place::InPath,
+        sort: Sort::Public,
+        kinds: V4,
+        edns: true,
+        fire: |trigger, rng| {
+            let look = Look { ttl: 64, ip_id: rng.u16(), df: false };
+            let genuine = trigger.genuine.answers.iter().find_map(|record| match record.data {
+                Data::Address(address) => Some(address.to_string()),
+                _ => None,
+            });
+            in_path(trigger, rng, look, genuine.as_deref().unwrap_or("216.239.38.120"))
+        },
+    },
+    Model {
         name: "turkmenistan",
         what: "127.0.0.1 for 300 s, flags 0x8180, before the genuine answer",
         source: "net4people/bbs#80; Nourin et al.: Measuring and Evading Turkmenistan's Internet Censorship (WWW 2023)",

@@ -115,6 +115,25 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        name: "rewritten-nowhere",
+        what: "the provider leads names that do not exist to its search page, mistyped ones of a watched service among them",
+        act: |scene| {
+            let choices = [
+                "wwww.linkedn-jobs.com",
+                "www.no-such-name.net",
+                "wwww.linkedin.com",
+                "linkedin.com.home",
+            ];
+            let text = *scene.rng.pick(&choices);
+            leads_to(
+                scene,
+                &Name::called(text, Served::Nowhere, 0),
+                "198.18.77.77",
+                "2001:db8:77::77",
+            );
+        },
+    },
+    Behaviour {
         name: "two-fronts",
         what: "a watched name is served by one content network now and by another a minute later",
         act: |scene| {

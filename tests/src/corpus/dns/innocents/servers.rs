@@ -133,6 +133,21 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        name: "doubled-behind-pool",
+        what: "the question is doubled behind the router, and two machines of a pool answer, to which a content network gives addresses of two /24",
+        act: |scene| {
+            scene.name = Name::called("img.shop-front.net", Served::Network, scene.rng.bits());
+            let asked = ask_for(scene, kind::A);
+            let nodes = [scene.usual(), *scene.resolver.nodes.last().unwrap_or(&scene.usual())];
+            for node in nodes {
+                let work = MS / 5 + scene.rng.below(20 * MS);
+                let time = passes(scene, &asked, &node, work);
+                let reply = scene.truth(&asked, &node, time);
+                scene.reply(&asked, &node, time, &reply);
+            }
+        },
+    },
+    Behaviour {
         name: "sent-twice",
         what: "a resolver that sends each answer twice, with two IP-IDs",
         act: |scene| {
