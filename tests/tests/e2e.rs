@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use probe_tests::lab::{
     Lab,
     agent::{self, Agent, Finding, Report},
@@ -11,6 +12,7 @@ use probe_tests::lab::{
     injector::{Injector, Settings, Shot, What, model::Model},
     network::{CLIENT, FRONT, LAN, OTHER, OWN, RESOLVER, UNWATCHED, WAN},
     servers::NAMES,
+    wait,
 };
 
 /// How long after the last packet a finding may come.
@@ -191,6 +193,52 @@ fn a_service_that_is_not_watched_is_found() {
         assert_eq!(finding.service, None, "{finding:?}");
     }
     assert_eq!(report.injected().len(), 3, "{:#?}", report.findings);
+}
+
+/// A file of targets with one service.
+fn service(id: &str, suffix: &str) -> String {
+    format!(
+        "[[service]]\nid = \"{id}\"\ntitle = \"{id}\"\nrole = \"target\"\n\n[[service.names]]\n\
+         source = \"a test\"\ndate = \"2026-11-24\"\nsuffixes = [\"{suffix}\"]\n"
+    )
+}
+
+/// Of the file that is good, and of the one before it if that is not; the agent goes on in any case.
+#[test]
+fn targets_are_read_anew() {
+    let lab = lab();
+    let settings =
+        Settings { suffixes: vec!["wikipedia.org".into()], ..Settings::linkedin(Model::Ladder) };
+    let _injector = Injector::start(&lab.network.upstream, settings).expect("the censor works");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("targets.toml");
+    std::fs::write(&file, service("linkedin", "linkedin.com")).expect("a file");
+    let path = file.to_str().expect("a path in UTF-8");
+    let agent = Agent::start(&lab, &[WAN], &["--targets", path]).expect("the agent watches");
+    // The service of the next connection to be found.
+    let found = || {
+        let before = agent.findings().len();
+        let outcome = lab.https("www.wikipedia.org", UNWATCHED.v4).expect("curl runs");
+        assert_eq!(outcome, Outcome::Reset);
+        let enough = |findings: &[Finding]| findings[before..].iter().any(Finding::is_injected);
+        agent.wait_for("a finding", SOON, enough).expect("it is found");
+        agent.findings()[before..].iter().find_map(|finding| finding.service.clone())
+    };
+    let becomes = |expected: Option<&str>| {
+        wait::until("the targets", SOON, || (found().as_deref() == expected).then_some(()))
+    };
+    assert_eq!(found(), None);
+    std::fs::write(&file, service("encyclopaedia", "wikipedia.org")).expect("a file");
+    agent.process.signal(Signal::SIGHUP).expect("it runs");
+    becomes(Some("encyclopaedia")).expect("what is in the file is watched");
+    std::fs::write(&file, "[[service]]\nid = 7\n").expect("a file");
+    agent.process.signal(Signal::SIGHUP).expect("it runs");
+    for _ in 0..2 {
+        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(found().as_deref(), Some("encyclopaedia"));
+    }
+    let report = agent.stop().expect("a summary");
+    assert_eq!(report.summary["targets"]["services"][0], "encyclopaedia");
 }
 
 #[test]

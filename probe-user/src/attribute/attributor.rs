@@ -48,15 +48,10 @@ impl Attributor {
     /// One that knows nothing yet. The index of services in outcomes is that of `targets`.
     #[must_use]
     pub fn new(targets: Arc<TargetSet>) -> Self {
-        let controls = targets.services().iter().enumerate();
-        let controls = controls
-            .filter(|(_, service)| service.is_control())
-            .map(|(index, _)| index as u16)
-            .collect();
         Self {
-            targets,
             length: WINDOW,
-            controls,
+            controls: controls(&targets),
+            targets,
             window: Window::default(),
             units: BTreeMap::new(),
             trouble: Trouble::new(),
@@ -65,6 +60,13 @@ impl Attributor {
             late: 0,
             dropped: 0,
         }
+    }
+
+    /// Watches other targets from now on, in which each service has the place that it had before: see
+    /// [`TargetSet::after`].
+    pub fn watch(&mut self, targets: &Arc<TargetSet>) {
+        self.controls = controls(targets);
+        self.targets = Arc::clone(targets);
     }
 
     /// Takes an outcome. One from before the window that is open counts as of that window.
@@ -241,4 +243,10 @@ impl Attributor {
             }
         }
     }
+}
+
+/// Places of the controls.
+fn controls(targets: &TargetSet) -> BTreeSet<u16> {
+    let services = targets.services().iter().enumerate();
+    services.filter(|(_, service)| service.is_control()).map(|(place, _)| place as u16).collect()
 }

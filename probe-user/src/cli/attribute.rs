@@ -53,6 +53,12 @@ impl Attribution {
         }
     }
 
+    /// Watches other targets from now on: see [`Attributor::watch`].
+    pub(super) fn watch(&mut self, targets: &Arc<TargetSet>) {
+        self.targets = Arc::clone(targets);
+        self.attributor.watch(targets);
+    }
+
     /// Has a judge keep its outcomes.
     pub(super) fn prepare(judge: &mut Judge) -> Result<(), Failure> {
         let tokens = Tokens::new().map_err(|error| Failure::Other(error.to_string()))?;

@@ -24,10 +24,12 @@ use crate::{
     judge::{Judge, Settings, Telling},
     ledger::{Recorder, Totals},
     report::{
-        Clients, Finding, Form, ReportError, Summary, Writer, pseudonym::Pseudonyms,
-        summary::Quantiles,
+        Clients, Finding, Form, ReportError, Summary, Writer,
+        pseudonym::Pseudonyms,
+        summary::{Quantiles, TargetsUsed},
     },
     source::{clock, kernel::live::Live},
+    targets::TargetSet,
 };
 
 /// Arguments of `run`.
@@ -117,7 +119,9 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
     let stdout = io::stdout();
     let form = Form::of(options.json, &stdout);
     // Before anything is attached: who is told to end from then on ends with a summary.
-    let signals = [signal_of(SignalKind::interrupt())?, signal_of(SignalKind::terminate())?];
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let [interrupt, terminate, hangup] = signals.map(signal_of);
+    let signals = [interrupt?, terminate?, hangup?];
     let names = targets.names(config.hash_key);
     let live = Live::start(config, &names, &options.ifaces, options.ring)?;
     if !options.json {
@@ -153,9 +157,11 @@ async fn watch(options: &Options) -> Result<ExitCode, Failure> {
             error: None,
         },
         received: 0,
+        targets,
+        hash_key: config.hash_key,
     };
     let started = clock::now();
-    let ended = session.until_told(options.duration.map(Duration::from_secs_f64), signals).await;
+    let ended = session.until_told(options, signals).await;
     session.close(started, ended)
 }
 
@@ -171,6 +177,8 @@ struct Session {
     told: Told,
     /// Events received from the ring.
     received: u64,
+    targets: Arc<TargetSet>,
+    hash_key: HashKey,
 }
 
 /// Writes findings, counts them, and measures how long they took.
@@ -199,19 +207,16 @@ impl Told {
 
 impl Session {
     /// Runs until a signal, the end of the given time, or an error.
-    async fn until_told(
-        &mut self,
-        duration: Option<Duration>,
-        signals: [Signal; 2],
-    ) -> Result<(), Failure> {
-        let [mut interrupt, mut terminate] = signals;
+    async fn until_told(&mut self, options: &Options, signals: [Signal; 3]) -> Result<(), Failure> {
+        let [mut interrupt, mut terminate, mut hangup] = signals;
         let mut tick = tokio::time::interval(TICK);
         let mut scan = tokio::time::interval(SCAN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let deadline = duration.map(|duration| Instant::now() + duration);
+        let deadline =
+            options.duration.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
         let over = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -225,6 +230,7 @@ impl Session {
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => return Ok(()),
                 () = &mut over => return Ok(()),
+                _ = hangup.recv() => self.reload(&options.targets),
                 _ = scan.tick() => self.scan(),
                 _ = heartbeat.tick() => self.record()?,
                 _ = tick.tick() => {
@@ -248,6 +254,31 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// Reads the files of targets anew. What is known of connections, resolvers and services stays; and if
+    /// a file is no good, so do the targets.
+    fn reload(&mut self, options: &TargetOptions) {
+        let targets = match options.load() {
+            Ok(targets) => Arc::new(targets),
+            Err(error) => {
+                eprintln!("forgewatch: {error}; what was watched before is watched still");
+                return;
+            }
+        };
+        if targets.hash() == self.targets.hash() {
+            eprintln!("forgewatch: the targets were read anew, and are the same");
+            return;
+        }
+        self.live.watch_names(&targets.names(self.hash_key));
+        self.told.total.targets = Some(TargetsUsed::from(&*targets));
+        if let Some(recorder) = &mut self.told.recorder {
+            recorder.watch(&targets);
+        }
+        self.targets = Arc::new(targets.after(&self.targets));
+        self.judge.watch(&self.targets);
+        self.attribution.watch(&self.targets);
+        eprintln!("forgewatch: the targets were read anew ({})", targets.hash());
     }
 
     /// Records what has been counted so far.

@@ -86,6 +86,10 @@ impl Knowledge {
         }
     }
 
+    pub(super) fn watch(&mut self, targets: &Arc<TargetSet>) {
+        self.targets = Arc::clone(targets);
+    }
+
     /// Learns the round trip of a handshake with `server`, in nanoseconds.
     pub(super) fn handshake(&mut self, server: Address, rtt: u64) {
         let (floor, _) = self.servers.entry(server, || Floor { least: u64::MAX, handshakes: 0 });

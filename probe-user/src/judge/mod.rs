@@ -166,6 +166,12 @@ impl Judge {
         }
     }
 
+    /// Watches other targets from now on. What is known stays.
+    pub fn watch(&mut self, targets: &Arc<TargetSet>) {
+        self.settings.targets = Arc::clone(targets);
+        self.knowledge.watch(targets);
+    }
+
     /// From now on, keeps how connections and questions of watched services and controls ended, their
     /// clients as `tokens`: see [`outcomes`](Self::outcomes).
     pub fn keep_outcomes(&mut self, tokens: Tokens) {

@@ -16,7 +16,7 @@ use super::{
     crowds::Crowds,
     error::LedgerError,
     keep::Keep,
-    row::Hour,
+    row::{Hour, NoticeKind},
     scribe::{Clocks, Counts, Scribe},
     scrub,
     store::{Ledger, RunStart},
@@ -118,6 +118,15 @@ impl Recorder {
             hour: Hour::default(),
             patient: options.patient,
         })
+    }
+
+    /// Other targets are watched from now on.
+    pub fn watch(&mut self, targets: &Arc<TargetSet>) {
+        self.targets = Arc::clone(targets);
+        self.hand_over(Entry::Targets(Arc::clone(targets)));
+        let ids: Vec<_> = targets.services().iter().map(|service| service.id.as_str()).collect();
+        let words = format!("the targets were read anew: {} ({})", ids.join(", "), targets.hash());
+        self.hand_over(Entry::Notice(NoticeKind::Targets, words));
     }
 
     /// Records a finding and the packets that show it. One that is told again takes its earlier place.

@@ -264,6 +264,8 @@ pub enum NoticeKind {
     Unrecorded,
     /// What was too old, or one too many, was let go.
     Expired,
+    /// The files of targets were read anew.
+    Targets,
 }
 
 /// A stretch of the ledger.
@@ -309,6 +311,7 @@ words!(RunClock {
 words!(NoticeKind {
     Migrated = "migrated",
     CutShort = "cut-short",
+    Targets = "targets",
     Clock = "clock",
     Unrecorded = "unrecorded",
     Expired = "expired",

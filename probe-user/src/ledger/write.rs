@@ -1,5 +1,7 @@
 //! Rows into tables: a batch is one transaction.
 
+use std::sync::Arc;
+
 use rusqlite::{Transaction, params};
 use serde::Serialize;
 use serde_json::Value;
@@ -14,6 +16,7 @@ use crate::{
     attribute::{Cell, Verdict},
     evidence::Packet,
     report::summary::StageCounts,
+    targets::TargetSet,
 };
 
 /// One thing to record.
@@ -32,6 +35,8 @@ pub enum Entry {
     Hour(Box<Hour>),
     /// The summary as it is now.
     Summary(Value),
+    /// Other targets are watched from now on.
+    Targets(Arc<TargetSet>),
     /// Something that happened.
     Notice(NoticeKind, String),
 }
@@ -145,12 +150,18 @@ fn insert_run(
         ],
     )?;
     let run = change.last_insert_rowid();
-    for service in start.targets.services() {
+    insert_services(&change, &start.targets)?;
+    change.commit()?;
+    Ok(run)
+}
+
+fn insert_services(change: &Transaction<'_>, targets: &TargetSet) -> rusqlite::Result<()> {
+    for service in targets.services() {
         change.execute(
             "INSERT OR IGNORE INTO services (targets, service, title, role, suffixes)
              VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
-                start.targets.hash(),
+                targets.hash(),
                 service.id,
                 service.title,
                 word(&service.role),
@@ -158,8 +169,7 @@ fn insert_run(
             ],
         )?;
     }
-    change.commit()?;
-    Ok(run)
+    Ok(())
 }
 
 fn write_batch(
@@ -182,6 +192,7 @@ fn write_batch(
                     .prepare_cached("UPDATE runs SET summary = ?2 WHERE id = ?1")?
                     .execute((run, summary.to_string()))?;
             }
+            Entry::Targets(targets) => insert_services(&change, targets)?,
             Entry::Notice(kind, words) => {
                 change
                     .prepare_cached(

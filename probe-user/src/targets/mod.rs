@@ -169,7 +169,7 @@ impl TargetSet {
         Ok(Self::index(services, operators))
     }
 
-    /// All services, targets and controls, by id.
+    /// All services, targets and controls, by id; or see [`after`](Self::after).
     #[must_use]
     pub fn services(&self) -> &[Service] {
         &self.services
@@ -238,8 +238,36 @@ impl TargetSet {
         &self.hash
     }
 
+    /// These targets in an order in which each service of `before` has the place that it had there, for
+    /// whoever has kept places. One that is watched no more keeps its place, without names and networks.
+    #[must_use]
+    pub fn after(&self, before: &Self) -> Self {
+        let find = |id: &String| self.services.iter().find(|service| service.id == *id);
+        let kept = before.services.iter().map(|old| {
+            find(&old.id).cloned().unwrap_or_else(|| Service {
+                id: old.id.clone(),
+                title: old.title.clone(),
+                role: old.role,
+                suffixes: Vec::new(),
+                prefixes: Vec::new(),
+                asns: Vec::new(),
+                operators: Vec::new(),
+                fronts: Vec::new(),
+                filtered: Vec::new(),
+            })
+        });
+        let known = |id: &String| before.services.iter().any(|old| old.id == *id);
+        let new = self.services.iter().filter(|service| !known(&service.id)).cloned();
+        let services = kept.chain(new).collect();
+        Self { hash: self.hash.clone(), ..Self::index_as_is(services, self.operators.clone()) }
+    }
+
     fn index(mut services: Vec<Service>, operators: Vec<Operator>) -> Self {
         services.sort_by(|one, two| one.id.cmp(&two.id));
+        Self::index_as_is(services, operators)
+    }
+
+    fn index_as_is(services: Vec<Service>, operators: Vec<Operator>) -> Self {
         let mut by_suffix = HashMap::new();
         let mut by_prefix = HashMap::new();
         let mut lengths = [Vec::new(), Vec::new()];

@@ -175,3 +175,28 @@ fn a_missing_file_is_named() {
     let error = TargetSet::load(&["/nonexistent/targets.toml".into()]).unwrap_err().to_string();
     assert!(error.contains("/nonexistent/targets.toml") && error.contains("docs/targets.md"));
 }
+
+#[test]
+fn services_keep_their_places_when_targets_change() {
+    let before = TargetSet::builtin();
+    let mut services = before.services.clone();
+    services.retain(|service| service.id != "linkedin");
+    let other =
+        Service { id: "aaa".into(), suffixes: vec!["aaa.example".into()], ..services[0].clone() };
+    services.push(other);
+    let plain = TargetSet::index(services, before.operators.clone());
+    assert_eq!(plain.services[0].id, "aaa");
+    let after = plain.after(&before);
+    for (old, new) in before.services.iter().zip(&after.services) {
+        assert_eq!(old.id, new.id);
+    }
+    assert_eq!(after.services.len(), before.services.len() + 1);
+    assert_eq!(id(after.service_of_name("www.aaa.example")), Some("aaa"));
+    assert_eq!(id(after.service_of_name("www.linkedin.com")), None);
+    assert_eq!(id(after.service_of_address("108.174.10.10".parse().unwrap())), None);
+    assert_eq!(after.hash(), plain.hash());
+    // And back.
+    let again = before.after(&after);
+    assert_eq!(id(again.service_of_name("www.linkedin.com")), Some("linkedin"));
+    assert_eq!(id(again.service_of_name("www.aaa.example")), None);
+}
