@@ -102,7 +102,9 @@ impl Context<'_> {
     pub(super) fn whole(&self, key: Key, unit: &Unit) -> Verdict {
         let run = &unit.run;
         let mut rivals = Vec::new();
-        let method = if unit.fails {
+        // Without controls, or with healthy ones that were too few to establish anything, it may be either.
+        let alike = run.any_share() * 2.0 >= run.share();
+        let method = if unit.fails && alike {
             rivals.push(Rival {
                 name: Explanation::Uplink,
                 standing: Standing::Won,
