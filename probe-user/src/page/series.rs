@@ -22,6 +22,10 @@ use super::{
     words,
 };
 
+/// Part of the axis that a label takes on a phone: of moments nearer than that to one with a label, only the
+/// lines are drawn.
+const LABEL: f64 = 0.25;
+
 /// Width of the plane.
 pub(super) const WIDE: f64 = 1000.0;
 
@@ -192,15 +196,33 @@ pub(super) fn chart(ask: &Ask<'_>) -> Option<Chart> {
     };
     (chart.target, chart.target_band) = axis.lines(&shown);
     (chart.control, chart.control_band) = axis.lines(&beside);
-    let (mut onset, mut end) = (None, None);
-    for verdict in ask.verdicts.iter().filter(accusing) {
-        if let Some(Onset::Between(interval)) = verdict.onset {
-            let mark = axis.mark(interval.from, interval.to, interval.likely, "onset");
-            if !chart.onsets.contains(&mark) {
-                chart.onsets.push(mark);
-            }
-            onset = Some(onset.map_or(interval.likely, |first: u64| first.min(interval.likely)));
+    let mut onsets: Vec<_> = ask
+        .verdicts
+        .iter()
+        .filter(accusing)
+        .filter_map(|verdict| match verdict.onset {
+            Some(Onset::Between(interval)) => Some(interval),
+            _ => None,
+        })
+        .collect();
+    onsets.sort_by_key(|interval| interval.likely);
+    let onset = onsets.first().map(|interval| interval.likely);
+    let mut labelled = f64::NEG_INFINITY;
+    for interval in onsets {
+        let mut mark = axis.mark(interval.from, interval.to, interval.likely, "onset");
+        if chart.onsets.contains(&mark) {
+            continue;
         }
+        let place = axis.place(interval.likely);
+        if place < labelled + LABEL {
+            mark.label.clear();
+        } else {
+            labelled = place;
+        }
+        chart.onsets.push(mark);
+    }
+    let mut end = None;
+    for verdict in ask.verdicts.iter().filter(accusing) {
         if let Some(interval) = verdict.end {
             let mark = axis.mark(interval.from, interval.to, interval.likely, "end");
             if !chart.ends.contains(&mark) {

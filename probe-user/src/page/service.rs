@@ -541,6 +541,9 @@ fn place(distance: &Distance) -> String {
         .server_hops
         .map(|hops| format!("; the server is {} hops away", super::numbers::spans(hops)))
         .unwrap_or_default();
+    if distance.n == 0 {
+        return format!("{device}{server}.");
+    }
     format!(
         "{device}{server}. From the TTL in {}, {} of which agree within a hop; ranges hold nine of ten. \
          A device can choose its TTL: a hint, no measurement.",

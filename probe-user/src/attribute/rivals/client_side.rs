@@ -5,7 +5,7 @@ use super::{CLIENTS_MIN, Situation, Weighed, lost, stands};
 
 pub(super) fn weigh(seen: &Situation) -> Weighed {
     let figures = format!(
-        "the failures rest on {:.1} clients; {} or more had one",
+        "the failures rest on {:.0} clients; {} or more had one",
         seen.carriers, seen.affected.least
     );
     if seen.carriers >= CLIENTS_MIN { lost(figures) } else { stands(figures) }
