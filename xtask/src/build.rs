@@ -170,6 +170,21 @@ pub(crate) fn agent_around(object: &Path, profile: Profile) -> anyhow::Result<Pa
     Ok(agent)
 }
 
+/// Builds program `name` of the test package, with an object that is there already, and returns its path.
+///
+/// # Errors
+///
+/// If it cannot be built.
+pub(crate) fn test_program(name: &str, object: &Path, profile: Profile) -> anyhow::Result<PathBuf> {
+    let mut command = steps::cargo();
+    command.args(["build", "--locked", "--package", "probe-tests", "--bin", name]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    command.env(OBJECT_VARIABLE, object);
+    executable(&format!("building {name}"), &mut command, name)
+}
+
 /// Builds one executable and returns its path, wherever cargo has put it.
 ///
 /// # Errors

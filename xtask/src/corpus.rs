@@ -3,7 +3,10 @@
 
 use std::{ffi::OsString, process::Command};
 
-use crate::{build, run, steps};
+use crate::{
+    build::{self, Profile},
+    run, steps,
+};
 
 /// Tells the suites of goldens and documentation to write down what they see.
 const BLESS_VARIABLE: &str = "FORGEWATCH_BLESS";
@@ -15,11 +18,7 @@ const BLESS_VARIABLE: &str = "FORGEWATCH_BLESS";
 /// If something cannot be built or started.
 pub(crate) fn run(name: &str, args: &[OsString]) -> anyhow::Result<()> {
     let object = build::object()?;
-    let mut cargo = steps::cargo();
-    cargo
-        .args(["build", "--release", "--locked", "--package", "probe-tests", "--bin", name])
-        .env(build::OBJECT_VARIABLE, &object);
-    let program = build::executable(&format!("building {name}"), &mut cargo, name)?;
+    let program = build::test_program(name, &object, Profile::Release)?;
     let mut command = Command::new(program);
     command.args(args.iter().filter(|word| *word != "--"));
     run::become_command(command)

@@ -46,11 +46,7 @@ pub(crate) fn demo(no_censor: bool, args: &[OsString]) -> anyhow::Result<()> {
     packages::ensure_test_tools(Install::Announce)?;
     let object = build::object()?;
     let agent = build::agent_around(&object, Profile::Release)?;
-    let mut cargo = steps::cargo();
-    cargo
-        .args(["build", "--locked", "--package", "probe-tests", "--bin", "demo"])
-        .env(build::OBJECT_VARIABLE, &object);
-    let demo = build::executable("building the demo", &mut cargo, "demo")?;
+    let demo = build::test_program("demo", &object, Profile::Dev)?;
     let mut command =
         steps::as_root(demo.as_os_str(), &[(AGENT_VARIABLE, agent.into_os_string())])?;
     if no_censor {
@@ -68,34 +64,23 @@ pub(crate) fn demo(no_censor: bool, args: &[OsString]) -> anyhow::Result<()> {
 pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
     let object = build::object()?;
     let agent = build::agent_around(&object, Profile::Release)?;
-    let mut cargo = steps::cargo();
-    cargo
-        .args(["build", "--release", "--locked", "--package", "probe-tests", "--bin", name])
-        .env(build::OBJECT_VARIABLE, &object);
-    let program = build::executable(&format!("building {name}"), &mut cargo, name)?;
+    let program = build::test_program(name, &object, Profile::Release)?;
     let mut command = Command::new(program);
     command.env(AGENT_VARIABLE, agent).args(args.iter().filter(|word| *word != "--"));
     become_command(command)
 }
 
-/// Builds agent, programs for measurement and the bench, and becomes the bench.
+/// Builds the programs for measurement and the bench, and becomes the bench.
 ///
 /// # Errors
 ///
-/// If a tool is missing and cannot be installed, or something cannot be built.
+/// If something cannot be built or started.
 pub(crate) fn bench(args: &[OsString]) -> anyhow::Result<()> {
-    packages::ensure_test_tools(Install::Announce)?;
     let object = build::object()?;
     let measured = build::bench_object()?;
-    let agent = build::agent_around(&object, Profile::Release)?;
-    let mut cargo = steps::cargo();
-    cargo
-        .args(["build", "--release", "--locked", "--package", "probe-tests", "--bin", "bench"])
-        .env(build::OBJECT_VARIABLE, &object);
-    let bench = build::executable("building the bench", &mut cargo, "bench")?;
-    let variables =
-        [(AGENT_VARIABLE, agent.into_os_string()), (BENCH_VARIABLE, measured.into_os_string())];
-    let mut command = steps::as_root(bench.as_os_str(), &variables)?;
+    let bench = build::test_program("bench", &object, Profile::Release)?;
+    let mut command =
+        steps::as_root(bench.as_os_str(), &[(BENCH_VARIABLE, measured.into_os_string())])?;
     command.args(args.iter().filter(|word| *word != "--"));
     become_command(command)
 }
