@@ -4,12 +4,13 @@ use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use aya::{
-    Ebpf, EbpfLoader, Pod, TestRun as _, TestRunOptions, VerifierLogLevel,
+    Ebpf, EbpfLoader, Pod, TestRun as _, TestRunOptions,
     maps::{MapData, PerCpuArray, PerCpuValues},
     programs::Xdp,
     util::nr_cpus,
 };
 use probe_common::{bench::Vary, config::Config};
+use probe_user::source::kernel::object;
 
 /// Names the object with the programs for measurement.
 pub const VARIABLE: &str = "FORGEWATCH_BENCH_OBJECT";
@@ -75,15 +76,10 @@ impl Bench {
                 "{VARIABLE} names no object; `cargo xtask bench` builds it and says where it is"
             )
         })?;
-        let mut bpf = EbpfLoader::new()
-            .verifier_log_level(VerifierLogLevel::STATS)
-            .override_global("CONFIG", config.as_octets(), true)
-            .map_max_entries("FLOWS", config.flow_mask + 1)
-            .map_max_entries("QUESTIONS", config.dns_mask + 1)
-            .map_max_entries("RESOLVERS", config.resolver_mask + 1)
-            .map_max_entries("QUICS", config.quic_mask + 1)
-            .load_file(&path)
-            .with_context(|| format!("cannot load {}", path.display()))?;
+        let mut loader = EbpfLoader::new();
+        object::configure(&mut loader, config);
+        let mut bpf =
+            loader.load_file(&path).with_context(|| format!("cannot load {}", path.display()))?;
         for program in programs {
             let xdp = xdp(&mut bpf, program.name())?;
             xdp.load().with_context(|| format!("the kernel refuses {}", program.name()))?;

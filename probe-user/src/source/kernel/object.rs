@@ -87,15 +87,19 @@ pub fn load_with_ring(config: &Config, ring: Option<u32>) -> Result<Ebpf, Object
     if let Some(octets) = ring {
         loader.map_max_entries("EVENTS", octets);
     }
+    configure(&mut loader, config);
+    loader.load(EMBEDDED).map_err(|error| ObjectError::Load(Box::new(error)))
+}
+
+/// Has a loader put `config` into the object that it loads, and make its tables as large as that says.
+pub fn configure<'a>(loader: &mut EbpfLoader<'a>, config: &'a Config) {
     loader
         .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("CONFIG", config.as_octets(), true)
         .map_max_entries("FLOWS", config.flow_mask + 1)
         .map_max_entries("QUESTIONS", config.dns_mask + 1)
         .map_max_entries("RESOLVERS", config.resolver_mask + 1)
-        .map_max_entries("QUICS", config.quic_mask + 1)
-        .load(EMBEDDED)
-        .map_err(|error| ObjectError::Load(Box::new(error)))
+        .map_max_entries("QUICS", config.quic_mask + 1);
 }
 
 /// The words of a program error that matter: the verifier's log ends with them.
