@@ -210,10 +210,11 @@ fn side_by_side(
     for observer in &observers {
         observer.sum_up(told.total)?;
     }
-    match observers.into_iter().find_map(Observer::damage) {
-        Some(damage) => Err(damage.into()),
-        None => Ok(()),
-    }
+    let mut damaged = observers.into_iter().filter_map(Observer::damage);
+    let Some(first) = damaged.next() else { return Ok(()) };
+    // The caller says the first.
+    damaged.for_each(|other| eprintln!("forgewatch: {other}"));
+    Err(first.into())
 }
 
 /// The time of the frame that comes next, and whose it is.
