@@ -14,6 +14,7 @@ use probe_common::{
 };
 
 use super::{
+    group::Request,
     object::{Bench, Program},
     packets::{self, Below, FLOWS, From, QUESTIONS, UNWATCHED, Varied, WATCHED},
     sample::Sample,
@@ -60,6 +61,20 @@ pub fn config() -> Config {
         flags: 0,
         ..Config::replay()
     }
+}
+
+/// The group.
+///
+/// # Errors
+///
+/// If the kernel refuses something.
+pub fn group(request: &Request, table: &mut Table) -> anyhow::Result<()> {
+    let effort = if request.quick {
+        Effort { runs: 5, packets: 1 << 18 }
+    } else {
+        Effort { runs: 15, packets: 1 << 20 }
+    };
+    measure(effort, |name| request.wants(name), table)
 }
 
 /// Measures the wanted classes.

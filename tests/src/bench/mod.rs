@@ -4,6 +4,7 @@
 //! Every figure is one of this run, beside the figure of the same run that it is to be held against:
 //! machines differ, and the same machine differs from hour to hour.
 //!
+//! * [`group`]: the groups that there are.
 //! * [`object`]: the programs for measurement, loaded.
 //! * [`packets`]: one packet of each class.
 //! * [`cost`]: nanoseconds that the engine adds to a packet, by class.
@@ -11,6 +12,7 @@
 //! * [`table`]: figures and their budgets, for people and as JSON.
 
 pub mod cost;
+pub mod group;
 pub mod object;
 pub mod packets;
 pub mod sample;

@@ -2,9 +2,12 @@
 
 use std::{fs, path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser;
-use probe_tests::bench::{cost, table::Table};
+use probe_tests::bench::{
+    group::{GROUPS, Request},
+    table::Table,
+};
 
 /// Measure what Forgewatch costs, and hold it against its budgets.
 ///
@@ -30,15 +33,16 @@ fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     let start = Instant::now();
     let mut table = Table::default();
-    let wanted = |group: &str| options.only.is_empty() || options.only.iter().any(|o| o == group);
-    if wanted("cost") {
-        let effort = if options.quick {
-            cost::Effort { runs: 5, packets: 1 << 18 }
-        } else {
-            cost::Effort { runs: 15, packets: 1 << 20 }
-        };
-        let figure = |name: &str| options.figure.as_ref().is_none_or(|part| name.contains(part));
-        cost::measure(effort, figure, &mut table)?;
+    let known = GROUPS.iter().map(|group| group.name).collect::<Vec<_>>();
+    if let Some(other) = options.only.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no group {other:?}; there are: {}", known.join(", "));
+    }
+    let request = Request { quick: options.quick, figure: options.figure };
+    for group in GROUPS {
+        if options.only.is_empty() || options.only.iter().any(|name| name == group.name) {
+            (group.measure)(&request, &mut table)
+                .with_context(|| format!("group {}", group.name))?;
+        }
     }
     println!("{table}");
     let json = serde_json::to_vec_pretty(&table)?;

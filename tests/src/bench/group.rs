@@ -1,0 +1,30 @@
+//! What the bench is made of: groups of measurements.
+
+use super::{cost, table::Table};
+
+/// Every group, in the order they are taken.
+pub const GROUPS: &[Group] = &[Group { name: "cost", measure: cost::group }];
+
+/// Measurements that belong together.
+pub struct Group {
+    /// What it is asked for by, and what its rows bear.
+    pub name: &'static str,
+    /// Takes them.
+    pub measure: fn(&Request, &mut Table) -> anyhow::Result<()>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Fewer and shorter runs.
+    pub quick: bool,
+    /// Only figures with this in their name.
+    pub figure: Option<String>,
+}
+
+impl Request {
+    /// Whether a figure of this name is asked for.
+    pub fn wants(&self, figure: &str) -> bool {
+        self.figure.as_ref().is_none_or(|part| figure.contains(part))
+    }
+}
