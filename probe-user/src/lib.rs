@@ -17,9 +17,11 @@
 //! * [`report`] says what was found, and what was missed.
 //! * [`evidence`] keeps the packets behind a finding, without their client.
 //! * [`page`] makes a report that can be read, printed and sent.
+//! * `agent` runs all this on a router, until it is told to end.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
+mod agent;
 pub mod attribute;
 pub mod cli;
 pub mod data;

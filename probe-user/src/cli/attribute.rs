@@ -17,13 +17,13 @@ use crate::{
 
 /// How long outcomes may be under way from judge to attributor live, in nanoseconds: windows stay open so
 /// long where nothing comes.
-pub(super) const LATE: u64 = 60_000_000_000;
+pub(crate) const LATE: u64 = 60_000_000_000;
 
 /// The same of a capture, whose judge waits for all there is.
-pub(super) const LATE_REPLAY: u64 = LATE + OUTCOMES_WAIT;
+pub(crate) const LATE_REPLAY: u64 = LATE + OUTCOMES_WAIT;
 
 /// The attributor of a run.
-pub(super) struct Attribution {
+pub(crate) struct Attribution {
     targets: Arc<TargetSet>,
     attributor: Attributor,
     /// How long outcomes are under way.
@@ -40,7 +40,7 @@ pub(super) struct Attribution {
 }
 
 impl Attribution {
-    pub(super) fn new(targets: &Arc<TargetSet>, late: u64) -> Self {
+    pub(crate) fn new(targets: &Arc<TargetSet>, late: u64) -> Self {
         Self {
             targets: Arc::clone(targets),
             attributor: Attributor::new(Arc::clone(targets)),
@@ -54,26 +54,26 @@ impl Attribution {
     }
 
     /// Watches other targets from now on: see [`Attributor::watch`].
-    pub(super) fn watch(&mut self, targets: &Arc<TargetSet>) {
+    pub(crate) fn watch(&mut self, targets: &Arc<TargetSet>) {
         self.targets = Arc::clone(targets);
         self.attributor.watch(targets);
     }
 
     /// Has a judge keep its outcomes.
-    pub(super) fn prepare(judge: &mut Judge) -> Result<(), Failure> {
+    pub(crate) fn prepare(judge: &mut Judge) -> Result<(), Failure> {
         let tokens = Tokens::new().map_err(|error| Failure::Other(error.to_string()))?;
         judge.keep_outcomes(tokens);
         Ok(())
     }
 
     /// Takes a judge's outcomes.
-    pub(super) fn take(&mut self, judge: &mut Judge) {
+    pub(crate) fn take(&mut self, judge: &mut Judge) {
         self.add(judge.outcomes());
     }
 
     /// Takes those of several observers, by their numbers: in the order of time, for none of them may be
     /// ahead of the others by a window.
-    pub(super) fn take_all<'a>(&mut self, judges: impl Iterator<Item = &'a mut Judge>) {
+    pub(crate) fn take_all<'a>(&mut self, judges: impl Iterator<Item = &'a mut Judge>) {
         let mut all = Vec::new();
         for (number, judge) in judges.enumerate() {
             let vantage = u16::try_from(number).unwrap_or(u16::MAX);
@@ -93,7 +93,7 @@ impl Attribution {
 
     /// Captures begin, the first of them at `time`. If that is before what was seen last, it is another
     /// time: windows do not go back.
-    pub(super) fn captures(&mut self, time: u64) {
+    pub(crate) fn captures(&mut self, time: u64) {
         if time.saturating_add(WINDOW) < self.latest {
             self.begin_anew();
         }
@@ -111,7 +111,7 @@ impl Attribution {
 
     /// Records the counts of windows that are over, and verdicts that are new, at time `now`, nanoseconds
     /// since the Unix epoch.
-    pub(super) fn record(&mut self, now: u64, recorder: Option<&mut Recorder>) {
+    pub(crate) fn record(&mut self, now: u64, recorder: Option<&mut Recorder>) {
         let now = now.saturating_sub(self.late);
         if now / WINDOW == self.closed {
             return;
@@ -135,7 +135,7 @@ impl Attribution {
     }
 
     /// All that is said in the end; it is recorded, too, as it is then.
-    pub(super) fn finish(
+    pub(crate) fn finish(
         &mut self,
         recorder: Option<&mut Recorder>,
         losses: &mut Counters,

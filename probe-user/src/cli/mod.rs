@@ -1,14 +1,14 @@
 //! The command line.
 
-mod attribute;
+pub(crate) mod attribute;
 mod doctor;
 mod exit;
 mod observer;
 mod replay;
 mod report;
 mod run;
-mod state;
-mod summary;
+pub(crate) mod state;
+pub(crate) mod summary;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -114,7 +114,7 @@ pub fn main() -> ExitCode {
     let command = Command::parse();
     log();
     let done = match command.action {
-        Action::Run(options) => run::run(&options),
+        Action::Run(options) => run::run(options),
         Action::Replay(options) => replay::run(&options),
         Action::Report(options) => report::run(&options),
         Action::Doctor(options) => doctor::run(&options),

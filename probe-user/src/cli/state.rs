@@ -35,7 +35,7 @@ const NANOS_OF_A_DAY: u64 = 86_400_000_000_000;
 
 /// Which directory.
 #[derive(Args)]
-pub(super) struct StateOptions {
+pub(crate) struct StateOptions {
     /// Directory of the ledger, in which findings are recorded
     /// [default: $FORGEWATCH_STATE, else /var/lib/forgewatch for root]
     #[arg(long, value_name = "DIR")]
@@ -44,7 +44,7 @@ pub(super) struct StateOptions {
 
 /// Whether, and how much of it to keep.
 #[derive(Args)]
-pub(super) struct RecordOptions {
+pub(crate) struct RecordOptions {
     #[command(flatten)]
     place: StateOptions,
     /// Record nothing
@@ -56,7 +56,7 @@ pub(super) struct RecordOptions {
 
 /// How much is kept.
 #[derive(Args)]
-pub(super) struct KeepOptions {
+pub(crate) struct KeepOptions {
     /// Days after which records go
     #[arg(long, value_name = "DAYS", default_value_t = KEEP_DAYS,
           value_parser = clap::value_parser!(u64).range(1..=DAYS_MAX))]
@@ -90,7 +90,7 @@ impl StateOptions {
     }
 
     /// The directory to report from: the usual one also for others than root.
-    pub(super) fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.place().map_or_else(|| PathBuf::from(USUAL), |place| place.dir)
     }
 }
@@ -117,7 +117,7 @@ fn place(
 impl RecordOptions {
     /// Begins to record a live run. What is to be said of it goes to standard error, unless `quiet`
     /// and all is well.
-    pub(super) fn start(
+    pub(crate) fn start(
         &self,
         ifaces: &[String],
         targets: &Arc<TargetSet>,
@@ -165,7 +165,7 @@ impl RecordOptions {
 }
 
 /// Begins to record a replay in `dir`, of these observers if they have names.
-pub(super) fn start_replay(
+pub(crate) fn start_replay(
     dir: &Path,
     kernel: Option<String>,
     vantages: &[String],
@@ -186,12 +186,12 @@ pub(super) fn start_replay(
 }
 
 /// The system's clock, nanoseconds since 1970-01-01 UTC.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     clock::now().saturating_add(clock::epoch_of_boot())
 }
 
 /// The clock of a live run, for its summary.
-pub(super) fn live_clock() -> Clock {
+pub(crate) fn live_clock() -> Clock {
     Clock { source: ClockSource::System, synchronised: clock::synchronised() }
 }
 

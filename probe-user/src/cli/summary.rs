@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Adds what one engine counted and one judge kept to `summary`.
-pub(super) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judge: &Judge) {
+pub(crate) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judge: &Judge) {
     let of = |counter: Counter| counts[counter as usize];
     summary.packets += of(Counter::Packets);
     summary.tcp_flows += of(Counter::TcpFlows) + of(Counter::TcpMidstream);
@@ -63,7 +63,7 @@ fn plus(sum: &mut StageCounts, more: &StageCounts) {
 }
 
 /// A summary that has counted nothing yet.
-pub(super) fn begin(targets: &TargetSet, clock: Clock, kernel: Option<String>) -> Summary {
+pub(crate) fn begin(targets: &TargetSet, clock: Clock, kernel: Option<String>) -> Summary {
     Summary {
         targets: Some(TargetsUsed::from(targets)),
         clock: Some(clock),
@@ -98,12 +98,12 @@ fn devices(summary: &mut Summary, judge: &Judge) {
 }
 
 /// The distributions that the judge keeps.
-pub(super) fn histograms(summary: &mut Summary, judge: &Judge) {
+pub(crate) fn histograms(summary: &mut Summary, judge: &Judge) {
     let handshakes = Quantiles::of(judge.handshakes(), "us");
     summary.histograms.insert("handshake_rtt".into(), handshakes);
 }
 
 /// Release of the running kernel.
-pub(super) fn kernel() -> Option<String> {
+pub(crate) fn kernel() -> Option<String> {
     nix::sys::utsname::uname().ok().map(|name| name.release().to_string_lossy().into_owned())
 }

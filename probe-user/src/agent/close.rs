@@ -1,0 +1,52 @@
+//! The end of a run.
+
+use std::process::ExitCode;
+
+use super::session::Session;
+use crate::{
+    cli::{Failure, state, summary},
+    report::{ReportError, summary::Quantiles},
+    source::clock,
+};
+
+impl Session {
+    /// Detaches, takes what is left in the ring, and sums up: also after an error.
+    pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<ExitCode, Failure> {
+        self.live.detach();
+        let rest = self.live.rest(|event| {
+            self.judge.event(&event, |finding| self.told.tell(&finding));
+        });
+        self.received += rest.unwrap_or_default();
+        // What has ended since the last scan.
+        self.scan();
+        self.judge.finish(|finding| self.told.tell(&finding));
+
+        let mut told = self.told;
+        let epoch = clock::epoch_of_boot();
+        let total = &mut told.total;
+        summary::add(total, &self.live.counts()?, &self.judge);
+        summary::histograms(total, &self.judge);
+        total.histograms.insert("finding_latency".into(), Quantiles::of(&told.latency, "us"));
+        total.counters.insert("events_received".into(), self.received);
+        let emitted = total.counters.get("events_emitted").copied().unwrap_or_default();
+        total.lost.insert("events_unread".into(), emitted.saturating_sub(self.received));
+        total.first_packet = Some(self.started.saturating_add(epoch));
+        total.last_packet = Some(clock::now().saturating_add(epoch));
+        self.attribution.take(&mut self.judge);
+        let verdicts = self.attribution.finish(told.recorder.as_mut(), &mut total.lost);
+        if told.error.is_none() {
+            told.error = verdicts.iter().try_for_each(|one| told.out.verdict(one)).err();
+        }
+        if let Some(recorder) = told.recorder {
+            recorder.close(state::now(), total);
+        }
+        if told.error.is_none() {
+            told.error = told.out.summary(total).err();
+        }
+        ended?;
+        match told.error {
+            None | Some(ReportError::Closed { .. }) => Ok(ExitCode::SUCCESS),
+            Some(error) => Err(error.into()),
+        }
+    }
+}

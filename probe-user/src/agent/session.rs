@@ -1,0 +1,135 @@
+//! The loop of a run.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use probe_common::hash::HashKey;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::{settings::Settings, start::Signals, told::Told};
+use crate::{
+    cli::{Failure, attribute::Attribution, state, summary},
+    judge::Judge,
+    ledger::Totals,
+    source::{clock, kernel::live::Live},
+    targets::TargetSet,
+};
+
+/// How often what was counted is recorded: what a run that is cut short can say of itself.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// How often the judge is told the time when nothing happens.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often the flow table is looked through for silent connections.
+const SCAN: Duration = Duration::from_secs(1);
+
+/// By how much the system's clock must have moved against the kernel's to be read anew, in
+/// nanoseconds: 1 ms.
+const CLOCK_STEP: u64 = 1_000_000;
+
+/// A run.
+pub(super) struct Session {
+    pub(super) live: Live,
+    pub(super) judge: Judge,
+    pub(super) attribution: Attribution,
+    pub(super) told: Told,
+    /// Events received from the ring.
+    pub(super) received: u64,
+    pub(super) targets: Arc<TargetSet>,
+    pub(super) hash_key: HashKey,
+    /// When it began to watch, by the kernel's monotonic clock.
+    pub(super) started: u64,
+}
+
+/// A clock that does not catch up on what it missed.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+impl Session {
+    /// Runs until a signal, the end of the given time, or an error.
+    pub(super) async fn until_told(
+        &mut self,
+        settings: &Settings,
+        mut signals: Signals,
+    ) -> Result<(), Failure> {
+        let (mut tick, mut scan, mut heartbeat) = (every(TICK), every(SCAN), every(HEARTBEAT));
+        let deadline = settings.duration.map(|duration| Instant::now() + duration);
+        let over = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                _ = signals.interrupt.recv() => return Ok(()),
+                _ = signals.terminate.recv() => return Ok(()),
+                () = &mut over => return Ok(()),
+                _ = signals.hangup.recv() => self.reload(settings),
+                _ = scan.tick() => self.scan(),
+                _ = heartbeat.tick() => self.record()?,
+                _ = tick.tick() => {
+                    let now = clock::now();
+                    self.judge.advance(now, |finding| self.told.tell(&finding));
+                }
+                taken = self.live.events(|event| {
+                    self.judge.event(&event, |finding| {
+                        let taken = clock::now().saturating_sub(event.time()) / 1_000;
+                        self.told.latency.saturating_record(taken.max(1));
+                        self.told.tell(&finding);
+                    });
+                }) => {
+                    self.received += taken?;
+                    for address in self.judge.interests() {
+                        self.live.watch(address);
+                    }
+                }
+            }
+            if self.told.error.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Records what has been counted so far.
+    fn record(&mut self) -> Result<(), Failure> {
+        if self.told.recorder.is_none() {
+            return Ok(());
+        }
+        let mut so_far = self.told.total.clone();
+        summary::add(&mut so_far, &self.live.counts()?, &self.judge);
+        if let Some(recorder) = &mut self.told.recorder {
+            so_far.lost.extend(recorder.losses());
+            so_far.counters.extend(recorder.counters());
+            recorder.traffic(state::now(), Totals::from(&so_far));
+            recorder.summary(&so_far);
+        }
+        Ok(())
+    }
+
+    /// Looks for connections that fell silent.
+    pub(super) fn scan(&mut self) {
+        let now = clock::now();
+        // Two clocks are never read at one moment: only a step is a correction. Otherwise what is
+        // told of a connection twice would have two times.
+        let epoch = clock::epoch_of_boot();
+        if epoch.abs_diff(self.told.epoch) > CLOCK_STEP {
+            self.told.epoch = epoch;
+            self.judge.set_epoch(epoch);
+        }
+        let (judge, told) = (&mut self.judge, &mut self.told);
+        self.live.scan(|place, record| {
+            judge.look(place, record, now, |finding| told.tell(&finding));
+        });
+        self.attribution.take(judge);
+        self.attribution.record(now.saturating_add(epoch), told.recorder.as_mut());
+    }
+}

@@ -1,0 +1,112 @@
+//! The beginning of a run: targets, signals, programs, ledger, judge.
+
+use std::{io, sync::Arc};
+
+use hdrhistogram::Histogram;
+use probe_common::{
+    config::{Config, FLAG_WATCH_ALL},
+    hash::HashKey,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{session::Session, settings::Settings, told::Told};
+use crate::{
+    cli::{
+        Failure,
+        attribute::{self, Attribution},
+        state, summary,
+    },
+    judge::{self, Judge, Telling},
+    report::{Clients, Form, Writer, pseudonym::Pseudonyms},
+    source::{clock, kernel::live::Live},
+};
+
+/// Signals that a run listens to.
+pub(super) struct Signals {
+    pub(super) interrupt: Signal,
+    pub(super) terminate: Signal,
+    pub(super) hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let of = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::Other(format!("cannot wait for signals: {error}")))
+        };
+        Ok(Self {
+            interrupt: of(SignalKind::interrupt())?,
+            terminate: of(SignalKind::terminate())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// What the programs are told.
+fn config(settings: &Settings) -> Result<Config, Failure> {
+    let random =
+        |_| getrandom::u64().map_err(|error| Failure::Other(format!("no random numbers: {error}")));
+    let flags = if settings.all { FLAG_WATCH_ALL } else { 0 };
+    Ok(Config {
+        hash_key: HashKey { k0: random(0)?, k1: random(1)? },
+        flags,
+        event_rate: probe_common::config::DEFAULT_EVENT_RATE,
+        dns_ports: settings.dns_ports,
+        ..Config::replay()
+    })
+}
+
+/// Gets everything ready and attaches the programs. Needs the context of a tokio runtime.
+pub(super) fn start(settings: &Settings) -> Result<(Session, Signals), Failure> {
+    let config = config(settings)?;
+    let targets = Arc::new(settings.load_targets()?);
+    let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
+    let stdout = io::stdout();
+    let form = Form::of(settings.json, &stdout);
+    // Before anything is attached: who is told to end from then on ends with a summary.
+    let signals = Signals::new()?;
+    let names = targets.names(config.hash_key);
+    let live = Live::start(config, &names, &settings.interfaces, settings.ring)?;
+    if !settings.json {
+        tell_attached(&live, settings.all);
+    }
+    let recorder = settings.record.start(&settings.interfaces, &targets, settings.json)?;
+    let clock = state::live_clock();
+    let mut judge = Judge::new(judge::Settings {
+        telling: Telling::AtOnce,
+        epoch: clock::epoch_of_boot(),
+        targets: Arc::clone(&targets),
+    });
+    judge.set_dns_ports(settings.dns_ports);
+    Attribution::prepare(&mut judge)?;
+    let session = Session {
+        live,
+        judge,
+        attribution: Attribution::new(&targets, attribute::LATE),
+        told: Told {
+            out: Writer::new(stdout.lock(), form, Clients::Pseudonyms(pseudonyms)),
+            total: summary::begin(&targets, clock, summary::kernel()),
+            latency: Histogram::new(2).map_err(|error| Failure::Other(error.to_string()))?,
+            epoch: 0,
+            recorder,
+            error: None,
+        },
+        received: 0,
+        targets,
+        hash_key: config.hash_key,
+        started: clock::now(),
+    };
+    Ok((session, signals))
+}
+
+fn tell_attached(live: &Live, all: bool) {
+    for at in live.attached() {
+        eprintln!(
+            "forgewatch: watching {} ({}; {}){}",
+            at.interface,
+            if at.native { "XDP in the driver" } else { "XDP in the network stack" },
+            if at.tcx { "tcx at egress" } else { "clsact at egress" },
+            if all { ", every connection" } else { "" },
+        );
+    }
+}
