@@ -1,9 +1,10 @@
 //! What the bench is made of: groups of measurements.
 
-use super::{cost, table::Table};
+use super::{cost, live, table::Table};
 
 /// Every group, in the order they are taken.
-pub const GROUPS: &[Group] = &[Group { name: "cost", measure: cost::group }];
+pub const GROUPS: &[Group] =
+    &[Group { name: "cost", measure: cost::group }, Group { name: "live", measure: live::group }];
 
 /// Measurements that belong together.
 pub struct Group {

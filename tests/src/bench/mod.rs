@@ -5,6 +5,7 @@
 //! machines differ, and the same machine differs from hour to hour.
 //!
 //! * [`group`]: the groups that there are.
+//! * [`live`]: packets per second through a pair of veth devices.
 //! * [`object`]: the programs for measurement, loaded.
 //! * [`packets`]: one packet of each class.
 //! * [`cost`]: nanoseconds that the engine adds to a packet, by class.
@@ -13,6 +14,7 @@
 
 pub mod cost;
 pub mod group;
+pub mod live;
 pub mod object;
 pub mod packets;
 pub mod sample;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use aya::{
     Ebpf, EbpfLoader, Pod, TestRun as _, TestRunOptions,
     maps::{MapData, PerCpuArray, PerCpuValues},
-    programs::Xdp,
+    programs::{SchedClassifier, Xdp},
     util::nr_cpus,
 };
 use probe_common::{bench::Vary, config::Config};
@@ -47,6 +47,8 @@ pub enum Program {
     Pass,
     /// Drops.
     Drop,
+    /// The program of the agent at ingress.
+    Ingress,
 }
 
 impl Program {
@@ -60,6 +62,7 @@ impl Program {
             Self::Send => "bench_send",
             Self::Pass => "bench_pass",
             Self::Drop => "bench_drop",
+            Self::Ingress => object::INGRESS,
         }
     }
 }
@@ -97,15 +100,35 @@ impl Bench {
         xdp(&mut self.bpf, program.name())
     }
 
+    /// A program for the tc hook, loaded.
+    ///
+    /// # Errors
+    ///
+    /// If the object has none of this name.
+    pub fn classifier(&mut self, name: &str) -> anyhow::Result<&mut SchedClassifier> {
+        let program = self.bpf.program_mut(name);
+        let program = program.with_context(|| format!("the object has no {name}"))?;
+        program.try_into().map_err(|error| anyhow!("{name} is no tc program: {error}"))
+    }
+
     /// Says how packets are varied from now on, on all CPUs.
     ///
     /// # Errors
     ///
     /// If the kernel refuses to write the map.
     pub fn vary(&mut self, vary: Vary) -> anyhow::Result<()> {
+        self.vary_each(|_| vary)
+    }
+
+    /// Says how packets are varied from now on, on each CPU.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses to write the map.
+    pub fn vary_each(&mut self, vary: impl Fn(usize) -> Vary) -> anyhow::Result<()> {
         let cpus = nr_cpus().map_err(|(_, error)| error).context("cannot count the CPUs")?;
-        let values = PerCpuValues::try_from(vec![Varied(vary); cpus])?;
-        self.vary.set(0, values, 0).context("cannot say how packets vary")
+        let values = (0..cpus).map(|cpu| Varied(vary(cpu))).collect::<Vec<_>>();
+        self.vary.set(0, PerCpuValues::try_from(values)?, 0).context("cannot say how packets vary")
     }
 
     /// Runs `program` on `packet` `repeat` times. Returns the nanoseconds that one took, as the

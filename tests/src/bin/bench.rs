@@ -29,8 +29,15 @@ struct Options {
     json: PathBuf,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    measure(Options::parse()).unwrap_or_else(|error| {
+        eprintln!("bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Says whether all budgets are met, by the exit code.
+fn measure(options: Options) -> anyhow::Result<ExitCode> {
     let start = Instant::now();
     let mut table = Table::default();
     let known = GROUPS.iter().map(|group| group.name).collect::<Vec<_>>();

@@ -14,6 +14,7 @@ pub mod network;
 pub mod process;
 pub mod quic;
 pub mod resolvers;
+pub mod road;
 pub mod servers;
 pub mod wait;
 pub mod wire;
