@@ -80,21 +80,28 @@ impl Form {
         check: impl FnOnce(T) -> Result<R, Fault>,
     ) -> Result<R, DataError> {
         toml::from_str::<T>(text)
-            .map_err(|error| {
-                (error.span().unwrap_or(0..0), error.message().trim().replace('\n', "; "))
-            })
+            .map_err(|error| fault_of(&error))
             .and_then(check)
-            .map_err(|(span, reason)| {
-                let before = text.get(..span.start).unwrap_or(text);
-                DataError::Invalid {
-                    what: self.what,
-                    path: path.to_owned(),
-                    line: before.matches('\n').count() + 1,
-                    column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
-                    reason,
-                }
-            })
+            .map_err(|fault| self.invalid(path, text, fault))
     }
+
+    /// A fault in `text`, with its place.
+    pub(crate) fn invalid(self, path: &Path, text: &str, (span, reason): Fault) -> DataError {
+        let (line, column) = place(text, span.start);
+        DataError::Invalid { what: self.what, path: path.to_owned(), line, column, reason }
+    }
+}
+
+/// What TOML's parser objects to.
+pub(crate) fn fault_of(error: &toml::de::Error) -> Fault {
+    (error.span().unwrap_or(0..0), error.message().trim().replace('\n', "; "))
+}
+
+/// Line and column, both from 1, of the octet `at`.
+pub(crate) fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    (line, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1)
 }
 
 /// An id: lowercase letters, digits and hyphens.

@@ -17,6 +17,7 @@
 //! * [`report`] says what was found, and what was missed.
 //! * [`evidence`] keeps the packets behind a finding, without their client.
 //! * [`page`] makes a report that can be read, printed and sent.
+//! * `config` says what it is told: by a file, the environment and the command line.
 //! * `agent` runs all this on a router, until it is told to end.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
@@ -24,6 +25,7 @@
 mod agent;
 pub mod attribute;
 pub mod cli;
+mod config;
 pub mod data;
 pub mod detect;
 pub mod doctor;

@@ -23,7 +23,7 @@ fn forgewatch(namespace: &Namespace) -> Command {
     // Loopback has no XDP of its own, of which there is a warning.
     command.env("FORGEWATCH_LOG", "error");
     // Not in this machine's ledger.
-    command.env("FORGEWATCH_STATE", "");
+    command.env("FORGEWATCH_STATE", "").env("FORGEWATCH_CONFIG", "");
     command
 }
 

@@ -91,6 +91,14 @@ impl Programs {
             return Some(format!("{program} has no subcommand {first}"));
         };
         let mut known = flags(help);
+        // What a subcommand of a subcommand takes.
+        if (program, first) == ("forgewatch", "config") {
+            let second = *words.get(2).filter(|word| !word.starts_with('-'))?;
+            match self.help(&[program, first, second]) {
+                Some(help) => known.extend(flags(help)),
+                None => return Some(format!("{program} {first} has no subcommand {second}")),
+            }
+        }
         // What xtask hands on, the programs behind it must understand.
         let behind: Option<Vec<&str>> = match (program, first) {
             ("xtask", "run") => Some(vec!["forgewatch", "run"]),
@@ -156,13 +164,14 @@ fn a_command_that_is_not_there_is_noticed() {
 fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
     let mut command = namespace.command(Programs::path("forgewatch"));
     command.env("FORGEWATCH_LOG", "error").current_dir(docs::root());
-    command.env("FORGEWATCH_STATE", scratch.join("state"));
+    command.env("FORGEWATCH_STATE", scratch.join("state")).env("FORGEWATCH_CONFIG", "");
     command.arg(&words[1]);
     let mut before = "";
     for word in &words[2..] {
         match before {
             "--iface" => command.arg("lo"),
             "--targets" => command.arg(scratch.join("mine.toml")),
+            "--config" => command.arg("docs/forgewatch.toml"),
             "--duration" => command.arg("0.1"),
             "--out" | "--report" | "--state" => command.arg(scratch.join(word)),
             _ if word.contains(".pcap") && !docs::root().join(word).exists() => {

@@ -1,25 +1,68 @@
 //! What may change while a run goes on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use super::{session::Session, settings::Settings};
-use crate::report::summary::TargetsUsed;
+use super::{Load, session::Session};
+use crate::{
+    cli::Failure,
+    config::{
+        keys::{KEYS, When},
+        settings::Settings,
+    },
+    report::summary::TargetsUsed,
+    targets::TargetSet,
+};
 
 impl Session {
-    /// Reads the files of targets anew. What is known of connections, resolvers and services stays; and if
-    /// a file is no good, so do the targets.
-    pub(super) fn reload(&mut self, settings: &Settings) {
-        let targets = match settings.load_targets() {
-            Ok(targets) => Arc::new(targets),
-            Err(error) => {
-                eprintln!("forgewatch: {error}; what was watched before is watched still");
-                return;
+    /// Reads all of the configuration anew. What is known of connections, resolvers and services stays;
+    /// and if anything in it is no good, so does what was in force. Returns how often to record what was
+    /// counted.
+    pub(super) fn reload(&mut self, load: Load<'_>) -> Duration {
+        let read = load().and_then(|layers| {
+            let targets = layers.settings.load_targets()?;
+            Ok::<_, Failure>((layers.settings, targets))
+        });
+        match read {
+            Ok((settings, targets)) => {
+                self.take_over(&settings);
+                self.watch_targets(targets);
             }
-        };
+            Err(error) => eprintln!(
+                "forgewatch: {error}; nothing was changed, and what was watched before is watched still"
+            ),
+        }
+        self.settings.heartbeat()
+    }
+
+    /// Takes over what can change, and tells of what cannot.
+    fn take_over(&mut self, new: &Settings) {
+        for key in KEYS {
+            let [old_value, new_value] = [&self.settings, new].map(key.shown);
+            if old_value == new_value {
+                continue;
+            }
+            let name = key.name;
+            if key.when == When::Live {
+                (key.copy)(&mut self.settings, new);
+                eprintln!("forgewatch: {name} is now {new_value}; it was {old_value}");
+            } else {
+                eprintln!(
+                    "forgewatch: {name} stays {old_value}: it changes to {new_value} with the next \
+                     start, not with a reload"
+                );
+            }
+        }
+        if let Some(recorder) = &self.told.recorder {
+            recorder.keep(self.settings.keep());
+        }
+    }
+
+    fn watch_targets(&mut self, targets: TargetSet) {
         if targets.hash() == self.targets.hash() {
             eprintln!("forgewatch: the targets were read anew, and are the same");
             return;
         }
+        let targets = Arc::new(targets);
         self.live.watch_names(&targets.names(self.hash_key));
         self.told.total.targets = Some(TargetsUsed::from(&*targets));
         if let Some(recorder) = &mut self.told.recorder {

@@ -8,17 +8,15 @@ use std::{
 use probe_common::hash::HashKey;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{settings::Settings, start::Signals, told::Told};
+use super::{Load, start::Signals, told::Told};
 use crate::{
     cli::{Failure, attribute::Attribution, state, summary},
+    config::settings::Settings,
     judge::Judge,
     ledger::Totals,
     source::{clock, kernel::live::Live},
     targets::TargetSet,
 };
-
-/// How often what was counted is recorded: what a run that is cut short can say of itself.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// How often the judge is told the time when nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -32,6 +30,8 @@ const CLOCK_STEP: u64 = 1_000_000;
 
 /// A run.
 pub(super) struct Session {
+    /// What is in force.
+    pub(super) settings: Settings,
     pub(super) live: Live,
     pub(super) judge: Judge,
     pub(super) attribution: Attribution,
@@ -55,11 +55,13 @@ impl Session {
     /// Runs until a signal, the end of the given time, or an error.
     pub(super) async fn until_told(
         &mut self,
-        settings: &Settings,
+        load: Load<'_>,
         mut signals: Signals,
     ) -> Result<(), Failure> {
-        let (mut tick, mut scan, mut heartbeat) = (every(TICK), every(SCAN), every(HEARTBEAT));
-        let deadline = settings.duration.map(|duration| Instant::now() + duration);
+        let (mut tick, mut scan) = (every(TICK), every(SCAN));
+        // A run that is cut short can say so much of itself.
+        let mut heartbeat = every(self.settings.heartbeat());
+        let deadline = self.settings.duration.map(|duration| Instant::now() + duration);
         let over = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
@@ -73,7 +75,12 @@ impl Session {
                 _ = signals.interrupt.recv() => return Ok(()),
                 _ = signals.terminate.recv() => return Ok(()),
                 () = &mut over => return Ok(()),
-                _ = signals.hangup.recv() => self.reload(settings),
+                _ = signals.hangup.recv() => {
+                    let period = self.reload(load);
+                    if period != heartbeat.period() {
+                        heartbeat = every(period);
+                    }
+                }
                 _ = scan.tick() => self.scan(),
                 _ = heartbeat.tick() => self.record()?,
                 _ = tick.tick() => {

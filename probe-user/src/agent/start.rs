@@ -9,13 +9,14 @@ use probe_common::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{session::Session, settings::Settings, told::Told};
+use super::{record, session::Session, told::Told};
 use crate::{
     cli::{
         Failure,
         attribute::{self, Attribution},
         state, summary,
     },
+    config::settings::Settings,
     judge::{self, Judge, Telling},
     report::{Clients, Form, Writer, pseudonym::Pseudonyms},
     source::{clock, kernel::live::Live},
@@ -50,15 +51,19 @@ fn config(settings: &Settings) -> Result<Config, Failure> {
     Ok(Config {
         hash_key: HashKey { k0: random(0)?, k1: random(1)? },
         flags,
-        event_rate: probe_common::config::DEFAULT_EVENT_RATE,
-        dns_ports: settings.dns_ports,
+        event_rate: settings.event_rate,
+        dns_ports: settings.ports(),
+        flow_mask: settings.flow_sets - 1,
+        dns_mask: settings.question_sets - 1,
+        quic_mask: settings.quic_sets - 1,
+        resolver_mask: settings.resolver_sets - 1,
         ..Config::replay()
     })
 }
 
 /// Gets everything ready and attaches the programs. Needs the context of a tokio runtime.
-pub(super) fn start(settings: &Settings) -> Result<(Session, Signals), Failure> {
-    let config = config(settings)?;
+pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
+    let config = config(&settings)?;
     let targets = Arc::new(settings.load_targets()?);
     let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
     let stdout = io::stdout();
@@ -66,20 +71,21 @@ pub(super) fn start(settings: &Settings) -> Result<(Session, Signals), Failure> 
     // Before anything is attached: who is told to end from then on ends with a summary.
     let signals = Signals::new()?;
     let names = targets.names(config.hash_key);
-    let live = Live::start(config, &names, &settings.interfaces, settings.ring)?;
+    let live = Live::start(config, &names, &settings.interfaces, Some(settings.ring_octets))?;
     if !settings.json {
         tell_attached(&live, settings.all);
     }
-    let recorder = settings.record.start(&settings.interfaces, &targets, settings.json)?;
+    let recorder = record::start(&settings, &targets)?;
     let clock = state::live_clock();
     let mut judge = Judge::new(judge::Settings {
         telling: Telling::AtOnce,
         epoch: clock::epoch_of_boot(),
         targets: Arc::clone(&targets),
     });
-    judge.set_dns_ports(settings.dns_ports);
+    judge.set_dns_ports(settings.ports());
     Attribution::prepare(&mut judge)?;
     let session = Session {
+        settings,
         live,
         judge,
         attribution: Attribution::new(&targets, attribute::LATE),

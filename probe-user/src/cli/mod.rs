@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod attribute;
+mod config;
 mod doctor;
 mod exit;
 mod observer;
@@ -16,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub use exit::Failure;
 use probe_common::config::DNS_PORTS;
 
-use crate::targets::TargetSet;
+use crate::{config::settings::Settings, targets::TargetSet};
 
 const ABOUT: &str = "Watches a Linux router for forged TCP resets and forged DNS answers, and says \
                      which service they cut off, how, and how sure that is.";
@@ -25,7 +26,7 @@ const AFTER: &str = "\
 Exit codes:
   0  ran to the end, whatever it found
   1  anything not listed here (a full disk, say)
-  2  wrong usage, or a target file that cannot be understood
+  2  wrong usage, or a configuration or target file that cannot be understood
   3  missing privileges
   4  no such interface, or one that cannot be watched
   5  a capture that cannot be read, or not to its end (what was read is reported)
@@ -50,7 +51,8 @@ Examples:
   forgewatch run --iface eth0                   the upstream interface of a router
   forgewatch run --iface eth0 --duration 60     for a minute, then the summary
   forgewatch run --iface lan0 --iface wan0      both sides; behind NAT give one only
-  forgewatch run --iface eth0 --json            one JSON object a line, for programs")]
+  forgewatch run --iface eth0 --json            one JSON object a line, for programs
+  forgewatch run --config mine.toml             all that a file says (see forgewatch config)")]
     Run(run::Options),
     /// Judge captures (pcap or pcapng, plain, gzip or zstd), each on its own
     #[command(after_help = "\
@@ -67,6 +69,9 @@ Examples:
   forgewatch report --format ndjson,radar --out report  two forms, into a directory
   forgewatch report --state /srv/probe --k 1            of a lab: nothing is withheld")]
     Report(report::Options),
+    /// Check, show or print the configuration of `run`
+    #[command(subcommand)]
+    Config(config::Action),
     /// Tell whether this machine and these interfaces are fit, and what to do if not
     Doctor(doctor::Options),
 }
@@ -89,23 +94,29 @@ impl TargetOptions {
 /// Where DNS is spoken.
 #[derive(Args)]
 struct DnsOptions {
-    /// Port taken for DNS, over UDP and TCP; may be given up to four times
-    #[arg(long = "dns-port", value_name = "PORT", default_values_t = [53],
-          value_parser = clap::value_parser!(u16).range(1..))]
+    /// Port taken for DNS, over UDP and TCP, in place of 53; may be given up to four times
+    #[arg(long = "dns-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
 }
 
 impl DnsOptions {
-    fn ports(&self) -> Result<[u16; DNS_PORTS], Failure> {
-        let mut ports = [0; DNS_PORTS];
+    /// Those that were given.
+    fn given(&self) -> Result<Option<Vec<u16>>, Failure> {
         if self.ports.len() > DNS_PORTS {
             return Err(Failure::Usage(format!(
                 "--dns-port was given {} times, and there is room for {DNS_PORTS} ports",
                 self.ports.len()
             )));
         }
-        ports[..self.ports.len()].copy_from_slice(&self.ports);
-        Ok(ports)
+        Ok((!self.ports.is_empty()).then(|| self.ports.clone()))
+    }
+
+    fn ports(&self) -> Result<[u16; DNS_PORTS], Failure> {
+        let mut settings = Settings::default();
+        if let Some(ports) = self.given()? {
+            settings.dns_ports = ports;
+        }
+        Ok(settings.ports())
     }
 }
 
@@ -114,9 +125,10 @@ pub fn main() -> ExitCode {
     let command = Command::parse();
     log();
     let done = match command.action {
-        Action::Run(options) => run::run(options),
+        Action::Run(options) => run::run(&options),
         Action::Replay(options) => replay::run(&options),
         Action::Report(options) => report::run(&options),
+        Action::Config(action) => config::run(&action),
         Action::Doctor(options) => doctor::run(&options),
     };
     match done {

@@ -1,28 +1,38 @@
 //! `forgewatch run`.
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 
 use super::{DnsOptions, Failure, TargetOptions, state};
-use crate::agent::{self, settings::Settings};
+use crate::{
+    agent,
+    config::{
+        layers::{Layers, Origin},
+        settings::{RING_MAX, RING_MIN},
+    },
+};
 
-/// Arguments of `run`.
+/// Arguments of `run`. What is given here counts before what a file says.
 #[derive(Args)]
 pub(super) struct Options {
+    /// Configuration file
+    /// [default: $FORGEWATCH_CONFIG, else /etc/forgewatch/forgewatch.toml if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Interface to watch, both directions; may be given several times
-    #[arg(long = "iface", value_name = "IF", required = true)]
+    #[arg(long = "iface", value_name = "IF")]
     ifaces: Vec<String>,
     /// One JSON object a line instead of lines for people
-    #[arg(long)]
-    json: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    json: Option<bool>,
     /// End after so many seconds
     #[arg(long, value_name = "S")]
     duration: Option<f64>,
     /// Follow every connection closely, not only those of the targets and controls: for a lab, or a
     /// router with little traffic
-    #[arg(long)]
-    all: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    all: Option<bool>,
     /// Size of the ring buffer between kernel and agent, in octets: a power of two
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
@@ -34,12 +44,6 @@ pub(super) struct Options {
     targets: TargetOptions,
 }
 
-/// Smallest ring buffer: a page.
-const RING_MIN: u32 = 4_096;
-
-/// Largest ring buffer.
-const RING_MAX: u32 = 1 << 30;
-
 fn ring_octets(text: &str) -> Result<u32, String> {
     let octets: u32 = text.parse().map_err(|_| "not a number of octets".to_owned())?;
     if octets.is_power_of_two() && (RING_MIN..=RING_MAX).contains(&octets) {
@@ -49,18 +53,39 @@ fn ring_octets(text: &str) -> Result<u32, String> {
     }
 }
 
-pub(super) fn run(options: Options) -> Result<ExitCode, Failure> {
-    if options.duration.is_some_and(|seconds| !(0.0..=1e9).contains(&seconds)) {
-        return Err(Failure::Usage("--duration takes a number of seconds from 0 on".into()));
+impl Options {
+    /// All layers: what these arguments say lies on top.
+    pub(super) fn layers(&self) -> Result<Layers, Failure> {
+        if self.duration.is_some_and(|seconds| !(0.0..=1e9).contains(&seconds)) {
+            return Err(Failure::Usage("--duration takes a number of seconds from 0 on".into()));
+        }
+        let ports = self.dns.given()?;
+        let mut layers = Layers::load(self.config.as_deref())?;
+        layers.settings.duration = self.duration.map(Duration::from_secs_f64);
+        let said = Origin::CommandLine;
+        if !self.ifaces.is_empty() {
+            layers.set("interfaces", said, |to| to.interfaces.clone_from(&self.ifaces));
+        }
+        if let Some(json) = self.json {
+            layers.set("json", said, |to| to.json = json);
+        }
+        if let Some(all) = self.all {
+            layers.set("all", said, |to| to.all = all);
+        }
+        if let Some(octets) = self.ring {
+            layers.set("kernel.ring_octets", said, |to| to.ring_octets = octets);
+        }
+        if let Some(ports) = ports {
+            layers.set("dns_ports", said, |to| to.dns_ports = ports);
+        }
+        if !self.targets.targets.is_empty() {
+            layers.set("targets", said, |to| to.targets.clone_from(&self.targets.targets));
+        }
+        self.record.set(&mut layers);
+        Ok(layers)
     }
-    agent::run(&Settings {
-        dns_ports: options.dns.ports()?,
-        interfaces: options.ifaces,
-        json: options.json,
-        duration: options.duration.map(Duration::from_secs_f64),
-        all: options.all,
-        ring: options.ring,
-        targets: options.targets.targets,
-        record: options.record,
-    })
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    agent::run(&|| options.layers())
 }

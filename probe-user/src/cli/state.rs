@@ -1,4 +1,4 @@
-//! Where a run is recorded: arguments, environment, and what is usual.
+//! Where a run is recorded: arguments, and what is usual.
 
 use std::{
     ffi::OsString,
@@ -8,10 +8,14 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, summary};
+use super::Failure;
 use crate::{
+    config::{
+        layers::{Layers, Origin},
+        settings::{DAYS_MAX, Settings},
+    },
     ledger::{
-        KEEP_DAYS, KEEP_OCTETS, KEEP_OCTETS_MIN, Keep, Options, Recorder, RunStart, SystemClocks,
+        KEEP_OCTETS_MIN, Options, Recorder, RunStart, SystemClocks,
         row::{RunClock, RunKind},
     },
     report::summary::{Clock, ClockSource, VERSION},
@@ -22,22 +26,14 @@ use crate::{
 /// Where root's agents record, unless told otherwise.
 const USUAL: &str = "/var/lib/forgewatch";
 
-/// Variable that says where to record; empty: nowhere.
-const VARIABLE: &str = "FORGEWATCH_STATE";
-
 /// Variable in which systemd names the directories of `StateDirectory=`.
 const SYSTEMD: &str = "STATE_DIRECTORY";
-
-/// The longest that things can be kept: a century.
-const DAYS_MAX: u64 = 36_500;
-
-const NANOS_OF_A_DAY: u64 = 86_400_000_000_000;
 
 /// Which directory.
 #[derive(Args)]
 pub(crate) struct StateOptions {
     /// Directory of the ledger, in which findings are recorded
-    /// [default: $FORGEWATCH_STATE, else /var/lib/forgewatch for root]
+    /// [default: $FORGEWATCH_STATE, else that of the configuration, else /var/lib/forgewatch for root]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -57,111 +53,77 @@ pub(crate) struct RecordOptions {
 /// How much is kept.
 #[derive(Args)]
 pub(crate) struct KeepOptions {
-    /// Days after which records go
-    #[arg(long, value_name = "DAYS", default_value_t = KEEP_DAYS,
-          value_parser = clap::value_parser!(u64).range(1..=DAYS_MAX))]
-    keep_days: u64,
-    /// Octets that the ledger may have before the oldest records go
-    #[arg(long, value_name = "OCTETS", default_value_t = KEEP_OCTETS,
-          value_parser = clap::value_parser!(u64).range(KEEP_OCTETS_MIN..))]
-    keep_octets: u64,
+    /// Days after which records go [default: 90]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=DAYS_MAX))]
+    keep_days: Option<u64>,
+    /// Octets that the ledger may have before the oldest records go [default: 536870912]
+    #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u64).range(KEEP_OCTETS_MIN..))]
+    keep_octets: Option<u64>,
 }
 
 impl KeepOptions {
-    const fn keep(&self) -> Keep {
-        Keep { age: self.keep_days * NANOS_OF_A_DAY, octets: self.keep_octets }
+    fn set(&self, layers: &mut Layers) {
+        if let Some(days) = self.keep_days {
+            layers.set("state.keep_days", Origin::CommandLine, |to| to.keep_days = days);
+        }
+        if let Some(octets) = self.keep_octets {
+            layers.set("state.keep_octets", Origin::CommandLine, |to| to.keep_octets = octets);
+        }
     }
 }
 
 /// A state directory, and whether somebody asked for it.
-struct Place {
-    dir: PathBuf,
-    asked_for: bool,
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    pub(crate) asked_for: bool,
 }
 
 impl StateOptions {
-    /// The directory, if there is to be one.
-    fn place(&self) -> Option<Place> {
-        place(
-            self.state.as_deref(),
-            &|name| std::env::var_os(name),
-            nix::unistd::geteuid().is_root(),
-        )
+    fn set(&self, layers: &mut Layers) {
+        if let Some(directory) = &self.state {
+            let directory = Some(directory.clone());
+            layers.set("state.directory", Origin::CommandLine, |to| to.directory = directory);
+            layers.set("state.record", Origin::CommandLine, |to| to.record = true);
+        }
     }
 
     /// The directory to report from: the usual one also for others than root.
-    pub(crate) fn dir(&self) -> PathBuf {
-        self.place().map_or_else(|| PathBuf::from(USUAL), |place| place.dir)
+    pub(super) fn dir(&self) -> Result<PathBuf, Failure> {
+        let mut layers = Layers::load(None)?;
+        self.set(&mut layers);
+        Ok(place(&layers.settings).map_or_else(|| PathBuf::from(USUAL), |place| place.dir))
     }
-}
-
-fn place(
-    given: Option<&Path>,
-    variable: &dyn Fn(&str) -> Option<OsString>,
-    root: bool,
-) -> Option<Place> {
-    let asked_for = |dir: PathBuf| Some(Place { dir, asked_for: true });
-    if let Some(dir) = given {
-        return asked_for(dir.to_owned());
-    }
-    if let Some(dir) = variable(VARIABLE) {
-        return if dir.is_empty() { None } else { asked_for(dir.into()) };
-    }
-    if let Some(dirs) = variable(SYSTEMD).filter(|dirs| !dirs.is_empty()) {
-        // Several are separated by colons; ours is the first.
-        return std::env::split_paths(&dirs).next().and_then(asked_for);
-    }
-    root.then(|| Place { dir: USUAL.into(), asked_for: false })
 }
 
 impl RecordOptions {
-    /// Begins to record a live run. What is to be said of it goes to standard error, unless `quiet`
-    /// and all is well.
-    pub(crate) fn start(
-        &self,
-        ifaces: &[String],
-        targets: &Arc<TargetSet>,
-        quiet: bool,
-    ) -> Result<Option<Recorder>, Failure> {
+    pub(super) fn set(&self, layers: &mut Layers) {
+        self.place.set(layers);
         if self.no_state {
-            return Ok(None);
+            layers.set("state.record", Origin::CommandLine, |to| to.record = false);
         }
-        let say = |words: &str| {
-            if !quiet {
-                eprintln!("forgewatch: {words}");
-            }
-        };
-        let Some(place) = self.place.place() else {
-            say("recording nothing: no state directory (--state DIR), and not root");
-            return Ok(None);
-        };
-        let clock = match clock::synchronised() {
-            Some(true) => RunClock::Synchronised,
-            Some(false) => RunClock::Free,
-            None => RunClock::Unknown,
-        };
-        let start = RunStart {
-            kind: RunKind::Live,
-            started: now(),
-            version: VERSION.into(),
-            kernel: summary::kernel(),
-            interfaces: ifaces.to_vec(),
-            clock,
-            targets: Arc::clone(targets),
-        };
-        let options = Options { keep: self.keep.keep(), patient: false };
-        match Recorder::start(&place.dir, start, options, Box::new(SystemClocks)) {
-            Ok(recorder) => {
-                say(&format!("recording in {}", place.dir.display()));
-                Ok(Some(recorder))
-            }
-            Err(error) if place.asked_for => Err(error.into()),
-            Err(error) => {
-                eprintln!("forgewatch: recording nothing: {error}");
-                Ok(None)
-            }
-        }
+        self.keep.set(layers);
     }
+}
+
+/// The directory to record in, if there is to be one.
+pub(crate) fn place(settings: &Settings) -> Option<Place> {
+    place_by(
+        settings.directory.as_deref(),
+        std::env::var_os(SYSTEMD),
+        nix::unistd::geteuid().is_root(),
+    )
+}
+
+fn place_by(said: Option<&Path>, systemd: Option<OsString>, root: bool) -> Option<Place> {
+    if let Some(dir) = said {
+        return Some(Place { dir: dir.to_owned(), asked_for: true });
+    }
+    if let Some(dirs) = systemd.filter(|dirs| !dirs.is_empty()) {
+        // Several are separated by colons; ours is the first.
+        let first = std::env::split_paths(&dirs).next();
+        return first.map(|dir| Place { dir, asked_for: true });
+    }
+    root.then(|| Place { dir: USUAL.into(), asked_for: false })
 }
 
 /// Begins to record a replay in `dir`, of these observers if they have names.
@@ -181,7 +143,9 @@ pub(crate) fn start_replay(
         clock: RunClock::Capture,
         targets: Arc::clone(targets),
     };
-    let options = Options { keep: keep.keep(), patient: true };
+    let mut layers = Layers::default();
+    keep.set(&mut layers);
+    let options = Options { keep: layers.settings.keep(), patient: true };
     Ok(Recorder::start(dir, start, options, Box::new(SystemClocks))?)
 }
 
@@ -199,25 +163,18 @@ pub(crate) fn live_clock() -> Clock {
 mod tests {
     use super::*;
 
-    fn dir(given: Option<&str>, variables: &[(&str, &str)], root: bool) -> Option<(String, bool)> {
-        let variable = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| OsString::from(value))
-        };
-        let place = place(given.map(Path::new), &variable, root)?;
+    fn dir(said: Option<&str>, systemd: &str, root: bool) -> Option<(String, bool)> {
+        let place = place_by(said.map(Path::new), Some(systemd.into()), root)?;
         Some((place.dir.display().to_string(), place.asked_for))
     }
 
     #[test]
-    fn what_is_said_last_counts_first() {
-        let systemd = (SYSTEMD, "/var/lib/forgewatch:/var/lib/other");
-        let own = (VARIABLE, "/srv/own");
+    fn what_is_said_counts_before_what_is_usual() {
+        let systemd = "/var/lib/forgewatch:/var/lib/other";
         let at = |dir: &str, asked_for| Some((dir.to_owned(), asked_for));
-        assert_eq!(dir(Some("/given"), &[own, systemd], true), at("/given", true));
-        assert_eq!(dir(None, &[own, systemd], true), at("/srv/own", true));
-        assert_eq!(dir(None, &[(VARIABLE, ""), systemd], true), None);
-        assert_eq!(dir(None, &[systemd], false), at("/var/lib/forgewatch", true));
-        assert_eq!(dir(None, &[], true), at(USUAL, false));
-        assert_eq!(dir(None, &[], false), None);
+        assert_eq!(dir(Some("/said"), systemd, true), at("/said", true));
+        assert_eq!(dir(None, systemd, false), at("/var/lib/forgewatch", true));
+        assert_eq!(dir(None, "", true), at(USUAL, false));
+        assert_eq!(dir(None, "", false), None);
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         mpsc::{self, SyncSender, TrySendError},
     },
     thread::JoinHandle,
@@ -62,6 +62,7 @@ pub struct Recorder {
     queue: Option<SyncSender<Entry>>,
     thread: Option<JoinHandle<()>>,
     counts: Arc<Counts>,
+    keep: Arc<Mutex<Keep>>,
     targets: Arc<TargetSet>,
     crowds: Crowds,
     /// Number of each finding that can still be told again, by what is the same then. In memory only.
@@ -98,7 +99,9 @@ impl Recorder {
         let targets = Arc::clone(&start.targets);
         let (queue, entries) = mpsc::sync_channel(QUEUE_MAX);
         let counts = Arc::new(Counts::default());
-        let mut scribe = Scribe::new(dir, start, ledger, options.keep, clocks, Arc::clone(&counts));
+        let keep = Arc::new(Mutex::new(options.keep));
+        let mut scribe =
+            Scribe::new(dir, start, ledger, Arc::clone(&keep), clocks, Arc::clone(&counts));
         if let Some(error) = trouble {
             scribe.stumble(&error);
         }
@@ -110,6 +113,7 @@ impl Recorder {
             queue: Some(queue),
             thread: Some(thread),
             counts,
+            keep,
             targets,
             crowds,
             told: BTreeMap::new(),
@@ -118,6 +122,11 @@ impl Recorder {
             hour: Hour::default(),
             patient: options.patient,
         })
+    }
+
+    /// Keeps so much from now on.
+    pub fn keep(&self, keep: Keep) {
+        *self.keep.lock().unwrap_or_else(PoisonError::into_inner) = keep;
     }
 
     /// Other targets are watched from now on.

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
@@ -105,7 +105,8 @@ pub(super) struct Scribe {
     dir: PathBuf,
     start: RunStart,
     ledger: Option<Ledger>,
-    keep: Keep,
+    /// How much is kept; the other thread may change it.
+    keep: Arc<Mutex<Keep>>,
     clocks: Box<dyn Clocks>,
     counts: Arc<Counts>,
     waiting: VecDeque<Entry>,
@@ -122,7 +123,7 @@ impl Scribe {
         dir: &Path,
         start: RunStart,
         ledger: Option<Ledger>,
-        keep: Keep,
+        keep: Arc<Mutex<Keep>>,
         clocks: Box<dyn Clocks>,
         counts: Arc<Counts>,
     ) -> Self {
@@ -283,8 +284,9 @@ impl Scribe {
         if self.trouble.is_some() {
             return;
         }
+        let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
         let due = self.expired.is_none_or(|last| last.elapsed() >= EXPIRE);
-        let full = || ledger.octets().is_ok_and(|octets| octets > self.keep.octets);
+        let full = || ledger.octets().is_ok_and(|octets| octets > keep.octets);
         if !due && !full() {
             return;
         }
@@ -295,7 +297,7 @@ impl Scribe {
             synchronised: self.clocks.synchronised(),
         };
         // The run shows that it lives also when nothing is found.
-        let expired = ledger.write(&[], now.wall).and_then(|_| ledger.expire(&self.keep, now));
+        let expired = ledger.write(&[], now.wall).and_then(|_| ledger.expire(&keep, now));
         match expired {
             Ok(expired) => self.counts.expired.add(expired.by_age + expired.by_octets),
             Err(error) => self.stumble(&error),

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Operator, Role, Service};
+use crate::data::{Fault, fault_of, place};
 
 /// Shortest IPv4 prefix taken. A shorter one is a slip, and would give the traffic of half of the
 /// world to one service.
@@ -168,17 +168,12 @@ struct RawNetworks {
     prefixes: Vec<Spanned<String>>,
 }
 
-/// What is wrong, and where in the text.
-type Fault = (Range<usize>, String);
-
 pub(super) fn parse_after(path: &Path, text: &str, seen: &mut Seen) -> Result<Parsed, TargetError> {
     let parsed = toml::from_str::<File>(text)
-        .map_err(|error| (error.span().unwrap_or(0..0), error.message().trim().replace('\n', "; ")))
+        .map_err(|error| fault_of(&error))
         .and_then(|file| check_file(file, seen));
     parsed.map_err(|(span, reason)| {
-        let before = text.get(..span.start).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let (line, column) = place(text, span.start);
         TargetError::Invalid { path: path.to_owned(), line, column, reason }
     })
 }

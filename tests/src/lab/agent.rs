@@ -183,6 +183,8 @@ impl Agent {
         let router = &lab.network.router;
         let mut command = router.command(path()?);
         command.arg("run").args(more);
+        // Not by the configuration of this machine.
+        command.env("FORGEWATCH_CONFIG", "");
         // Not in this machine's ledger.
         if !more.contains(&"--state") {
             command.arg("--no-state");

@@ -25,7 +25,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The program, without a ledger of this machine's.
 fn forgewatch() -> Command {
     let mut command = Command::new(agent::path().expect("which agent to test"));
-    command.env("FORGEWATCH_STATE", "").env_remove("FORGEWATCH_LOG").stdin(Stdio::null());
+    command
+        .env("FORGEWATCH_STATE", "")
+        .env("FORGEWATCH_CONFIG", "")
+        .env_remove("FORGEWATCH_LOG")
+        .stdin(Stdio::null());
     // What ends a process of the lab ends its group.
     command.process_group(0);
     command

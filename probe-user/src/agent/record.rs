@@ -1,0 +1,61 @@
+//! The recording of a live run.
+
+use std::sync::Arc;
+
+use crate::{
+    cli::{Failure, state, summary},
+    config::settings::Settings,
+    ledger::{
+        Options, Recorder, RunStart, SystemClocks,
+        row::{RunClock, RunKind},
+    },
+    report::summary::VERSION,
+    source::clock,
+    targets::TargetSet,
+};
+
+/// Begins to record. What is to be said of it goes to standard error; all is well in silence if findings
+/// are written as JSON.
+pub(super) fn start(
+    settings: &Settings,
+    targets: &Arc<TargetSet>,
+) -> Result<Option<Recorder>, Failure> {
+    if !settings.record {
+        return Ok(None);
+    }
+    let say = |words: &str| {
+        if !settings.json {
+            eprintln!("forgewatch: {words}");
+        }
+    };
+    let Some(place) = state::place(settings) else {
+        say("recording nothing: no state directory (--state DIR), and not root");
+        return Ok(None);
+    };
+    let clock = match clock::synchronised() {
+        Some(true) => RunClock::Synchronised,
+        Some(false) => RunClock::Free,
+        None => RunClock::Unknown,
+    };
+    let start = RunStart {
+        kind: RunKind::Live,
+        started: state::now(),
+        version: VERSION.into(),
+        kernel: summary::kernel(),
+        interfaces: settings.interfaces.clone(),
+        clock,
+        targets: Arc::clone(targets),
+    };
+    let options = Options { keep: settings.keep(), patient: false };
+    match Recorder::start(&place.dir, start, options, Box::new(SystemClocks)) {
+        Ok(recorder) => {
+            say(&format!("recording in {}", place.dir.display()));
+            Ok(Some(recorder))
+        }
+        Err(error) if place.asked_for => Err(error.into()),
+        Err(error) => {
+            eprintln!("forgewatch: recording nothing: {error}");
+            Ok(None)
+        }
+    }
+}

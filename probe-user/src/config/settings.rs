@@ -1,0 +1,123 @@
+//! Everything that decides what a run does.
+
+use std::{path::PathBuf, time::Duration};
+
+use probe_common::config::{
+    DEFAULT_DNS_SETS, DEFAULT_EVENT_RATE, DEFAULT_FLOW_SETS, DEFAULT_QUIC_SETS,
+    DEFAULT_RESOLVER_SETS, DNS_PORTS,
+};
+
+use crate::{
+    cli::Failure,
+    ledger::{KEEP_DAYS, KEEP_OCTETS, Keep},
+    targets::TargetSet,
+};
+
+/// Octets of the ring buffer, as the object has it.
+pub(crate) const RING_DEFAULT: u32 = 16 << 20;
+
+/// Smallest ring buffer: a page.
+pub(crate) const RING_MIN: u32 = 4_096;
+
+/// Largest ring buffer.
+pub(crate) const RING_MAX: u32 = 1 << 30;
+
+/// Fewest sets of a table.
+pub(crate) const SETS_MIN: u32 = 64;
+
+/// Most sets of a table: of connections that is 1.4 GB.
+pub(crate) const SETS_MAX: u32 = 1 << 20;
+
+/// The longest that things can be kept: a century.
+pub(crate) const DAYS_MAX: u64 = 36_500;
+
+const NANOS_OF_A_DAY: u64 = 86_400_000_000_000;
+
+/// The outcome of all layers. Fields are those of `docs/configuration.md`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Interfaces to watch, both directions.
+    pub(crate) interfaces: Vec<String>,
+    /// Whether every connection is followed closely.
+    pub(crate) all: bool,
+    /// JSON instead of lines for people.
+    pub(crate) json: bool,
+    /// Ports taken for DNS.
+    pub(crate) dns_ports: Vec<u16>,
+    /// Files of targets, in place of what is built in.
+    pub(crate) targets: Vec<PathBuf>,
+    /// Size of the ring buffer, in octets.
+    pub(crate) ring_octets: u32,
+    /// Events a second, CPU and class; 0: no limit.
+    pub(crate) event_rate: u32,
+    /// Sets of the table of connections.
+    pub(crate) flow_sets: u32,
+    /// Sets of the table of DNS questions.
+    pub(crate) question_sets: u32,
+    /// Sets of the table of QUIC connections.
+    pub(crate) quic_sets: u32,
+    /// Sets of the table of resolvers.
+    pub(crate) resolver_sets: u32,
+    /// Whether anything is recorded.
+    pub(crate) record: bool,
+    /// Where, if somebody said so.
+    pub(crate) directory: Option<PathBuf>,
+    /// Days after which records go.
+    pub(crate) keep_days: u64,
+    /// Octets that the ledger may have.
+    pub(crate) keep_octets: u64,
+    /// Seconds between two records of what was counted.
+    pub(crate) heartbeat_seconds: u64,
+    /// When to end, from the start; only the command line says it.
+    pub(crate) duration: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            interfaces: Vec::new(),
+            all: false,
+            json: false,
+            dns_ports: vec![53],
+            targets: Vec::new(),
+            ring_octets: RING_DEFAULT,
+            event_rate: DEFAULT_EVENT_RATE,
+            flow_sets: DEFAULT_FLOW_SETS,
+            question_sets: DEFAULT_DNS_SETS,
+            quic_sets: DEFAULT_QUIC_SETS,
+            resolver_sets: DEFAULT_RESOLVER_SETS,
+            record: true,
+            directory: None,
+            keep_days: KEEP_DAYS,
+            keep_octets: KEEP_OCTETS,
+            heartbeat_seconds: 60,
+            duration: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the targets.
+    pub(crate) fn load_targets(&self) -> Result<TargetSet, Failure> {
+        TargetSet::load(&self.targets).map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    /// How much the ledger keeps.
+    pub(crate) const fn keep(&self) -> Keep {
+        Keep { age: self.keep_days * NANOS_OF_A_DAY, octets: self.keep_octets }
+    }
+
+    /// How often what was counted is recorded.
+    pub(crate) const fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.heartbeat_seconds)
+    }
+
+    /// The ports as the programs take them; 0 is none.
+    pub(crate) fn ports(&self) -> [u16; DNS_PORTS] {
+        let mut ports = [0; DNS_PORTS];
+        for (slot, port) in ports.iter_mut().zip(&self.dns_ports) {
+            *slot = *port;
+        }
+        ports
+    }
+}
