@@ -70,7 +70,7 @@ pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
     become_command(command)
 }
 
-/// Builds the programs for measurement and the bench, and becomes the bench.
+/// Builds the programs for measurement, the agent and the bench, and becomes the bench.
 ///
 /// # Errors
 ///
@@ -78,9 +78,11 @@ pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
 pub(crate) fn bench(args: &[OsString]) -> anyhow::Result<()> {
     let object = build::object()?;
     let measured = build::bench_object()?;
+    let agent = build::agent_around(&object, Profile::Release)?;
     let bench = build::test_program("bench", &object, Profile::Release)?;
-    let mut command =
-        steps::as_root(bench.as_os_str(), &[(BENCH_VARIABLE, measured.into_os_string())])?;
+    let variables =
+        [(BENCH_VARIABLE, measured.into_os_string()), (AGENT_VARIABLE, agent.into_os_string())];
+    let mut command = steps::as_root(bench.as_os_str(), &variables)?;
     command.args(args.iter().filter(|word| *word != "--"));
     become_command(command)
 }

@@ -12,7 +12,7 @@ use crate::{
     judge::{Judge, Settings, Telling},
     report::{Finding, Summary},
     source::{
-        capture::{CaptureError, CaptureReader, Frame},
+        capture::{CaptureError, CaptureReader},
         replay::{Driver, Packets},
     },
     targets::TargetSet,
@@ -24,17 +24,9 @@ pub(super) struct Observer {
     reader: CaptureReader,
     packets: Packets,
     pub(super) judge: Judge,
-    next: Option<Held>,
+    /// Time of the frame that waits in the reader for those of other captures before it.
+    next: Option<u64>,
     damage: Option<CaptureError>,
-}
-
-/// A frame that waits for those of other captures before it.
-struct Held {
-    number: u64,
-    time: u64,
-    interface: u32,
-    wire_len: u32,
-    data: Vec<u8>,
 }
 
 impl Observer {
@@ -56,39 +48,28 @@ impl Observer {
         let packets = Packets::new(driver);
         let file = file.to_owned();
         let mut observer = Self { file, reader, packets, judge, next: None, damage: None };
-        observer.fetch(Vec::new());
+        observer.fetch();
         Ok(observer)
     }
 
-    /// Reads the next frame, into `data`.
-    fn fetch(&mut self, mut data: Vec<u8>) {
-        self.next = match self.reader.next_frame() {
-            Ok(Some(frame)) => {
-                let Frame { number, time, interface, wire_len, data: octets } = frame;
-                data.clear();
-                data.extend_from_slice(octets);
-                Some(Held { number, time, interface, wire_len, data })
-            }
-            Ok(None) => None,
-            Err(error) => {
-                self.damage = Some(error);
-                None
-            }
-        };
+    /// Goes on to the next frame.
+    fn fetch(&mut self) {
+        self.next = self.reader.advance().unwrap_or_else(|error| {
+            self.damage = Some(error);
+            None
+        });
     }
 
     /// The time of the next frame; nothing at the capture's end, or where it is damaged.
-    pub(super) fn time(&self) -> Option<u64> {
-        self.next.as_ref().map(|held| held.time)
+    pub(super) const fn time(&self) -> Option<u64> {
+        self.next
     }
 
     /// Takes the next frame.
     pub(super) fn take(&mut self, tell: impl FnMut(Finding)) -> Result<(), Failure> {
-        let Some(held) = self.next.take() else { return Ok(()) };
-        let Held { number, time, interface, wire_len, data } = held;
-        let frame = Frame { number, time, interface, wire_len, data: &data };
+        let Some(frame) = self.reader.frame() else { return Ok(()) };
         self.packets.take(&frame, &mut self.judge, tell)?;
-        self.fetch(data);
+        self.fetch();
         Ok(())
     }
 

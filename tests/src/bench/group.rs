@@ -1,10 +1,13 @@
 //! What the bench is made of: groups of measurements.
 
-use super::{cost, live, table::Table};
+use super::{cost, live, replay, table::Table};
 
 /// Every group, in the order they are taken.
-pub const GROUPS: &[Group] =
-    &[Group { name: "cost", measure: cost::group }, Group { name: "live", measure: live::group }];
+pub const GROUPS: &[Group] = &[
+    Group { name: "cost", measure: cost::group },
+    Group { name: "live", measure: live::group },
+    Group { name: "replay", measure: replay::group },
+];
 
 /// Measurements that belong together.
 pub struct Group {

@@ -9,6 +9,7 @@
 //! * [`object`]: the programs for measurement, loaded.
 //! * [`packets`]: one packet of each class.
 //! * [`cost`]: nanoseconds that the engine adds to a packet, by class.
+//! * [`replay`]: packets that are read from a capture and judged, beside other readers.
 //! * [`sample`]: medians and spreads.
 //! * [`table`]: figures and their budgets, for people and as JSON.
 
@@ -17,5 +18,6 @@ pub mod group;
 pub mod live;
 pub mod object;
 pub mod packets;
+pub mod replay;
 pub mod sample;
 pub mod table;

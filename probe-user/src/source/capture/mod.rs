@@ -86,7 +86,9 @@ pub struct CaptureReader {
     path: PathBuf,
     window: Window,
     format: Format,
-    /// Bytes of the window that the last frame still needs.
+    /// The packet that was found last, and how many bytes of link header its rewritten form has lost.
+    current: Option<(Packet, Option<u32>)>,
+    /// Bytes of the window that the last packet still needs.
     lent: usize,
     /// Packets found, also the skipped ones.
     packets: u64,
@@ -132,6 +134,7 @@ impl CaptureReader {
             path: name.into(),
             window,
             format,
+            current: None,
             lent: 0,
             packets: 0,
             done: false,
@@ -147,22 +150,39 @@ impl CaptureReader {
     /// [`CaptureError::Read`]. All whole packets before the damage have been returned by then, and
     /// after an error there is nothing more: `Ok(None)`.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        // Two loops would be one, if a borrow could be returned from inside a loop that goes on.
-        let Some((packet, rewritten)) = self.next_usable()? else { return Ok(None) };
+        self.advance()?;
+        Ok(self.frame())
+    }
+
+    /// Goes on to the next packet, and says its time; `None` after the last one. So that several
+    /// captures can be read by time, each lending out of its own buffer.
+    ///
+    /// # Errors
+    /// As [`next_frame`](Self::next_frame).
+    pub fn advance(&mut self) -> Result<Option<u64>, CaptureError> {
+        self.current = None;
+        self.current = self.next_usable()?;
+        Ok(self.current.as_ref().map(|(packet, _)| packet.time))
+    }
+
+    /// The packet that [`advance`](Self::advance) went on to.
+    pub fn frame(&self) -> Option<Frame<'_>> {
+        let (packet, rewritten) = self.current.as_ref()?;
         let (data, wire_len) = match rewritten {
-            None => (&self.window.bytes()[packet.data], packet.wire_len),
+            None => (&self.window.bytes()[packet.data.clone()], packet.wire_len),
             Some(dropped) => {
                 let added = link::ETHERNET_HEADER as u32;
-                (&self.rewritten[..], packet.wire_len.saturating_sub(dropped).saturating_add(added))
+                let wire_len = packet.wire_len.saturating_sub(*dropped).saturating_add(added);
+                (&self.rewritten[..], wire_len)
             }
         };
-        Ok(Some(Frame {
+        Some(Frame {
             number: self.packets,
             time: packet.time,
             interface: packet.interface,
             wire_len: wire_len.max(data.len() as u32),
             data,
-        }))
+        })
     }
 
     /// The file that is read, as it was given.
