@@ -19,6 +19,7 @@
 //! * [`page`] makes a report that can be read, printed and sent.
 //! * `config` says what it is told: by a file, the environment and the command line.
 //! * `agent` runs all this on a router, until it is told to end.
+//! * `metrics` hands out figures to who watches over the agent.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
@@ -34,6 +35,7 @@ pub mod export;
 pub mod fingerprint;
 pub mod judge;
 pub mod ledger;
+mod metrics;
 pub mod names;
 mod networks;
 pub mod page;

@@ -31,8 +31,8 @@ chmod 755 "$policy"
 
 # Daemons among the packages that xtask may ask for, and are not here yet: as scripts of init, and as
 # units of systemd.
-scripts='nginx unbound named kresd'
-units='nginx.service unbound.service named.service kresd.target kres-cache-gc.service bettercap.service'
+scripts='nginx unbound named kresd prometheus'
+units='nginx.service unbound.service named.service kresd.target kres-cache-gc.service bettercap.service prometheus.service'
 fresh=
 for service in $scripts; do
     [ -e "/etc/init.d/$service" ] || fresh="$fresh $service"

@@ -68,6 +68,8 @@ const TEST_TOOLS: &[Tool] = &[
     Tool { package: "python3-venv", proof: Proof::PythonModule("ensurepip") },
     tool("tcpdump", "tcpdump"),
     tool("tshark", "tshark"),
+    // For `promtool`, which checks metrics.
+    tool("prometheus", "promtool"),
     // Looks at the report's page as its readers do; the other one reads what it prints.
     tool("chromium", "chromium"),
     tool("poppler-utils", "pdftotext"),

@@ -6,13 +6,16 @@
 //! * [`record`] begins the ledger's part.
 //! * [`told`] is where findings go.
 //! * [`reload`] takes over what may change while it runs.
+//! * [`measure`] is what it knows of itself; [`supervise`] looks after what runs beside detection.
 //! * [`close`] detaches, takes what is left, and sums up.
 
 mod close;
+mod measure;
 mod record;
 mod reload;
 mod session;
 mod start;
+mod supervise;
 mod told;
 
 use std::process::ExitCode;

@@ -22,6 +22,8 @@ impl Session {
             let targets = layers.settings.load_targets()?;
             Ok::<_, Failure>((layers.settings, targets))
         });
+        self.measures.last_reload_taken = read.is_ok();
+        self.measures.reloads[usize::from(read.is_err())] += 1;
         match read {
             Ok((settings, targets)) => {
                 self.take_over(&settings);

@@ -8,7 +8,7 @@ use std::{
 use probe_common::hash::HashKey;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{Load, start::Signals, told::Told};
+use super::{Load, measure::Measures, start::Signals, told::Told};
 use crate::{
     cli::{Failure, attribute::Attribution, state, summary},
     config::settings::Settings,
@@ -36,6 +36,7 @@ pub(super) struct Session {
     pub(super) judge: Judge,
     pub(super) attribution: Attribution,
     pub(super) told: Told,
+    pub(super) measures: Measures,
     /// Events received from the ring.
     pub(super) received: u64,
     pub(super) targets: Arc<TargetSet>,
@@ -85,9 +86,15 @@ impl Session {
                 _ = heartbeat.tick() => self.record()?,
                 _ = tick.tick() => {
                     let now = clock::now();
+                    self.measures.turn(now);
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
+                Some(ask) = self.measures.asked.recv() => {
+                    // Who asked may have given up.
+                    let _ = ask.send(self.snapshot()?);
+                }
                 taken = self.live.events(|event| {
+                    self.measures.last_event = event.time();
                     self.judge.event(&event, |finding| {
                         let taken = clock::now().saturating_sub(event.time()) / 1_000;
                         self.told.latency.saturating_record(taken.max(1));
@@ -124,11 +131,13 @@ impl Session {
 
     /// Looks for connections that fell silent.
     pub(super) fn scan(&mut self) {
+        self.measures.look();
         let now = clock::now();
         // Two clocks are never read at one moment: only a step is a correction. Otherwise what is
         // told of a connection twice would have two times.
         let epoch = clock::epoch_of_boot();
         if epoch.abs_diff(self.told.epoch) > CLOCK_STEP {
+            self.measures.clock_steps += u64::from(self.told.epoch != 0);
             self.told.epoch = epoch;
             self.judge.set_epoch(epoch);
         }

@@ -9,7 +9,7 @@ use probe_common::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{record, session::Session, told::Told};
+use super::{measure::Measures, record, session::Session, told::Told};
 use crate::{
     cli::{
         Failure,
@@ -75,6 +75,7 @@ pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
     if !settings.json {
         tell_attached(&live, settings.all);
     }
+    let measures = Measures::start(&settings);
     let recorder = record::start(&settings, &targets)?;
     let clock = state::live_clock();
     let mut judge = Judge::new(judge::Settings {
@@ -84,6 +85,8 @@ pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
     });
     judge.set_dns_ports(settings.ports());
     Attribution::prepare(&mut judge)?;
+    measures.turn(clock::now());
+    measures.pulse.set_ready(true);
     let session = Session {
         settings,
         live,
@@ -97,6 +100,7 @@ pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
             recorder,
             error: None,
         },
+        measures,
         received: 0,
         targets,
         hash_key: config.hash_key,

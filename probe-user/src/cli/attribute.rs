@@ -37,6 +37,8 @@ pub(crate) struct Attribution {
     losses: Counters,
     /// What was said last, by what it is about: what is over, each with its end, and what is not.
     recorded: BTreeMap<(Unit, Method), Vec<Option<Interval>>>,
+    /// How many units of a service have what said of them, as of the last window.
+    current: BTreeMap<(String, Method), u64>,
 }
 
 impl Attribution {
@@ -50,6 +52,7 @@ impl Attribution {
             done: Vec::new(),
             losses: Counters::new(),
             recorded: BTreeMap::new(),
+            current: BTreeMap::new(),
         }
     }
 
@@ -118,6 +121,11 @@ impl Attribution {
         }
         self.closed = now / WINDOW;
         let verdicts = self.attributor.verdicts(now);
+        self.current.clear();
+        for verdict in verdicts.iter().filter(|verdict| verdict.end.is_none()) {
+            let about = (verdict.unit.service.clone(), verdict.method);
+            *self.current.entry(about).or_default() += 1;
+        }
         let cells: Vec<_> = self.attributor.cells().collect();
         let Some(recorder) = recorder else { return };
         cells.into_iter().for_each(|cell| recorder.cell(cell));
@@ -132,6 +140,20 @@ impl Attribution {
             }
         }
         self.recorded.extend(said);
+    }
+
+    /// What was lost so far, by name.
+    pub(crate) fn losses(&self) -> Counters {
+        let mut losses = self.attributor.losses();
+        for (name, count) in &self.losses {
+            *losses.entry(name.clone()).or_default() += count;
+        }
+        losses
+    }
+
+    /// How many units of a service have what said of them, as of the last window.
+    pub(crate) const fn current(&self) -> &BTreeMap<(String, Method), u64> {
+        &self.current
     }
 
     /// All that is said in the end; it is recorded, too, as it is then.

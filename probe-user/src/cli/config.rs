@@ -47,6 +47,7 @@ pub(super) fn run(action: &Action) -> Result<ExitCode, Failure> {
 
 fn check(options: &Check) -> Result<String, Failure> {
     let layers = Layers::load(options.config.as_deref())?;
+    layers.settings.check().map_err(Failure::Usage)?;
     let targets = layers.settings.load_targets()?;
     let services = targets.services().len();
     Ok(match &layers.file {

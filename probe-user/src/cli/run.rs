@@ -1,6 +1,6 @@
 //! `forgewatch run`.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 
@@ -36,6 +36,9 @@ pub(super) struct Options {
     /// Size of the ring buffer between kernel and agent, in octets: a power of two
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
+    /// Address and port to serve Prometheus metrics on, as in 127.0.0.1:9617 [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<SocketAddr>,
     #[command(flatten)]
     record: state::RecordOptions,
     #[command(flatten)]
@@ -81,7 +84,11 @@ impl Options {
         if !self.targets.targets.is_empty() {
             layers.set("targets", said, |to| to.targets.clone_from(&self.targets.targets));
         }
+        if let Some(address) = self.metrics {
+            layers.set("metrics.listen", said, |to| to.metrics_listen = Some(address));
+        }
         self.record.set(&mut layers);
+        layers.settings.check().map_err(Failure::Usage)?;
         Ok(layers)
     }
 }

@@ -14,6 +14,12 @@ use crate::{
 
 /// Adds what one engine counted and one judge kept to `summary`.
 pub(crate) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judge: &Judge) {
+    count(summary, counts, judge);
+    devices(summary, judge);
+}
+
+/// The same without the devices, which take longer.
+pub(crate) fn count(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judge: &Judge) {
     let of = |counter: Counter| counts[counter as usize];
     summary.packets += of(Counter::Packets);
     summary.tcp_flows += of(Counter::TcpFlows) + of(Counter::TcpMidstream);
@@ -35,7 +41,6 @@ pub(crate) fn add(summary: &mut Summary, counts: &[u64; COUNTERS as usize], judg
     for (name, count) in judge.losses() {
         *summary.lost.entry(name).or_default() += count;
     }
-    devices(summary, judge);
     let stages = &mut summary.stages;
     plus(&mut stages.from_server, &resets(counts, Counter::ResetFromResponderPostSyn));
     plus(&mut stages.from_client, &resets(counts, Counter::ResetFromInitiatorPostSyn));

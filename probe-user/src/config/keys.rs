@@ -80,6 +80,9 @@ pub(crate) const KEYS: &[Key] = &[
         found,
         1..=86_400
     )),
+    key!("metrics.listen", Start, metrics_listen, value::address),
+    key!("metrics.beyond_loopback", Start, beyond_loopback, value::flag),
+    key!("metrics.packet_cost", Start, packet_cost, value::flag),
 ];
 
 /// Names of tables, and of keys without one, or of the keys of one table: what is allowed there.

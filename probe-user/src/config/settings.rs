@@ -1,6 +1,6 @@
 //! Everything that decides what a run does.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use probe_common::config::{
     DEFAULT_DNS_SETS, DEFAULT_EVENT_RATE, DEFAULT_FLOW_SETS, DEFAULT_QUIC_SETS,
@@ -68,6 +68,12 @@ pub(crate) struct Settings {
     pub(crate) keep_octets: u64,
     /// Seconds between two records of what was counted.
     pub(crate) heartbeat_seconds: u64,
+    /// Where metrics are served, if anywhere.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Whether that may be an address that others reach.
+    pub(crate) beyond_loopback: bool,
+    /// Whether the kernel measures what the programs cost.
+    pub(crate) packet_cost: bool,
     /// When to end, from the start; only the command line says it.
     pub(crate) duration: Option<Duration>,
 }
@@ -91,12 +97,26 @@ impl Default for Settings {
             keep_days: KEEP_DAYS,
             keep_octets: KEEP_OCTETS,
             heartbeat_seconds: 60,
+            metrics_listen: None,
+            beyond_loopback: false,
+            packet_cost: false,
             duration: None,
         }
     }
 }
 
 impl Settings {
+    /// Checks what no key can say alone.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self.metrics_listen {
+            Some(address) if !address.ip().is_loopback() && !self.beyond_loopback => Err(format!(
+                "metrics.listen: {address} is not on loopback; give an address of 127.0.0.0/8 or [::1], or \
+                 set metrics.beyond_loopback = true if everybody who reaches it may read"
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Reads the targets.
     pub(crate) fn load_targets(&self) -> Result<TargetSet, Failure> {
         TargetSet::load(&self.targets).map_err(|error| Failure::Usage(error.to_string()))

@@ -1,6 +1,6 @@
 //! Reads values of a configuration file. Each reader says what is allowed where a value is not.
 
-use std::{ops::RangeInclusive, path::PathBuf};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use toml::{Spanned, Value, de::DeValue};
 
@@ -100,6 +100,18 @@ pub(super) fn path(found: &Found<'_>) -> Result<Option<PathBuf>, Fault> {
     }
 }
 
+/// An address with a port, or none where it is empty.
+pub(super) fn address(found: &Found<'_>) -> Result<Option<SocketAddr>, Fault> {
+    let allowed =
+        "an address with a port as in \"127.0.0.1:9617\" or \"[::1]:9617\", or \"\" for none";
+    match found.get_ref().as_str() {
+        Some("") => Ok(None),
+        text => text
+            .and_then(|text| text.parse().ok())
+            .map_or_else(|| fault(found, allowed), |at| Ok(Some(at))),
+    }
+}
+
 /// How a value is written in a file.
 pub(super) trait Shown {
     fn shown(&self) -> Value;
@@ -127,6 +139,12 @@ shown_as_integer!(u16, u32, u64);
 impl Shown for String {
     fn shown(&self) -> Value {
         Value::String(self.clone())
+    }
+}
+
+impl Shown for SocketAddr {
+    fn shown(&self) -> Value {
+        Value::String(self.to_string())
     }
 }
 

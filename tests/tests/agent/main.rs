@@ -1,6 +1,7 @@
 //! The agent as somebody runs it for a year: told by a file, told anew, watched over.
 
 mod config;
+mod metrics;
 mod reload;
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};

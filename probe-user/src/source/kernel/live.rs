@@ -1,8 +1,11 @@
 //! The programs on interfaces, and their events as they come.
 
+use std::time::Duration;
+
 use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
+    programs::Program,
 };
 use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, INTERFACES},
@@ -16,6 +19,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     attach::{AttachError, Attached, attach, interface_index},
+    gauge::RingGauge,
     maps::{Counters, FlowTable, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
 };
@@ -27,8 +31,9 @@ const BATCH: usize = 4_096;
 /// The programs at work.
 pub struct Live {
     /// Holds programs and links: dropping it detaches everything.
-    _bpf: Ebpf,
+    bpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
+    gauge: RingGauge,
     counters: Counters,
     table: FlowTable,
     watched: Watched,
@@ -66,6 +71,11 @@ impl Live {
         object::load_xdp(&mut bpf)?;
         object::load_tc(&mut bpf)?;
         let ring = take_ring(&mut bpf)?;
+        let gauge = RingGauge::of(&ring).map_err(|error| ObjectError::Map {
+            name: "EVENTS",
+            action: "map into memory",
+            reason: error.to_string(),
+        })?;
         // SAFETY: the ring keeps its descriptor until it is dropped, and with it the registration.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }.map_err(
             |error| ObjectError::Map {
@@ -84,7 +94,7 @@ impl Live {
             .iter()
             .map(|interface| attach(&mut bpf, interface))
             .collect::<Result<_, _>>()?;
-        Ok(Self { _bpf: bpf, ring, counters, table, watched, names: list, resolvers, attached })
+        Ok(Self { bpf, ring, gauge, counters, table, watched, names: list, resolvers, attached })
     }
 
     /// Waits until there are events, and hands out those there are, up to a batch. Returns how many
@@ -120,7 +130,7 @@ impl Live {
 
     /// Takes the programs off the interfaces; maps and what is left in the ring stay.
     pub fn detach(&mut self) {
-        object::unload(&mut self._bpf);
+        object::unload(&mut self.bpf);
     }
 
     /// Watches `address` from now on.
@@ -150,6 +160,28 @@ impl Live {
     /// If the kernel refuses to read them.
     pub fn counts(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
         self.counters.read()
+    }
+
+    /// Octets of the ring that wait to be read.
+    pub fn pending(&self) -> u64 {
+        self.gauge.pending()
+    }
+
+    /// The tables that can be read from here: name, places taken, places.
+    pub fn tables(&self) -> [(&'static str, (u64, u64)); 2] {
+        [("flows", self.table.occupied()), ("resolvers", self.resolvers.occupied())]
+    }
+
+    /// How long each program has run in all, and how often, while the kernel measured that.
+    pub fn costs(&self) -> Vec<(&'static str, Duration, u64)> {
+        let names = [object::INGRESS, object::EGRESS];
+        let info = |name| match self.bpf.program(name)? {
+            Program::Xdp(program) => program.info().ok(),
+            Program::SchedClassifier(program) => program.info().ok(),
+            _ => None,
+        };
+        let costs = names.into_iter().filter_map(|name| Some((name, info(name)?)));
+        costs.map(|(name, info)| (name, info.run_time(), info.run_count())).collect()
     }
 
     /// How the programs are attached.

@@ -200,6 +200,24 @@ impl<S: Set> Table<S> {
     }
 }
 
+impl<S: Set> Table<S> {
+    /// Places that are taken, and all.
+    pub fn occupied(&self) -> (u64, u64) {
+        let first = self.shared.start.as_ptr().cast::<S>();
+        let mut taken = 0;
+        for set in 0..self.sets {
+            for way in 0..WAYS {
+                // SAFETY: as in `scan`.
+                let tag = unsafe {
+                    first.add(set).byte_add(S::TAGS).cast::<u64>().add(way).read_volatile()
+                };
+                taken += u64::from(tag != 0);
+            }
+        }
+        (taken, (self.sets * WAYS) as u64)
+    }
+}
+
 /// The list of watched names.
 pub struct WatchedNames(Shared);
 
