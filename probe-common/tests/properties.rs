@@ -51,23 +51,23 @@ proptest! {
             let (way, until) = if let Some(way) = flow::place(&set, tag) {
                 let known = model.iter_mut().find(|(known, _)| *known == tag);
                 let until = &mut known.expect("found, but never claimed").1;
-                *until = flow::worth(&set.records[way], now);
+                *until = flow::worth(set.states[way], now);
                 (way, *until)
             } else {
                 prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
                 let claim = flow::claim(&mut set, tag).expect("a set has places");
                 prop_assert_eq!(claim.evicted, model.len() == WAYS);
                 if claim.evicted {
-                    let gone = claim.record.opened;
+                    let gone = claim.flow.record.opened;
                     let least = model.iter().map(|(_, until)| *until).min();
                     let at =
                         model.iter().position(|(known, _)| *known == gone).expect("it was there");
                     prop_assert_eq!(Some(model.remove(at).1), least, "not what is worth least");
                 }
-                *claim.record = flow::FlowRecord::default();
-                claim.record.opened = tag;
-                claim.record.state = if established { flow::state::ESTABLISHED } else { 0 };
-                let until = flow::worth(claim.record, now);
+                *claim.flow.record = flow::FlowRecord::default();
+                claim.flow.record.opened = tag;
+                *claim.flow.state = if established { flow::state::ESTABLISHED } else { 0 };
+                let until = flow::worth(*claim.flow.state, now);
                 model.push((tag, until));
                 (claim.way, until)
             };

@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     counter::Counter,
     event::{Class, Message, OPENING_CAPTURE, OPENING_WINDOW, TcpEvent, kind},
-    flow::{self, FlowKey, FlowRecord, FlowStore, Side, Stage, state},
+    flow::{self, Flow, FlowKey, FlowRecord, FlowStore, Half, Side, Stage, ip_id_kind, state},
     seq,
     set::WAYS,
     tells::{self, tell},
@@ -134,11 +134,11 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
         let opens = flags == tcp_flag::SYN;
         let way = match flow::place(set, tag) {
             Some(way) => {
-                let record = set.records.get_mut(way).ok_or(Counter::Internal)?;
-                if opens && is_reuse(record, self.packet(), side) {
+                let mut flow = flow::at(set, way).ok_or(Counter::Internal)?;
+                if opens && is_reuse(flow.record, self.packet(), side) {
                     self.output.count(Counter::TcpPortReuse, 1);
-                    self.end(record);
-                    self.open(record, key);
+                    self.end(&flow);
+                    self.open(&mut flow, key);
                 }
                 way
             }
@@ -146,21 +146,21 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
                 if !opens && !self.worth_opening() {
                     return Ok(());
                 }
-                let claim = flow::claim(set, tag).ok_or(Counter::Internal)?;
+                let mut claim = flow::claim(set, tag).ok_or(Counter::Internal)?;
                 if claim.evicted {
                     self.output.count(Counter::FlowsEvicted, 1);
-                    self.end(claim.record);
+                    self.end(&claim.flow);
                 }
-                self.open(claim.record, key);
+                self.open(&mut claim.flow, key);
                 claim.way
             }
         };
         // Else the verifier would follow all that comes for each of the set's places.
         let way = usize::from(forget(self.cell, way as u16)) & (WAYS - 1);
-        let record = set.records.get_mut(way).ok_or(Counter::Internal)?;
-        self.tell(record, side);
-        record.update(&self.message.event.packet, side);
-        let until = flow::worth(record, self.packet().time);
+        let mut flow = flow::at(set, way).ok_or(Counter::Internal)?;
+        self.tell(&mut flow, side);
+        flow.update(&self.message.event.packet, side);
+        let until = flow::worth(*flow.state, self.packet().time);
         if let Some(before) = set.until.get_mut(way)
             && *before != until
         {
@@ -198,24 +198,24 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     }
 
     #[inline(always)]
-    fn open(&mut self, record: &mut FlowRecord, key: FlowKey) {
-        record.open(key, self.packet().time);
+    fn open(&mut self, flow: &mut Flow<'_>, key: FlowKey) {
+        flow.open(key, self.packet().time);
         if !self.packet().has(tcp_flag::SYN) {
             self.output.count(Counter::TcpMidstream, 1);
             return;
         }
         self.output.count(Counter::TcpFlows, 1);
         if self.watched && !self.packet().has(tcp_flag::ACK) {
-            record.state |= state::FOLLOWED;
+            flow.add(state::FOLLOWED);
         }
     }
 
     /// Tells of the segment if it is a reset, comes after one, or begins the conversation.
     #[inline(always)]
-    fn tell(&mut self, record: &mut FlowRecord, side: Side) {
+    fn tell(&mut self, flow: &mut Flow<'_>, side: Side) {
         // Through memory: there are many reasons to tell, and the verifier would follow the telling
         // once for each.
-        let reason = self.reason(record, side);
+        let reason = self.reason(flow, side);
         let kind = forget(self.cell, reason);
         if kind == NOTHING {
             return;
@@ -225,57 +225,57 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
         if opening {
             words::clear(&mut event.tells);
         } else {
-            tells::measure(&event.packet, record, side, &mut event.tells);
+            tells::measure(&event.packet, flow.record, side, &mut event.tells);
         }
         let told = self.watched
             || opening
-            || record.is(state::FOLLOWED)
+            || flow.is(state::FOLLOWED)
             || self.message.event.tells.bits & tell::STRONG != 0;
         if told {
             let whole = opening || kind == kind::ODD;
             let capture = if whole { OPENING_CAPTURE } else { RESET_CAPTURE };
             let class = if opening { Class::Opening } else { Class::Reset };
-            self.emit(record, kind, capture, class);
+            self.emit(flow.record, kind, capture, class);
         }
     }
 
     /// What there is to tell of the segment: a [`kind`], or [`NOTHING`].
     #[inline(always)]
-    fn reason(&mut self, record: &mut FlowRecord, side: Side) -> u16 {
+    fn reason(&mut self, flow: &mut Flow<'_>, side: Side) -> u16 {
         if self.packet().has(tcp_flag::RST) {
-            if record.half(side).reset_count() == 0 {
-                let from_initiator = side as u8 == record.initiator() as u8;
-                self.output.count(stage_counter(Stage::of(record), from_initiator), 1);
+            if flow.record.half(side).reset_count() == 0 {
+                let from_initiator = side as u8 == flow.record.initiator() as u8;
+                self.output.count(stage_counter(Stage::of(flow.record), from_initiator), 1);
             }
             // What follows a reset is the surest proof: from now on it is looked at.
             self.watch();
             return kind::RESET;
         }
         // Once in a connection: a path that changes for good makes every segment odd.
-        if self.watched && !record.is(state::ODD) && is_odd(self.packet(), record, side) {
-            record.state |= state::ODD;
+        if self.watched && !flow.is(state::ODD) && is_odd(self.packet(), flow.record.half(side)) {
+            flow.add(state::ODD);
             return kind::ODD;
         }
-        if self.packet().payload != 0 && !record.is(state::RESET) {
-            if in_opening(self.packet(), record, side) {
+        if self.packet().payload != 0 && !flow.is(state::RESET) {
+            if in_opening(self.packet(), flow.record.half(side)) {
                 // A hello that goes on in a second segment is recognised only by its flow.
                 if self.packet().payload > OPENING_CAPTURE / 2 {
                     self.watch();
                 }
                 // The agent often learns only during the handshake that the server is watched.
-                if self.watched && is_complete(self.packet(), record, side) {
-                    record.state |= state::FOLLOWED;
+                if self.watched && is_complete(self.packet(), flow.record, side) {
+                    flow.add(state::FOLLOWED);
                 }
                 return kind::OPENING;
             }
-            if self.watched && self.begins_response(record, side) {
+            if self.watched && self.begins_response(flow.record, side) {
                 // A response in the middle: what contradicts it comes within a few segments.
-                record.state |= state::ODD;
+                flow.add(state::ODD);
                 return kind::OPENING;
             }
         }
-        let after = record.state & (state::RESET | state::ODD) != 0;
-        if after && record.tell_after(side) < AFTER_MAX { kind::AFTER_RESET } else { NOTHING }
+        let after = *flow.state & (state::RESET | state::ODD) != 0;
+        if after && flow.record.tell_after(side) < AFTER_MAX { kind::AFTER_RESET } else { NOTHING }
     }
 
     /// Whether the responder begins an HTTP response here, which a connection that is kept open has
@@ -283,16 +283,16 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     #[inline(always)]
     fn begins_response(&self, record: &FlowRecord, side: Side) -> bool {
         const HTTP: u32 = u32::from_be_bytes(*b"HTTP");
-        side as u8 != record.initiator() as u8
-            && self.octets.u32(usize::from(self.packet().payload_at)) == Some(HTTP)
+        self.octets.u32(usize::from(self.packet().payload_at)) == Some(HTTP)
+            && side as u8 != record.initiator() as u8
     }
 
     /// Tells that `record` is given up; only what is followed has a judge waiting for its end.
     #[inline(always)]
-    fn end(&mut self, record: &FlowRecord) {
-        if self.config.watch_all() || record.is(state::FOLLOWED) {
+    fn end(&mut self, flow: &Flow<'_>) {
+        if self.config.watch_all() || flow.is(state::FOLLOWED) {
             words::clear(&mut self.message.event.tells);
-            self.emit(record, kind::FLOW_END, 0, Class::Other);
+            self.emit(flow.record, kind::FLOW_END, 0, Class::Other);
         }
     }
 
@@ -323,8 +323,7 @@ fn is_reuse(record: &FlowRecord, packet: &Packet, side: Side) -> bool {
 /// Whether a segment is unlike those of its sender before it: its TTL is two or more outside their
 /// range, or it pushes nothing; or it accepts the connection with another number than before.
 #[inline(always)]
-fn is_odd(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
-    let sender = record.half(side);
+fn is_odd(packet: &Packet, sender: &Half) -> bool {
     if packet.has(tcp_flag::SYN | tcp_flag::ACK) {
         return !sender.syn.is_unseen() && sender.syn.isn != packet.seq;
     }
@@ -336,8 +335,13 @@ fn is_odd(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
 
 /// Whether a segment's payload lies within the part of the stream that is captured.
 #[inline(always)]
-fn in_opening(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
-    let half = record.half(side);
+fn in_opening(packet: &Packet, half: &Half) -> bool {
+    // Less than a window below the highest number, which is two windows and more after the first.
+    if half.kinds & ip_id_kind::OPENED != 0
+        && seq::distance(half.end, packet.seq) < OPENING_WINDOW as i32
+    {
+        return false;
+    }
     if half.syn.is_unseen() {
         // Without the beginning, the first data segments have to do.
         return half.data_segments < 2;

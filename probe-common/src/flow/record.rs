@@ -4,9 +4,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{FlowKey, ResetMark, Side, SynMark};
 use crate::{
+    event::OPENING_WINDOW,
     seq,
     wire::{Packet, quirk, tcp_flag},
-    words,
 };
 
 /// What is known of a connection as a whole.
@@ -51,6 +51,9 @@ pub mod ip_id_kind {
     /// Not of the IP-ID: it has acknowledged something, so that [`Half::acked`](super::Half::acked)
     /// holds a number.
     pub const ACKED: u8 = 1 << 6;
+    /// Not of the IP-ID: it has sent more than twice [`OPENING_WINDOW`](crate::event::OPENING_WINDOW)
+    /// octets since its SYN, which lies in another cache line and need not be read for what follows.
+    pub const OPENED: u8 = 1 << 7;
 
     /// Largest step of a counter that other flows share and that still counts as following it.
     pub const NEAR_MAX: u16 = 1024;
@@ -117,7 +120,7 @@ pub struct Half {
 pub struct FlowRecord {
     /// Whose record it is.
     pub key: FlowKey,
-    /// See [`state`].
+    /// See [`state`]. In the table it is kept twice: see [`FlowSet::states`](super::FlowSet::states).
     pub state: u32,
     /// From the last SYN to the SYN+ACK, in nanoseconds, at most 4.29 s: the round trip between
     /// here and the responder. 0: not known.
@@ -190,86 +193,11 @@ impl FlowRecord {
         let [low, high] = &self.halves;
         if low.last > high.last { low.last } else { high.last }
     }
-
-    /// Opens the record anew for the connection that `packet` belongs to.
-    #[inline(always)]
-    pub fn open(&mut self, key: FlowKey, time: u64) {
-        words::clear(self);
-        self.key = key;
-        self.opened = time;
-    }
-
-    /// Takes a segment of `side` into the record.
-    #[inline(always)]
-    pub fn update(&mut self, packet: &Packet, side: Side) {
-        self.update_state(packet, side);
-        let half = self.half_mut(side);
-        if half.packets == 0 {
-            half.first = packet.time;
-        }
-        half.packets = half.packets.wrapping_add(1);
-        half.last = packet.time;
-        half.flags |= packet.flags;
-        if packet.has(tcp_flag::RST) {
-            half.note_reset(packet);
-        } else {
-            half.note_segment(packet);
-        }
-    }
-
-    #[inline(always)]
-    fn update_state(&mut self, packet: &Packet, side: Side) {
-        let from_initiator = side as u8 == self.initiator() as u8;
-        if packet.has(tcp_flag::RST) {
-            self.state |= state::RESET;
-        } else if packet.has(tcp_flag::SYN) {
-            self.note_syn(packet, side);
-        } else {
-            if packet.has(tcp_flag::FIN) {
-                self.state |= state::FIN;
-            }
-            if from_initiator
-                && packet.has(tcp_flag::ACK)
-                && self.is(state::SYN_ACK)
-                && !self.is(state::ESTABLISHED)
-            {
-                self.state |= state::ESTABLISHED;
-                self.initiator_rtt = span(packet.time, self.half(side.other()).first);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn note_syn(&mut self, packet: &Packet, side: Side) {
-        let answer = packet.has(tcp_flag::ACK);
-        if !self.is(state::BEGINNING_KNOWN) {
-            self.state |= state::BEGINNING_KNOWN;
-            // The sender of a SYN began; the sender of a SYN+ACK did not.
-            if (side as u8 == 1) != answer {
-                self.state |= state::HIGH_BEGAN;
-            }
-        }
-        if answer {
-            let asked = self.half(side.other());
-            // Not from a repeated SYN: it is not known which one is answered (Karn's rule).
-            let rtt = span(packet.time, asked.last);
-            let known = asked.packets != 0;
-            if !self.is(state::SYN_ACK) && known && !self.is(state::SYN_REPEATED) {
-                self.responder_rtt = rtt;
-            }
-            self.state |= state::SYN_ACK;
-        } else {
-            if self.is(state::SYN) {
-                self.state |= state::SYN_REPEATED;
-            }
-            self.state |= state::SYN;
-        }
-    }
 }
 
 impl Half {
     #[inline(always)]
-    fn note_segment(&mut self, packet: &Packet) {
+    pub(super) fn note_segment(&mut self, packet: &Packet) {
         let end = packet.end();
         let before = self.has_baseline();
         if !before {
@@ -296,6 +224,9 @@ impl Half {
             self.octets = self.octets.wrapping_add(packet.payload);
             if fresh {
                 self.data_segments = self.data_segments.saturating_add(1);
+            }
+            if self.kinds & ip_id_kind::OPENED == 0 && self.is_past_opening() {
+                self.kinds |= ip_id_kind::OPENED;
             }
         }
         if packet.has(tcp_flag::SYN) {
@@ -336,7 +267,7 @@ impl Half {
     }
 
     #[inline(always)]
-    fn note_reset(&mut self, packet: &Packet) {
+    pub(super) fn note_reset(&mut self, packet: &Packet) {
         let mark = ResetMark {
             time: packet.time,
             seq: packet.seq,
@@ -357,6 +288,13 @@ impl Half {
     #[inline(always)]
     pub const fn has_baseline(&self) -> bool {
         self.hops_max != 0
+    }
+
+    /// Whether the highest number is two opening windows and more after the first.
+    #[inline(always)]
+    const fn is_past_opening(&self) -> bool {
+        let sent = seq::distance(self.end, self.syn.isn);
+        !self.syn.is_unseen() && sent > 2 * OPENING_WINDOW as i32
     }
 
     /// Whether it has acknowledged anything.
@@ -392,17 +330,4 @@ fn kinds(packet: &Packet, before: Option<u16>) -> u8 {
         0
     };
     df | moved
-}
-
-/// The time from `from` to `to` in nanoseconds, at least 1 and at most what fits.
-#[inline(always)]
-const fn span(to: u64, from: u64) -> u32 {
-    let span = to.saturating_sub(from);
-    if span == 0 {
-        1
-    } else if span > u32::MAX as u64 {
-        u32::MAX
-    } else {
-        span as u32
-    }
 }

@@ -5,7 +5,7 @@ use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::{FlowRecord, state};
+use super::{Flow, FlowRecord, state};
 use crate::set::{self, Set, Tags, WAYS};
 
 /// One set.
@@ -20,8 +20,9 @@ pub struct FlowSet {
     /// Both directions write it, about once a second each; what is lost when they do so at the same
     /// time is a second of age.
     pub until: [u32; WAYS],
-    /// Explicit padding, to the end of the cache line.
-    pub reserved: [u32; WAYS],
+    /// Each record's [`state`], which is in the record as well: here, where it costs no other cache line,
+    /// for the segments of which there is nothing to tell.
+    pub states: [u32; WAYS],
     /// The records.
     pub records: [FlowRecord; WAYS],
 }
@@ -43,11 +44,12 @@ pub const UNIT: u32 = 30;
 /// out other SYNs, and no connection that was alive in the last minute.
 pub const WORTH: u32 = 56;
 
-/// Until when a record is worth keeping whose connection had a packet at `time`, in units of [`UNIT`].
+/// Until when a record in this [`state`] is worth keeping whose connection had a packet at `time`, in
+/// units of [`UNIT`].
 #[inline(always)]
-pub const fn worth(record: &FlowRecord, time: u64) -> u32 {
+pub const fn worth(states: u32, time: u64) -> u32 {
     let since = (time >> UNIT) as u32;
-    if record.is(state::ESTABLISHED) { since.saturating_add(WORTH) } else { since }
+    if states & state::ESTABLISHED != 0 { since.saturating_add(WORTH) } else { since }
 }
 
 /// Where the sets are kept.
@@ -63,6 +65,12 @@ pub fn find(set: &mut FlowSet, tag: u64) -> Option<&mut FlowRecord> {
     set.records.get_mut(way)
 }
 
+/// The connection at a place of a set.
+#[inline(always)]
+pub fn at(set: &mut FlowSet, way: usize) -> Option<Flow<'_>> {
+    Some(Flow { record: set.records.get_mut(way)?, state: set.states.get_mut(way)? })
+}
+
 /// The place of the record tagged `tag`, below [`WAYS`].
 #[inline(always)]
 pub const fn place(set: &FlowSet, tag: u64) -> Option<usize> {
@@ -74,7 +82,7 @@ pub struct Claim<'a> {
     /// Which of the set's it is.
     pub way: usize,
     /// The record, still holding what it held.
-    pub record: &'a mut FlowRecord,
+    pub flow: Flow<'a>,
     /// Whether another connection had it until now.
     pub evicted: bool,
 }
@@ -82,9 +90,10 @@ pub struct Claim<'a> {
 /// Claims a place for a record tagged `tag`: a free one, or that of the connection least worth keeping.
 #[inline(always)]
 pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
-    let FlowSet { tags, until, records, .. } = set;
+    let FlowSet { tags, until, states, records } = set;
     let (way, least) = set::claim(tags, tag, |way| u64::from(until[way]).max(1))?;
-    Some(Claim { way, record: records.get_mut(way)?, evicted: least != 0 })
+    let flow = Flow { record: records.get_mut(way)?, state: states.get_mut(way)? };
+    Some(Claim { way, flow, evicted: least != 0 })
 }
 
 #[cfg(test)]
@@ -117,8 +126,7 @@ mod tests {
                 Some(way) => way,
                 None => claim(&mut set, tag).expect("a set has places").way,
             };
-            set.records[way].state = state;
-            set.until[way] = worth(&set.records[way], time(seconds));
+            set.until[way] = worth(state, time(seconds));
             place(&set, 1).is_some()
         };
         assert!(note(1, 100, state::ESTABLISHED));

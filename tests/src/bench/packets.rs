@@ -49,6 +49,9 @@ pub const QUESTIONS: u64 = 1 << 13;
 /// Octets of a segment of bulk data.
 const BULK: usize = 1_448;
 
+/// Where in a connection bulk data begins: what comes before may be told, which is another class.
+const PAST: u32 = 1 << 16;
+
 /// An odd factor, so that flows come in an order without an order.
 const FACTOR: u32 = 0x9e37_79b1;
 
@@ -93,7 +96,7 @@ pub fn bulk(below: Below, from: From, host: u8) -> Varied {
         From::Client => number_at + 4,
         From::Server => number_at + 2,
     };
-    Varied { frame, vary: Vary { number_at, number: 1, number_step: BULK as u32, ..vary } }
+    Varied { frame, vary: Vary { number_at, number: PAST, number_step: BULK as u32, ..vary } }
 }
 
 /// An acknowledgment without data.
