@@ -257,7 +257,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return kind::ODD;
         }
         if self.packet().payload != 0 && !flow.is(state::RESET) {
-            if in_opening(self.packet(), flow.record.half(side)) {
+            if in_opening(self.packet(), flow.record.half_mut(side)) {
                 // A hello that goes on in a second segment is recognised only by its flow.
                 if self.packet().payload > OPENING_CAPTURE / 2 {
                     self.watch();
@@ -335,7 +335,7 @@ fn is_odd(packet: &Packet, sender: &Half) -> bool {
 
 /// Whether a segment's payload lies within the part of the stream that is captured.
 #[inline(always)]
-fn in_opening(packet: &Packet, half: &Half) -> bool {
+fn in_opening(packet: &Packet, half: &mut Half) -> bool {
     // Less than a window below the highest number, which is two windows and more after the first.
     if half.kinds & ip_id_kind::OPENED != 0
         && seq::distance(half.end, packet.seq) < OPENING_WINDOW as i32
@@ -347,6 +347,9 @@ fn in_opening(packet: &Packet, half: &Half) -> bool {
         return half.data_segments < 2;
     }
     let offset = seq::distance(packet.seq, half.syn.isn.wrapping_add(1));
+    if offset >= 2 * OPENING_WINDOW as i32 {
+        half.kinds |= ip_id_kind::OPENED;
+    }
     offset >= 0 && offset < OPENING_WINDOW as i32
 }
 

@@ -4,7 +4,6 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{FlowKey, ResetMark, Side, SynMark};
 use crate::{
-    event::OPENING_WINDOW,
     seq,
     wire::{Packet, quirk, tcp_flag},
 };
@@ -51,8 +50,8 @@ pub mod ip_id_kind {
     /// Not of the IP-ID: it has acknowledged something, so that [`Half::acked`](super::Half::acked)
     /// holds a number.
     pub const ACKED: u8 = 1 << 6;
-    /// Not of the IP-ID: it has sent more than twice [`OPENING_WINDOW`](crate::event::OPENING_WINDOW)
-    /// octets since its SYN, which lies in another cache line and need not be read for what follows.
+    /// Not of the IP-ID: it has sent twice [`OPENING_WINDOW`](crate::event::OPENING_WINDOW) and more
+    /// since its SYN, which lies in another cache line and need not be read for what follows.
     pub const OPENED: u8 = 1 << 7;
 
     /// Largest step of a counter that other flows share and that still counts as following it.
@@ -225,9 +224,6 @@ impl Half {
             if fresh {
                 self.data_segments = self.data_segments.saturating_add(1);
             }
-            if self.kinds & ip_id_kind::OPENED == 0 && self.is_past_opening() {
-                self.kinds |= ip_id_kind::OPENED;
-            }
         }
         if packet.has(tcp_flag::SYN) {
             self.note_syn(packet);
@@ -288,13 +284,6 @@ impl Half {
     #[inline(always)]
     pub const fn has_baseline(&self) -> bool {
         self.hops_max != 0
-    }
-
-    /// Whether the highest number is two opening windows and more after the first.
-    #[inline(always)]
-    const fn is_past_opening(&self) -> bool {
-        let sent = seq::distance(self.end, self.syn.isn);
-        !self.syn.is_unseen() && sent > 2 * OPENING_WINDOW as i32
     }
 
     /// Whether it has acknowledged anything.
