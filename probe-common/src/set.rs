@@ -23,21 +23,9 @@ pub unsafe trait Set {
     const RECORDS: usize;
 }
 
-/// The place where `tag` is put if it is free. Most are found there, so the processor, which guesses that,
-/// fetches the record while it still waits for the tags.
-#[inline(always)]
-const fn likely(tag: u64) -> usize {
-    // Not the bits that the set was chosen by.
-    (tag >> 62) as usize & (WAYS - 1)
-}
-
 /// The place tagged `tag`, below [`WAYS`].
 #[inline(always)]
 pub const fn place(tags: &Tags, tag: u64) -> Option<usize> {
-    let likely = likely(tag);
-    if tags[likely] == tag {
-        return Some(likely);
-    }
     // Spelled out: the four tags share a cache line and the verifier sees constant offsets.
     if tags[0] == tag {
         Some(0)
@@ -69,10 +57,6 @@ pub fn claim(tags: &mut Tags, tag: u64, rank: impl Fn(usize) -> u64) -> Option<(
             least = rank;
             way = candidate;
         }
-    }
-    let likely = likely(tag);
-    if least == 0 && tags[likely] == 0 {
-        way = likely;
     }
     *tags.get_mut(way)? = tag;
     Some((way, least))

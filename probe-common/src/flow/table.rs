@@ -74,7 +74,16 @@ pub fn at(set: &mut FlowSet, way: usize) -> Option<Flow<'_>> {
 /// The place of the record tagged `tag`, below [`WAYS`].
 #[inline(always)]
 pub const fn place(set: &FlowSet, tag: u64) -> Option<usize> {
-    set::place(&set.tags, tag)
+    let likely = likely(tag);
+    if set.tags[likely] == tag { Some(likely) } else { set::place(&set.tags, tag) }
+}
+
+/// The place that a record takes if it is free. Most are found there, so the processor, which guesses
+/// that, fetches the record while it still waits for the tags.
+#[inline(always)]
+const fn likely(tag: u64) -> usize {
+    // Not the bits that the set was chosen by.
+    (tag >> 62) as usize & (WAYS - 1)
 }
 
 /// A place for a new record.
@@ -91,6 +100,12 @@ pub struct Claim<'a> {
 #[inline(always)]
 pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
     let FlowSet { tags, until, states, records } = set;
+    let likely = likely(tag);
+    if tags[likely] == 0 {
+        tags[likely] = tag;
+        let flow = Flow { record: records.get_mut(likely)?, state: states.get_mut(likely)? };
+        return Some(Claim { way: likely, flow, evicted: false });
+    }
     let (way, least) = set::claim(tags, tag, |way| u64::from(until[way]).max(1))?;
     let flow = Flow { record: records.get_mut(way)?, state: states.get_mut(way)? };
     Some(Claim { way, flow, evicted: least != 0 })
