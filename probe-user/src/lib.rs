@@ -20,6 +20,7 @@
 //! * `config` says what it is told: by a file, the environment and the command line.
 //! * `agent` runs all this on a router, until it is told to end.
 //! * `metrics` hands out figures to who watches over the agent.
+//! * `log` writes what is said beside findings.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
@@ -35,6 +36,7 @@ pub mod export;
 pub mod fingerprint;
 pub mod judge;
 pub mod ledger;
+mod log;
 mod metrics;
 pub mod names;
 mod networks;

@@ -12,6 +12,7 @@ use crate::{
 impl Session {
     /// Detaches, takes what is left in the ring, and sums up: also after an error.
     pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<ExitCode, Failure> {
+        self.manager.stopping();
         self.measures.pulse.set_ready(false);
         self.live.detach();
         let rest = self.live.rest(|event| {

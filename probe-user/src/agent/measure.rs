@@ -130,6 +130,7 @@ impl Session {
             reloads: measures.reloads,
             last_reload_taken: measures.last_reload_taken,
             ledger_well: recorder.map(|recorder| !recorder.is_in_trouble()),
+            log_suppressed: crate::log::suppressed(),
             restarts: self.restarts(),
         })
     }

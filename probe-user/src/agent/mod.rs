@@ -7,20 +7,23 @@
 //! * [`told`] is where findings go.
 //! * [`reload`] takes over what may change while it runs.
 //! * [`measure`] is what it knows of itself; [`supervise`] looks after what runs beside detection.
+//! * [`status`] is what it says of itself, and [`notify`] tells the service manager.
 //! * [`close`] detaches, takes what is left, and sums up.
 
 mod close;
 mod measure;
+mod notify;
 mod record;
 mod reload;
 mod session;
 mod start;
+mod status;
 mod supervise;
 mod told;
 
 use std::process::ExitCode;
 
-use crate::{cli::Failure, config::layers::Layers};
+use crate::{cli::Failure, config::layers::Layers, log};
 
 /// Reads the configuration: at the start, and again when told to.
 pub(crate) type Load<'a> = &'a dyn Fn() -> Result<Layers, Failure>;
@@ -28,6 +31,7 @@ pub(crate) type Load<'a> = &'a dyn Fn() -> Result<Layers, Failure>;
 /// Watches until a signal, the end of the given time, or an error.
 pub(crate) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
     let layers = load()?;
+    log::configure(&layers.settings);
     if layers.settings.interfaces.is_empty() {
         let more = layers.file.map_or_else(
             || "as `interfaces` in a file (forgewatch config example)".to_owned(),

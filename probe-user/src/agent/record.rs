@@ -14,8 +14,7 @@ use crate::{
     targets::TargetSet,
 };
 
-/// Begins to record. What is to be said of it goes to standard error; all is well in silence if findings
-/// are written as JSON.
+/// Begins to record.
 pub(super) fn start(
     settings: &Settings,
     targets: &Arc<TargetSet>,
@@ -23,13 +22,8 @@ pub(super) fn start(
     if !settings.record {
         return Ok(None);
     }
-    let say = |words: &str| {
-        if !settings.json {
-            eprintln!("forgewatch: {words}");
-        }
-    };
     let Some(place) = state::place(settings) else {
-        say("recording nothing: no state directory (--state DIR), and not root");
+        tracing::info!("recording nothing: no state directory (--state DIR), and not root");
         return Ok(None);
     };
     let clock = match clock::synchronised() {
@@ -49,12 +43,12 @@ pub(super) fn start(
     let options = Options { keep: settings.keep(), patient: false };
     match Recorder::start(&place.dir, start, options, Box::new(SystemClocks)) {
         Ok(recorder) => {
-            say(&format!("recording in {}", place.dir.display()));
+            tracing::info!("recording in {}", place.dir.display());
             Ok(Some(recorder))
         }
         Err(error) if place.asked_for => Err(error.into()),
         Err(error) => {
-            eprintln!("forgewatch: recording nothing: {error}");
+            tracing::warn!("recording nothing: {error}");
             Ok(None)
         }
     }

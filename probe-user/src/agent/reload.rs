@@ -1,6 +1,6 @@
 //! What may change while a run goes on.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{Load, session::Session};
 use crate::{
@@ -9,15 +9,16 @@ use crate::{
         keys::{KEYS, When},
         settings::Settings,
     },
+    log,
     report::summary::TargetsUsed,
     targets::TargetSet,
 };
 
 impl Session {
     /// Reads all of the configuration anew. What is known of connections, resolvers and services stays;
-    /// and if anything in it is no good, so does what was in force. Returns how often to record what was
-    /// counted.
-    pub(super) fn reload(&mut self, load: Load<'_>) -> Duration {
+    /// and if anything in it is no good, so does what was in force.
+    pub(super) fn reload(&mut self, load: Load<'_>) {
+        self.manager.reloading();
         let read = load().and_then(|layers| {
             let targets = layers.settings.load_targets()?;
             Ok::<_, Failure>((layers.settings, targets))
@@ -29,11 +30,15 @@ impl Session {
                 self.take_over(&settings);
                 self.watch_targets(targets);
             }
-            Err(error) => eprintln!(
-                "forgewatch: {error}; nothing was changed, and what was watched before is watched still"
+            Err(error) => tracing::warn!(
+                "{error}; nothing was changed, and what was watched before is watched still"
             ),
         }
-        self.settings.heartbeat()
+        self.manager.ready(if self.measures.last_reload_taken {
+            "watching; the configuration was read anew"
+        } else {
+            "watching; the new configuration was refused, and the one before is in force"
+        });
     }
 
     /// Takes over what can change, and tells of what cannot.
@@ -46,14 +51,15 @@ impl Session {
             let name = key.name;
             if key.when == When::Live {
                 (key.copy)(&mut self.settings, new);
-                eprintln!("forgewatch: {name} is now {new_value}; it was {old_value}");
+                tracing::info!("{name} is now {new_value}; it was {old_value}");
             } else {
-                eprintln!(
-                    "forgewatch: {name} stays {old_value}: it changes to {new_value} with the next \
+                tracing::warn!(
+                    "{name} stays {old_value}: it changes to {new_value} with the next \
                      start, not with a reload"
                 );
             }
         }
+        log::configure(&self.settings);
         if let Some(recorder) = &self.told.recorder {
             recorder.keep(self.settings.keep());
         }
@@ -61,7 +67,7 @@ impl Session {
 
     fn watch_targets(&mut self, targets: TargetSet) {
         if targets.hash() == self.targets.hash() {
-            eprintln!("forgewatch: the targets were read anew, and are the same");
+            tracing::info!("the targets were read anew, and are the same");
             return;
         }
         let targets = Arc::new(targets);
@@ -73,6 +79,6 @@ impl Session {
         self.targets = Arc::new(targets.after(&self.targets));
         self.judge.watch(&self.targets);
         self.attribution.watch(&self.targets);
-        eprintln!("forgewatch: the targets were read anew ({})", targets.hash());
+        tracing::info!("the targets were read anew ({})", targets.hash());
     }
 }

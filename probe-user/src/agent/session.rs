@@ -8,7 +8,14 @@ use std::{
 use probe_common::hash::HashKey;
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{Load, measure::Measures, start::Signals, told::Told};
+use super::{
+    Load,
+    measure::Measures,
+    notify::Manager,
+    start::Signals,
+    status::{self, Said},
+    told::Told,
+};
 use crate::{
     cli::{Failure, attribute::Attribution, state, summary},
     config::settings::Settings,
@@ -37,6 +44,8 @@ pub(super) struct Session {
     pub(super) attribution: Attribution,
     pub(super) told: Told,
     pub(super) measures: Measures,
+    pub(super) manager: Manager,
+    pub(super) said: Said,
     /// Events received from the ring.
     pub(super) received: u64,
     pub(super) targets: Arc<TargetSet>,
@@ -45,7 +54,22 @@ pub(super) struct Session {
     pub(super) started: u64,
 }
 
-/// A clock that does not catch up on what it missed.
+/// Ticks as long as there is somebody who does.
+async fn tick_of(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => drop(interval.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// A clock that first ticks after a period.
+fn later(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// A clock that ticks at once, and does not catch up on what it missed.
 fn every(period: Duration) -> Interval {
     let mut interval = tokio::time::interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -62,6 +86,7 @@ impl Session {
         let (mut tick, mut scan) = (every(TICK), every(SCAN));
         // A run that is cut short can say so much of itself.
         let mut heartbeat = every(self.settings.heartbeat());
+        let mut status = status::period(self.settings.status_seconds).map(later);
         let deadline = self.settings.duration.map(|duration| Instant::now() + duration);
         let over = async {
             match deadline {
@@ -70,6 +95,7 @@ impl Session {
             }
         };
         tokio::pin!(over);
+        self.manager.ready("watching");
         loop {
             tokio::select! {
                 biased;
@@ -77,16 +103,17 @@ impl Session {
                 _ = signals.terminate.recv() => return Ok(()),
                 () = &mut over => return Ok(()),
                 _ = signals.hangup.recv() => {
-                    let period = self.reload(load);
-                    if period != heartbeat.period() {
-                        heartbeat = every(period);
-                    }
+                    self.reload(load);
+                    heartbeat = every(self.settings.heartbeat());
+                    status = status::period(self.settings.status_seconds).map(later);
                 }
                 _ = scan.tick() => self.scan(),
                 _ = heartbeat.tick() => self.record()?,
+                () = tick_of(&mut status) => self.tell_status()?,
                 _ = tick.tick() => {
                     let now = clock::now();
                     self.measures.turn(now);
+                    self.manager.turn();
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
                 Some(ask) = self.measures.asked.recv() => {
@@ -132,6 +159,7 @@ impl Session {
     /// Looks for connections that fell silent.
     pub(super) fn scan(&mut self) {
         self.measures.look();
+        self.tell_pressure();
         let now = clock::now();
         // Two clocks are never read at one moment: only a step is a correction. Otherwise what is
         // told of a connection twice would have two times.

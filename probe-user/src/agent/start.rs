@@ -9,7 +9,9 @@ use probe_common::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{measure::Measures, record, session::Session, told::Told};
+use super::{
+    measure::Measures, notify::Manager, record, session::Session, status::Said, told::Told,
+};
 use crate::{
     cli::{
         Failure,
@@ -72,9 +74,7 @@ pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
     let signals = Signals::new()?;
     let names = targets.names(config.hash_key);
     let live = Live::start(config, &names, &settings.interfaces, Some(settings.ring_octets))?;
-    if !settings.json {
-        tell_attached(&live, settings.all);
-    }
+    tell_attached(&live, settings.all);
     let measures = Measures::start(&settings);
     let recorder = record::start(&settings, &targets)?;
     let clock = state::live_clock();
@@ -101,6 +101,8 @@ pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
             error: None,
         },
         measures,
+        manager: Manager::new(),
+        said: Said::default(),
         received: 0,
         targets,
         hash_key: config.hash_key,
@@ -111,8 +113,8 @@ pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
 
 fn tell_attached(live: &Live, all: bool) {
     for at in live.attached() {
-        eprintln!(
-            "forgewatch: watching {} ({}; {}){}",
+        tracing::info!(
+            "watching {} ({}; {}){}",
             at.interface,
             if at.native { "XDP in the driver" } else { "XDP in the network stack" },
             if at.tcx { "tcx at egress" } else { "clsact at egress" },

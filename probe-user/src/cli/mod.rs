@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 pub use exit::Failure;
 use probe_common::config::DNS_PORTS;
 
-use crate::{config::settings::Settings, targets::TargetSet};
+use crate::{config::settings::Settings, log, targets::TargetSet};
 
 const ABOUT: &str = "Watches a Linux router for forged TCP resets and forged DNS answers, and says \
                      which service they cut off, how, and how sure that is.";
@@ -123,7 +123,7 @@ impl DnsOptions {
 /// Parses the arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
     let command = Command::parse();
-    log();
+    log::start();
     let done = match command.action {
         Action::Run(options) => run::run(&options),
         Action::Replay(options) => replay::run(&options),
@@ -138,18 +138,6 @@ pub fn main() -> ExitCode {
             failure.code()
         }
     }
-}
-
-/// Warnings and worse go to standard error; `FORGEWATCH_LOG` says otherwise, as in `debug`.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("FORGEWATCH_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Somebody who embeds this may have set another one up.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .try_init();
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::{
         layers::{Layers, Origin},
         settings::{RING_MAX, RING_MIN},
     },
+    log::Form,
 };
 
 /// Arguments of `run`. What is given here counts before what a file says.
@@ -36,6 +37,9 @@ pub(super) struct Options {
     /// Size of the ring buffer between kernel and agent, in octets: a power of two
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
+    /// How what is said beside findings looks: auto, human, json or journal [default: auto]
+    #[arg(long, value_name = "FORM", value_parser = log_form)]
+    log: Option<Form>,
     /// Address and port to serve Prometheus metrics on, as in 127.0.0.1:9617 [default: none]
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<SocketAddr>,
@@ -54,6 +58,11 @@ fn ring_octets(text: &str) -> Result<u32, String> {
     } else {
         Err(format!("must be a power of two from {RING_MIN} to {RING_MAX}"))
     }
+}
+
+fn log_form(text: &str) -> Result<Form, String> {
+    let known = Form::NAMES.into_iter().find(|(name, _)| *name == text);
+    known.map(|(_, form)| form).ok_or_else(|| "must be auto, human, json or journal".into())
 }
 
 impl Options {
@@ -83,6 +92,9 @@ impl Options {
         }
         if !self.targets.targets.is_empty() {
             layers.set("targets", said, |to| to.targets.clone_from(&self.targets.targets));
+        }
+        if let Some(form) = self.log {
+            layers.set("log.form", said, |to| to.log_form = form);
         }
         if let Some(address) = self.metrics {
             layers.set("metrics.listen", said, |to| to.metrics_listen = Some(address));

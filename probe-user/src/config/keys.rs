@@ -6,7 +6,7 @@ use super::{
     settings::{DAYS_MAX, RING_MAX, RING_MIN, SETS_MAX, SETS_MIN, Settings},
     value::{self, Found, Shown as _},
 };
-use crate::{data::Fault, ledger::KEEP_OCTETS_MIN};
+use crate::{data::Fault, ledger::KEEP_OCTETS_MIN, log::LEVELS};
 
 /// When a changed value begins to count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,9 @@ pub(crate) const KEYS: &[Key] = &[
         found,
         1..=86_400
     )),
+    key!("log.form", Live, log_form, value::form),
+    key!("log.level", Live, log_level, |found| value::word(found, &LEVELS)),
+    key!("log.status_seconds", Live, status_seconds, |found| value::number(found, 0..=86_400)),
     key!("metrics.listen", Start, metrics_listen, value::address),
     key!("metrics.beyond_loopback", Start, beyond_loopback, value::flag),
     key!("metrics.packet_cost", Start, packet_cost, value::flag),

@@ -10,6 +10,7 @@ use probe_common::config::{
 use crate::{
     cli::Failure,
     ledger::{KEEP_DAYS, KEEP_OCTETS, Keep},
+    log::Form,
     targets::TargetSet,
 };
 
@@ -68,6 +69,12 @@ pub(crate) struct Settings {
     pub(crate) keep_octets: u64,
     /// Seconds between two records of what was counted.
     pub(crate) heartbeat_seconds: u64,
+    /// How what is said beside findings looks.
+    pub(crate) log_form: Form,
+    /// How much is said: one of [`LEVELS`](crate::log::LEVELS).
+    pub(crate) log_level: String,
+    /// Seconds between two lines of status; 0: none.
+    pub(crate) status_seconds: u64,
     /// Where metrics are served, if anywhere.
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// Whether that may be an address that others reach.
@@ -97,6 +104,9 @@ impl Default for Settings {
             keep_days: KEEP_DAYS,
             keep_octets: KEEP_OCTETS,
             heartbeat_seconds: 60,
+            log_form: Form::Auto,
+            log_level: "auto".into(),
+            status_seconds: 300,
             metrics_listen: None,
             beyond_loopback: false,
             packet_cost: false,

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
 use toml::{Spanned, Value, de::DeValue};
 
-use crate::data::Fault;
+use crate::{data::Fault, log::Form};
 
 /// A value, and where it stands.
 pub(super) type Found<'a> = Spanned<DeValue<'a>>;
@@ -100,6 +100,20 @@ pub(super) fn path(found: &Found<'_>) -> Result<Option<PathBuf>, Fault> {
     }
 }
 
+/// One of a few words.
+pub(super) fn word(found: &Found<'_>, words: &[&str]) -> Result<String, Fault> {
+    let word = found.get_ref().as_str().filter(|word| words.contains(word));
+    let allowed = || words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    word.map_or_else(|| fault(found, &allowed()), |word| Ok(word.to_owned()))
+}
+
+/// The form of a log.
+pub(super) fn form(found: &Found<'_>) -> Result<Form, Fault> {
+    let word = word(found, &Form::NAMES.map(|(name, _)| name))?;
+    let known = Form::NAMES.into_iter().find(|(name, _)| *name == word);
+    Ok(known.map_or(Form::Auto, |(_, form)| form))
+}
+
 /// An address with a port, or none where it is empty.
 pub(super) fn address(found: &Found<'_>) -> Result<Option<SocketAddr>, Fault> {
     let allowed =
@@ -139,6 +153,13 @@ shown_as_integer!(u16, u32, u64);
 impl Shown for String {
     fn shown(&self) -> Value {
         Value::String(self.clone())
+    }
+}
+
+impl Shown for Form {
+    fn shown(&self) -> Value {
+        let known = Self::NAMES.into_iter().find(|(_, form)| form == self);
+        Value::String(known.map_or("auto", |(name, _)| name).to_owned())
     }
 }
 

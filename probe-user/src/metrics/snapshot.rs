@@ -105,6 +105,7 @@ pub(crate) struct Snapshot {
     pub(crate) last_reload_taken: bool,
     /// Whether the ledger can be written; none if nothing is recorded.
     pub(crate) ledger_well: Option<bool>,
+    pub(crate) log_suppressed: u64,
     pub(crate) restarts: Vec<(&'static str, u64)>,
 }
 
@@ -256,6 +257,11 @@ impl Snapshot {
         let well = self.ledger_well.map(|well| (none, u64::from(well)));
         out.gauges("ledger_writable", "Whether what is found can be recorded", well)?;
         let restarts = self.restarts.iter().map(|(task, count)| ([("task", *task)], *count));
+        out.counter(
+            "log_suppressed",
+            "Messages not written, since there were too many like them",
+            self.log_suppressed,
+        )?;
         out.counters("task_restarts", "Restarts of what runs beside detection", restarts)
     }
 }

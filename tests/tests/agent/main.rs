@@ -1,7 +1,9 @@
 //! The agent as somebody runs it for a year: told by a file, told anew, watched over.
 
 mod config;
+mod log;
 mod metrics;
+mod notify;
 mod reload;
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};

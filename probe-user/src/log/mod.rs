@@ -1,0 +1,105 @@
+//! What is said beside findings: on standard error, for people, for programs, or for the journal.
+//!
+//! * [`form`] writes a message in one of these forms.
+//! * [`limit`] keeps one kind of message from drowning all others.
+
+mod form;
+mod limit;
+
+use std::{
+    io::Write as _,
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+pub(crate) use form::Form;
+use limit::{Limiter, Verdict};
+use tracing::{Event, Level, Subscriber, callsite::Identifier};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    layer::{Context, SubscriberExt as _},
+    reload,
+    util::SubscriberInitExt as _,
+};
+
+use crate::config::settings::Settings;
+
+/// Variable that says how much is said, before any configuration.
+const VARIABLE: &str = "FORGEWATCH_LOG";
+
+/// Levels that a configuration can ask for; `auto` is `info`, or `warn` where findings are written as JSON.
+pub(crate) const LEVELS: [&str; 6] = ["auto", "error", "warn", "info", "debug", "trace"];
+
+static FORM: AtomicU8 = AtomicU8::new(0);
+static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Begins to write: warnings and worse, for people, until [`configure`] says otherwise.
+pub(crate) fn start() {
+    let filter = from_environment().unwrap_or_else(|| EnvFilter::new("warn"));
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = Lines { limiter: Mutex::new(Limiter::new()) };
+    // Somebody who embeds this may have set another one up.
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        let _ = FILTER.set(handle);
+    }
+}
+
+fn from_environment() -> Option<EnvFilter> {
+    EnvFilter::try_from_env(VARIABLE).ok()
+}
+
+/// Goes by a configuration; the environment counts before its level.
+pub(crate) fn configure(settings: &Settings) {
+    FORM.store(settings.log_form.or_guess() as u8, Ordering::Relaxed);
+    let level = match settings.log_level.as_str() {
+        "auto" if settings.json => "warn",
+        "auto" => "info",
+        level => level,
+    };
+    // What libraries have to say is worth a level less.
+    let filter = match level {
+        "info" => "warn,probe_user=info",
+        "debug" => "info,probe_user=debug",
+        other => other,
+    };
+    let filter = from_environment().unwrap_or_else(|| EnvFilter::new(filter));
+    if let Some(handle) = FILTER.get() {
+        // It fails only when nobody writes any more.
+        let _ = handle.reload(filter);
+    }
+}
+
+/// How many messages were not written because there were too many of their kind.
+pub(crate) fn suppressed() -> u64 {
+    SUPPRESSED.load(Ordering::Relaxed)
+}
+
+/// Writes each message as a line.
+struct Lines {
+    limiter: Mutex<Limiter<Identifier>>,
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut left_out = 0;
+        // Who asks for details gets all of them.
+        if *metadata.level() <= Level::INFO {
+            let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+            match limiter.ask(metadata.callsite(), Instant::now()) {
+                Verdict::Write { suppressed } => left_out = suppressed,
+                Verdict::Suppress => {
+                    SUPPRESSED.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+        let line = Form::of(FORM.load(Ordering::Relaxed)).line(event, left_out);
+        // There is nobody to be told that nobody can be told.
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+}
