@@ -1,0 +1,123 @@
+//! A connection in the table, as a segment of it finds it and leaves it.
+
+use super::{FlowKey, FlowRecord, Half, Side, state};
+use crate::{
+    wire::{Packet, tcp_flag},
+    words,
+};
+
+/// A record, with the copy of its state that lies beside the tags.
+///
+/// The bulk of a connection finds all that it needs in two cache lines: the tags', and the first of its
+/// sender's half.
+pub struct Flow<'a> {
+    /// The record.
+    pub record: &'a mut FlowRecord,
+    /// See [`state`]: the copy.
+    pub state: &'a mut u32,
+}
+
+impl Flow<'_> {
+    /// Whether all of `bits` are set.
+    #[inline(always)]
+    pub const fn is(&self, bits: u32) -> bool {
+        *self.state & bits == bits
+    }
+
+    /// Sets `bits`.
+    #[inline(always)]
+    pub const fn add(&mut self, bits: u32) {
+        *self.state |= bits;
+        self.record.state = *self.state;
+    }
+
+    /// Opens the record anew for another connection.
+    #[inline(always)]
+    pub fn open(&mut self, key: FlowKey, time: u64) {
+        words::clear(self.record);
+        *self.state = 0;
+        self.record.key = key;
+        self.record.opened = time;
+    }
+
+    /// Takes a segment of `side` into the record.
+    #[inline(always)]
+    pub fn update(&mut self, packet: &Packet, side: Side) {
+        self.update_state(packet, side);
+        let half = self.record.half_mut(side);
+        if half.packets == 0 {
+            half.first = packet.time;
+        }
+        half.packets = half.packets.wrapping_add(1);
+        half.last = packet.time;
+        half.flags |= packet.flags;
+        if packet.has(tcp_flag::RST) {
+            half.note_reset(packet);
+        } else {
+            half.note_segment(packet);
+        }
+    }
+
+    #[inline(always)]
+    fn update_state(&mut self, packet: &Packet, side: Side) {
+        if packet.has(tcp_flag::RST) {
+            self.add(state::RESET);
+        } else if packet.has(tcp_flag::SYN) {
+            self.note_syn(packet, side);
+        } else {
+            if packet.has(tcp_flag::FIN) {
+                self.add(state::FIN);
+            }
+            // In this order: who began is asked of the record, whose cache line this may be all to want.
+            if packet.has(tcp_flag::ACK)
+                && self.is(state::SYN_ACK)
+                && !self.is(state::ESTABLISHED)
+                && side as u8 == self.record.initiator() as u8
+            {
+                self.add(state::ESTABLISHED);
+                let answered = self.record.half(side.other()).first;
+                self.record.initiator_rtt = span(packet.time, answered);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn note_syn(&mut self, packet: &Packet, side: Side) {
+        let answer = packet.has(tcp_flag::ACK);
+        if !self.is(state::BEGINNING_KNOWN) {
+            self.add(state::BEGINNING_KNOWN);
+            // The sender of a SYN began; the sender of a SYN+ACK did not.
+            if (side as u8 == 1) != answer {
+                self.add(state::HIGH_BEGAN);
+            }
+        }
+        if answer {
+            let asked: &Half = self.record.half(side.other());
+            // Not from a repeated SYN: it is not known which one is answered (Karn's rule).
+            let rtt = span(packet.time, asked.last);
+            let known = asked.packets != 0;
+            if !self.is(state::SYN_ACK) && known && !self.is(state::SYN_REPEATED) {
+                self.record.responder_rtt = rtt;
+            }
+            self.add(state::SYN_ACK);
+        } else {
+            if self.is(state::SYN) {
+                self.add(state::SYN_REPEATED);
+            }
+            self.add(state::SYN);
+        }
+    }
+}
+
+/// The time from `from` to `to` in nanoseconds, at least 1 and at most what fits.
+#[inline(always)]
+const fn span(to: u64, from: u64) -> u32 {
+    let span = to.saturating_sub(from);
+    if span == 0 {
+        1
+    } else if span > u32::MAX as u64 {
+        u32::MAX
+    } else {
+        span as u32
+    }
+}
