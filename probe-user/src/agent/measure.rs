@@ -137,7 +137,9 @@ impl Session {
 
     /// How often what runs beside detection was started again.
     fn restarts(&self) -> Vec<(&'static str, u64)> {
-        self.measures.server.iter().map(Supervised::restarts).collect()
+        let server = self.measures.server.iter().map(Supervised::restarts);
+        let ledger = self.told.recorder.iter().map(|recorder| ("ledger", recorder.restarts()));
+        server.chain(ledger).collect()
     }
 }
 

@@ -54,6 +54,13 @@ pub(super) struct Session {
     pub(super) started: u64,
 }
 
+/// What fails beside detection is told, and detection goes on.
+fn beside(done: Result<(), Failure>) {
+    if let Err(error) = done {
+        tracing::warn!("{error}; detection goes on");
+    }
+}
+
 /// Ticks as long as there is somebody who does.
 async fn tick_of(interval: &mut Option<Interval>) {
     match interval {
@@ -108,8 +115,8 @@ impl Session {
                     status = status::period(self.settings.status_seconds).map(later);
                 }
                 _ = scan.tick() => self.scan(),
-                _ = heartbeat.tick() => self.record()?,
-                () = tick_of(&mut status) => self.tell_status()?,
+                _ = heartbeat.tick() => beside(self.record()),
+                () = tick_of(&mut status) => beside(self.tell_status()),
                 _ = tick.tick() => {
                     let now = clock::now();
                     self.measures.turn(now);
@@ -117,8 +124,10 @@ impl Session {
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
                 Some(ask) = self.measures.asked.recv() => {
-                    // Who asked may have given up.
-                    let _ = ask.send(self.snapshot()?);
+                    beside(self.snapshot().map(|snapshot| {
+                        // Who asked may have given up.
+                        drop(ask.send(snapshot));
+                    }));
                 }
                 taken = self.live.events(|event| {
                     self.measures.last_event = event.time();

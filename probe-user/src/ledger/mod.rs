@@ -69,6 +69,9 @@ pub const BATCH: Duration = Duration::from_secs(1);
 /// How long to wait before writing is tried again.
 pub const RETRY: Duration = Duration::from_secs(5);
 
+/// The longest such wait: it doubles each time that the thread which writes panics.
+pub const RETRY_MAX: Duration = Duration::from_secs(300);
+
 /// How often what is too old is looked for.
 pub const EXPIRE: Duration = Duration::from_secs(60);
 

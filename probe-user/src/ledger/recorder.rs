@@ -17,7 +17,7 @@ use super::{
     error::LedgerError,
     keep::Keep,
     row::{Hour, NoticeKind},
-    scribe::{Clocks, Counts, Scribe},
+    scribe::{Clocks, Counts, Scribe, keep_writing},
     scrub,
     store::{Ledger, RunStart},
     write::Entry,
@@ -100,6 +100,7 @@ impl Recorder {
         let (queue, entries) = mpsc::sync_channel(QUEUE_MAX);
         let counts = Arc::new(Counts::default());
         let keep = Arc::new(Mutex::new(options.keep));
+        let clocks = Arc::from(clocks);
         let mut scribe =
             Scribe::new(dir, start, ledger, Arc::clone(&keep), clocks, Arc::clone(&counts));
         if let Some(error) = trouble {
@@ -107,7 +108,7 @@ impl Recorder {
         }
         let thread = std::thread::Builder::new()
             .name("ledger".into())
-            .spawn(move || scribe.work(&entries))
+            .spawn(move || keep_writing(scribe, &entries))
             .map_err(|error| fail(format!("cannot start the thread that writes: {error}")))?;
         Ok(Self {
             queue: Some(queue),
@@ -203,6 +204,11 @@ impl Recorder {
         self.counts.trouble.get() > 0
     }
 
+    /// How often the thread that writes panicked and went on anew.
+    pub fn restarts(&self) -> u64 {
+        self.counts.restarts.get()
+    }
+
     /// What was not recorded, by name.
     pub fn losses(&self) -> Counters {
         let counts = &self.counts;
@@ -239,7 +245,7 @@ impl Recorder {
     pub fn stop(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
-            // Had it panicked, there would be nothing to do about it here.
+            // It catches its own panics.
             let _ = thread.join();
         }
     }

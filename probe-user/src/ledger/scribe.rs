@@ -3,19 +3,20 @@
 
 use std::{
     collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use nix::time::{ClockId, clock_gettime};
 
 use super::{
-    BATCH, BATCH_MAX, CLOCK_JUMP, EXPIRE, RETRY, WAITING_MAX,
+    BATCH, BATCH_MAX, CLOCK_JUMP, EXPIRE, RETRY, RETRY_MAX, WAITING_MAX,
     error::LedgerError,
     keep::{Keep, Now},
     row::NoticeKind,
@@ -25,7 +26,7 @@ use super::{
 use crate::{report::rfc3339, source::clock};
 
 /// The clocks that a run goes by.
-pub trait Clocks: Send {
+pub trait Clocks: Send + Sync {
     /// The system's clock, nanoseconds since 1970-01-01 UTC.
     fn wall(&self) -> u64;
     /// A clock that does not jump, in nanoseconds.
@@ -88,6 +89,8 @@ pub(super) struct Counts {
     pub(super) evidence_replaced: Count,
     /// 1 while nothing can be written.
     pub(super) trouble: Count,
+    /// How often the thread panicked and went on anew.
+    pub(super) restarts: Count,
     /// Packets that were too long, too many, or had the client's address in them.
     pub(super) evidence_refused: Count,
 }
@@ -101,14 +104,37 @@ struct Trouble {
     unrecorded: u64,
 }
 
+/// Writes for as long as there is somebody to hand over: after a panic with a new scribe, who waits longer each
+/// time before it touches the ledger. What the one before had in its hands is counted as not recorded.
+pub(super) fn keep_writing(first: Scribe, entries: &Receiver<Entry>) {
+    let (dir, start, keep) = (first.dir.clone(), first.start.clone(), Arc::clone(&first.keep));
+    let (clocks, counts) = (Arc::clone(&first.clocks), Arc::clone(&first.counts));
+    let mut scribe = first;
+    let mut retry = RETRY;
+    // Nothing that a panic can leave half done is seen again: the ledger is opened anew.
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| scribe.work(entries))) {
+        counts.restarts.add(1);
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
+        let reason = format!("the thread that writes panicked: {said}");
+        let (keep, clocks, counts) = (Arc::clone(&keep), Arc::clone(&clocks), Arc::clone(&counts));
+        scribe = Scribe::new(&dir, start.clone(), None, keep, clocks, counts);
+        scribe.retry = retry;
+        scribe.stumble(&LedgerError::Failed { path: dir.clone(), reason });
+        retry = (retry * 2).min(RETRY_MAX);
+    }
+}
+
 pub(super) struct Scribe {
     dir: PathBuf,
     start: RunStart,
     ledger: Option<Ledger>,
     /// How much is kept; the other thread may change it.
     keep: Arc<Mutex<Keep>>,
-    clocks: Box<dyn Clocks>,
+    clocks: Arc<dyn Clocks>,
     counts: Arc<Counts>,
+    /// How long to wait before writing is tried again.
+    retry: Duration,
     waiting: VecDeque<Entry>,
     trouble: Option<Trouble>,
     /// System's clock less the steady one, as last seen.
@@ -118,13 +144,20 @@ pub(super) struct Scribe {
     expired: Option<Instant>,
 }
 
+impl Drop for Scribe {
+    /// What waits is not recorded: at the end, and also when it panicked.
+    fn drop(&mut self) {
+        self.counts.unrecorded.add(self.waiting.len() as u64);
+    }
+}
+
 impl Scribe {
     pub(super) fn new(
         dir: &Path,
         start: RunStart,
         ledger: Option<Ledger>,
         keep: Arc<Mutex<Keep>>,
-        clocks: Box<dyn Clocks>,
+        clocks: Arc<dyn Clocks>,
         counts: Arc<Counts>,
     ) -> Self {
         let (wall, steady) = (clocks.wall(), clocks.steady());
@@ -134,6 +167,7 @@ impl Scribe {
             ledger,
             keep,
             counts,
+            retry: RETRY,
             waiting: VecDeque::new(),
             trouble: None,
             apart: i128::from(wall) - i128::from(steady),
@@ -156,7 +190,6 @@ impl Scribe {
             }
             self.expire();
         }
-        self.counts.unrecorded.add(self.waiting.len() as u64);
         let now = self.clocks.wall();
         if self.trouble.is_none()
             && let Some(ledger) = &mut self.ledger
@@ -226,7 +259,7 @@ impl Scribe {
 
     /// Says once that nothing can be written.
     pub(super) fn stumble(&mut self, error: &LedgerError) {
-        let next_try = Instant::now() + RETRY;
+        let next_try = Instant::now() + self.retry;
         if let Some(trouble) = &mut self.trouble {
             trouble.next_try = next_try;
             return;
