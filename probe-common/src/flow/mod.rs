@@ -12,4 +12,4 @@ pub use live::Flow;
 pub use mark::{ResetMark, SynMark};
 pub use record::{FlowRecord, Half, ip_id_kind, state};
 pub use stage::{SILENCE, Stage};
-pub use table::{Claim, FlowSet, FlowStore, UNIT, WORTH, at, claim, find, place, worth};
+pub use table::{Claim, FlowSet, FlowStore, SOUGHT, UNIT, WORTH, at, claim, find, place, worth};

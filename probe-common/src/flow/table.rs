@@ -44,12 +44,23 @@ pub const UNIT: u32 = 30;
 /// out other SYNs, and no connection that was alive in the last minute.
 pub const WORTH: u32 = 56;
 
+/// How much longer a connection to a watched address is worth keeping than others while it is only asked
+/// for, in units of [`UNIT`]: as long as a client tries three times. Without it a flood pushes it out
+/// before it is answered, and a connection whose beginning is forgotten looks like one that got no answer.
+pub const SOUGHT: u32 = 8;
+
 /// Until when a record in this [`state`] is worth keeping whose connection had a packet at `time`, in
 /// units of [`UNIT`].
 #[inline(always)]
 pub const fn worth(states: u32, time: u64) -> u32 {
     let since = (time >> UNIT) as u32;
-    if states & state::ESTABLISHED != 0 { since.saturating_add(WORTH) } else { since }
+    if states & state::ESTABLISHED != 0 {
+        since.saturating_add(WORTH)
+    } else if states & state::FOLLOWED != 0 {
+        since.saturating_add(SOUGHT)
+    } else {
+        since
+    }
 }
 
 /// Where the sets are kept.
@@ -150,5 +161,21 @@ mod tests {
         }
         // Two minutes later it is as old as it is.
         assert!(!(0..5).all(|syn| note(20_000 + syn, 220, 0)));
+    }
+    #[test]
+    fn a_flood_of_syns_pushes_out_no_connection_that_is_sought() {
+        let mut set = std::boxed::Box::new(FlowSet::default());
+        let mut note = |tag, time, state| {
+            let way = claim(&mut set, tag).expect("a set has places").way;
+            set.until[way] = worth(state, time);
+            place(&set, 1).is_some()
+        };
+        assert!(note(1, 1_000_000_000, state::FOLLOWED | state::SYN));
+        for syn in 2..1_000 {
+            let time = 1_000_000_000 + syn * 7_000_000;
+            assert!(note(syn, time, state::SYN), "pushed out by SYN {syn}");
+        }
+        // Half a minute later it has been given up.
+        assert!(!(0..5).all(|syn| note(20_000 + syn, 30_000_000_000, state::SYN)));
     }
 }
