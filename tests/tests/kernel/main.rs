@@ -4,8 +4,10 @@
 //! that `FORGEWATCH_CORPUS` names are tried besides; without the variable nothing is left out of
 //! what this suite promises.
 
+mod cores;
 mod hooks;
 mod malformed;
+mod maps;
 mod pass;
 mod privacy;
 mod selection;

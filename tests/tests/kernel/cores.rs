@@ -1,0 +1,133 @@
+//! Two CPUs at once: no record is torn, no packet is counted twice or not at all.
+//!
+//! The packets go through the very program (BPF_PROG_TEST_RUN, each repeated by the kernel so that the
+//! two do meet in the same record) on two threads, each on a CPU of its own. Where there is only one
+//! CPU the threads take turns, and the same has to hold.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Barrier,
+    thread,
+};
+
+use aya::{TestRun as _, TestRunOptions, programs::Xdp};
+use probe_common::{
+    config::{Config, FLAG_WATCH_ALL},
+    counter::Counter,
+    flow::{FlowKey, FlowRecord, Half, Side},
+    wire::{Address, tcp_flag},
+};
+use probe_tests::{
+    bench::live::send::pin,
+    craft::{frame, net::Ip, segment::Segment},
+};
+use probe_user::source::kernel::{
+    maps::{Counters, FlowTable},
+    object,
+};
+
+/// Client and server of flow `number`.
+fn ends(number: u32) -> ((IpAddr, u16), (IpAddr, u16)) {
+    let client = Ipv4Addr::from(0x0a00_0000 + number / 1_000);
+    let server = Ipv4Addr::new(198, 51, 100, 20);
+    ((client.into(), 40_000 + (number % 1_000) as u16), (server.into(), 443))
+}
+
+/// A segment of `payload` octets of flow `number`, from the client or from the server.
+fn segment(number: u32, from_client: bool, flags: u16, payload: usize) -> Vec<u8> {
+    let (client, server) = ends(number);
+    let (from, to) = if from_client { (client, server) } else { (server, client) };
+    let one = Segment {
+        ports: (from.1, to.1),
+        seq: 1_000 + u32::from(from_client) * 500_000,
+        ack: 1,
+        flags,
+        window: if from_client { 501 } else { 777 },
+        payload: vec![0x5a; payload],
+        ..Segment::default()
+    };
+    let hops = if from_client { 64 } else { 57 };
+    frame::ethernet(&one.packet(&Ip { hops, ..Ip::new(from.0, to.0) }))
+}
+
+/// The key of flow `number`, and which side its client is.
+fn key(number: u32) -> (FlowKey, Side) {
+    let (client, server) = ends(number);
+    let end = |(address, port): (IpAddr, u16)| (Address::from(address), port);
+    FlowKey::new(end(client), end(server), [0, 0], 6)
+}
+
+/// What the two CPUs send: frames, each with how often.
+type Turn = Vec<(Vec<u8>, u32)>;
+
+/// The table and the counters after both have sent.
+fn race(config: &Config, turns: &[Turn; 2]) -> (Vec<FlowRecord>, [u64; 2]) {
+    let mut bpf = object::load(config).expect("an object that loads");
+    object::load_xdp(&mut bpf).expect("the XDP program");
+    let counters = Counters::take(&mut bpf).expect("counters");
+    let table = FlowTable::take(&mut bpf, config.flow_mask + 1).expect("the flow table");
+    let program: &Xdp =
+        bpf.program(object::INGRESS).expect("the XDP program").try_into().expect("an XDP program");
+    let ready = Barrier::new(2);
+    thread::scope(|scope| {
+        for (cpu, turn) in turns.iter().enumerate() {
+            let ready = &ready;
+            scope.spawn(move || {
+                // On a machine of one CPU it runs where it may.
+                let _ = pin(cpu);
+                ready.wait();
+                for (frame, repeat) in turn {
+                    let options = TestRunOptions {
+                        data_in: Some(frame),
+                        repeat: *repeat,
+                        ..TestRunOptions::new()
+                    };
+                    program.test_run(options).expect("a run");
+                }
+            });
+        }
+    });
+    let counts = counters.read().expect("counters");
+    let mut records = Vec::new();
+    table.scan(|_, record| records.push(*record));
+    (records, [Counter::Packets, Counter::FlowsEvicted].map(|one| counts[one as usize]))
+}
+
+fn config(flow_mask: u32) -> Config {
+    Config { flags: FLAG_WATCH_ALL, flow_mask, event_rate: 1, ..Config::replay() }
+}
+
+/// What a half must say after `packets` segments of `payload` octets with these fields.
+fn assert_whole(half: &Half, packets: u32, payload: u32, hops: u8, window: u16) {
+    assert_eq!(half.packets, packets);
+    assert_eq!(half.octets, packets.wrapping_mul(payload));
+    assert_eq!((half.hops_min, half.hops_max), (hops, hops));
+    assert_eq!(half.window, window);
+    assert!(half.first != 0 && half.first <= half.last);
+}
+
+/// Both directions of the same flows, each on its own CPU: each half is exactly what its side sent.
+#[test]
+fn the_two_directions_of_a_flow_do_not_touch_each_others_half() {
+    const FLOWS: u32 = 8;
+    const ROUNDS: u32 = 20;
+    const REPEAT: u32 = 5_000;
+    let ack = tcp_flag::ACK;
+    let turn = |from_client, payload| -> Turn {
+        let rounds = (0..ROUNDS).flat_map(|_| 0..FLOWS);
+        rounds.map(|flow| (segment(flow, from_client, ack, payload), REPEAT)).collect()
+    };
+    let config = config(1_023);
+    // Opened beforehand, so that the two meet in records and not over places: that is the next test.
+    let mut there = turn(true, 100);
+    there.splice(0..0, (0..FLOWS).map(|flow| (segment(flow, true, ack, 100), 1)));
+    let (records, [packets, evicted]) = race(&config, &[there, turn(false, 300)]);
+    assert_eq!(packets, u64::from(FLOWS * ROUNDS * REPEAT * 2 + FLOWS));
+    assert_eq!((records.len(), evicted), (FLOWS as usize, 0));
+    for flow in 0..FLOWS {
+        let (key, client) = key(flow);
+        let record = records.iter().find(|record| record.key == key).expect("a record");
+        assert_whole(record.half(client), ROUNDS * REPEAT + 1, 100, 64, 501);
+        assert_whole(record.half(client.other()), ROUNDS * REPEAT, 300, 57, 777);
+    }
+}
