@@ -120,6 +120,24 @@ fn without_a_censor_nothing_is_found() {
     );
 }
 
+#[test]
+fn a_flood_of_syns_changes_no_verdict() {
+    const SYNS: u64 = 2_000_000;
+    let namespace = namespace();
+    let mut command = demo(&namespace);
+    command.args(["--flood", &SYNS.to_string()]);
+    let output = process::output("demo", &mut command, 2 * LIMIT).expect("it ends in time");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("are the same without and with the flood"), "{said}");
+    // And it was one: more connections were pushed out than the table has places, times ten.
+    let evicted = said.lines().rev().find_map(|line| line.split_once("flows_evicted "));
+    let (_, evicted) = evicted.unwrap_or_else(|| panic!("no connection was pushed out: {said}"));
+    let evicted = evicted.split(", ").next().unwrap_or_default().trim().replace(',', "");
+    let evicted: u64 = evicted.parse().unwrap_or_else(|error| panic!("{error}: {evicted}: {said}"));
+    assert!((655_360..=SYNS + 300_000).contains(&evicted), "{evicted}: {said}");
+}
+
 /// An agent that says nothing: the demo must notice.
 #[test]
 fn a_censor_that_is_not_found_is_a_failure() {

@@ -14,8 +14,8 @@ use crate::{
 /// Tells demo and suites which agent to run.
 pub(crate) const AGENT_VARIABLE: &str = "FORGEWATCH_BIN";
 
-/// Tells the bench which object has the programs for measurement.
-const BENCH_VARIABLE: &str = "FORGEWATCH_BENCH_OBJECT";
+/// Tells bench, demo and suites which object has the programs for measurement.
+pub(crate) const BENCH_VARIABLE: &str = "FORGEWATCH_BENCH_OBJECT";
 
 /// Exit code for an interface that is not there, the same as the agent's.
 const EXIT_NO_INTERFACE: u8 = 4;
@@ -47,8 +47,11 @@ pub(crate) fn demo(no_censor: bool, args: &[OsString]) -> anyhow::Result<()> {
     let object = build::object()?;
     let agent = build::agent_around(&object, Profile::Release)?;
     let demo = build::test_program("demo", &object, Profile::Dev)?;
-    let mut command =
-        steps::as_root(demo.as_os_str(), &[(AGENT_VARIABLE, agent.into_os_string())])?;
+    let mut variables = vec![(AGENT_VARIABLE, agent.into_os_string())];
+    if args.iter().any(|word| word.to_string_lossy().starts_with("--flood")) {
+        variables.push((BENCH_VARIABLE, build::bench_object()?.into_os_string()));
+    }
+    let mut command = steps::as_root(demo.as_os_str(), &variables)?;
     if no_censor {
         command.arg("--no-censor");
     }

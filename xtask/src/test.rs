@@ -13,7 +13,7 @@ use crate::{
     build::{self, Artifact, Profile},
     packages::{self, Install},
     python,
-    run::AGENT_VARIABLE,
+    run::{AGENT_VARIABLE, BENCH_VARIABLE},
     steps,
     suites::{self, Outcome},
 };
@@ -46,6 +46,7 @@ pub(crate) fn all(quick: bool, filter: Option<&str>) -> anyhow::Result<()> {
     if !quick {
         let agent = build::agent_around(&object, Profile::Release)?;
         variables.push((AGENT_VARIABLE, agent.into_os_string()));
+        variables.push((BENCH_VARIABLE, build::bench_object()?.into_os_string()));
         // The suite about the documentation asks this very program what it understands.
         variables.push((XTASK_VARIABLE, env::current_exe()?.into_os_string()));
     }

@@ -6,6 +6,7 @@ pub mod agent;
 mod cleanup;
 pub mod clients;
 pub mod crowd;
+pub mod flood;
 pub mod foreign;
 pub mod injector;
 pub mod inpath;

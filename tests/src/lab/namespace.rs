@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use anyhow::{Context as _, bail};
@@ -85,6 +85,24 @@ impl Namespace {
             });
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+
+    /// Has a thread named `name` do `work` in here, for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no thread; if it cannot enter, joining it tells.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+    ) -> anyhow::Result<JoinHandle<anyhow::Result<T>>> {
+        let handle = Arc::clone(&self.handle);
+        let thread = thread::Builder::new().name(name.to_owned());
+        Ok(thread.spawn(move || {
+            setns(&*handle, CloneFlags::CLONE_NEWNET).context("cannot enter the namespace")?;
+            work()
+        })?)
     }
 
     /// Runs lines of `ip` in here: all of them or an error.

@@ -242,6 +242,23 @@ impl Network {
         self.server.ip(&lines)
     }
 
+    /// Gives the router's upstream interface a second receive queue, if there is a second CPU. What the
+    /// upstream box sends by its stack comes by the first, and what a second CPU sends as XDP frames by the
+    /// second. To be asked for before a program is attached: veth does not run one on queues that come
+    /// later.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses.
+    pub fn second_queue(&self) -> anyhow::Result<()> {
+        if std::thread::available_parallelism()?.get() > 1 {
+            let mut command = self.router.command("ethtool");
+            command.args(["-L", WAN, "rx", "2"]);
+            process::succeed("ethtool", &mut command)?;
+        }
+        Ok(())
+    }
+
     /// Listens to what passes the client's device, from now on.
     ///
     /// # Errors

@@ -3,6 +3,9 @@
 //! Ends with 0 only if every censored connection and answer was found and nothing else was accused, be it a
 //! connection or a service.
 
+mod table;
+mod told;
+
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -19,15 +22,21 @@ use anyhow::Context as _;
 use clap::Parser;
 use probe_tests::lab::{
     Lab,
-    agent::{self, Agent, Form, is_same_moment},
+    agent::{self, Agent, Form},
     clients::{self, Kind, Outcome},
     crowd,
-    injector::{Injector, Settings, Shot, craft, model::Model},
+    flood::{self, Flood},
+    injector::{Injector, Settings, craft, model::Model},
     network::{self, FRONT, Pair, RESOLVER, WAN},
     process,
     resolvers::{Authority, Lie, Program, Resolver},
-    servers::{self, NAMES},
+    servers::NAMES,
     wait,
+};
+
+use self::{
+    table::{Verdicts, print_differences, print_table},
+    told::{Told, last_words},
 };
 
 /// Show a censor being found, in a network of namespaces on this machine.
@@ -48,6 +57,11 @@ struct Options {
     /// How often to do it all
     #[arg(long, value_name = "N", default_value_t = 1)]
     runs: u32,
+    /// Do it twice, the second time while so many SYNs, each of another connection, come in by the watched
+    /// interface: the verdicts must be the same. Without a number 50 million
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "50000000",
+          value_parser = clap::value_parser!(u64).range(1..=flood::MOST))]
+    flood: Option<u64>,
 }
 
 /// The page, where the demo is built.
@@ -86,7 +100,7 @@ fn main() -> ExitCode {
         if options.runs > 1 {
             println!("== run {run} of {} ==", options.runs);
         }
-        match show(!options.no_censor, &options.page) {
+        match run_once(&options) {
             Ok(true) => good += 1,
             Ok(false) => {}
             Err(error) => eprintln!("demo: {error:#}"),
@@ -96,6 +110,25 @@ fn main() -> ExitCode {
         println!("{good} of {} runs right", options.runs);
     }
     if good == options.runs { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One run, or two if there is to be a flood. Returns whether all was as it should be.
+fn run_once(options: &Options) -> anyhow::Result<bool> {
+    let calm = show(options, None)?;
+    let Some(syns) = options.flood else { return Ok(calm.right) };
+    println!("\n== and while {syns} SYNs come in by {WAN} ==\n");
+    let flooded = show(options, Some(syns))?;
+    println!();
+    let same = print_differences(&calm.verdicts, &flooded.verdicts);
+    Ok(calm.right && flooded.right && same)
+}
+
+/// What came of a run.
+struct Shown {
+    /// Whether all was as it should be.
+    right: bool,
+    /// What was said of each name, and of each service.
+    verdicts: Verdicts,
 }
 
 /// Something that a client did, and what it met.
@@ -118,9 +151,10 @@ impl Visit {
 /// What a client met that was lied to.
 const LIED: &str = "a lie";
 
-/// One run. Returns whether all was as it should be.
-fn show(censor: bool, page: &Path) -> anyhow::Result<bool> {
+/// One run, with a flood of so many SYNs if there is to be one.
+fn show(options: &Options, syns: Option<u64>) -> anyhow::Result<Shown> {
     let start = Instant::now();
+    let censor = !options.no_censor;
     println!("Making a network of four boxes, each a namespace with a stack of its own:\n");
     let delay = network::DELAY.as_millis();
     println!("  client ---- router ---- upstream ====({delay} ms)==== server");
@@ -159,7 +193,11 @@ fn show(censor: bool, page: &Path) -> anyhow::Result<bool> {
             }
         }
     };
+    if syns.is_some() {
+        lab.network.second_queue()?;
+    }
     let agent = Agent::start_as(&lab, Form::Lines, &[WAN], &["--state", recording], see)?;
+    let flood = syns.map(|count| Flood::start(&lab.network, count)).transpose()?;
     let mut visits = visit(&lab, &second)?;
     // Those that are still to come belong to what was visited so far.
     let before = injector.as_ref().map(Injector::shots).unwrap_or_default().len();
@@ -171,6 +209,10 @@ fn show(censor: bool, page: &Path) -> anyhow::Result<bool> {
     for ((name, address), met) in crowd::fetch(&lab, CROWD, &FETCHED)? {
         visits.push(https(name, address, &met));
     }
+    while flood.as_ref().is_some_and(Flood::is_running) {
+        visits.extend(visit(&lab, &second)?);
+    }
+    let flood = flood.map(|flood| flood.finish(&lab.network)).transpose()?;
     let shots = injector.as_ref().map(Injector::shots).unwrap_or_default();
     let lied = visits.iter().filter(|visit| visit.is_lie()).count();
     // The last genuine answers are still on their way, and with them the proof.
@@ -178,14 +220,43 @@ fn show(censor: bool, page: &Path) -> anyhow::Result<bool> {
     let (lines, _) = agent.stop_lines()?;
     drop(injector);
     let told = lines.iter().filter_map(|line| Told::read(line)).collect::<Vec<_>>();
-    let mut right = print_table(&visits, &shots, &told);
+    let (mut right, mut verdicts) = print_table(&visits, &shots, &told);
     println!();
-    right &= conclude(&lines, censor);
-    report(&state, page)?;
-    println!("\nThe report: {}", fs::canonicalize(page)?.display());
+    right &= conclude(&lines, censor, &mut verdicts);
+    if let Some(ended) = flood {
+        right &= print_flood(&ended, &lines);
+    }
+    report(&state, &options.page)?;
+    println!("\nThe report: {}", fs::canonicalize(&options.page)?.display());
     let seconds = start.elapsed().as_secs_f64();
     println!("\n{} In {seconds:.1} s.", verdict(right, censor));
-    Ok(right)
+    Ok(Shown { right, verdicts })
+}
+
+/// Says what there was of a flood, and what the agent has lost by it. Returns whether all of it that the
+/// interface has received has met the probe.
+fn print_flood(ended: &flood::Ended, lines: &[String]) -> bool {
+    let flood::Ended { sent, received, elapsed } = ended;
+    println!(
+        "\n   {sent} SYNs in {:.1} s, {:.2} million a second; {WAN} received {received} packets",
+        elapsed.as_secs_f64(),
+        *sent as f64 / elapsed.as_secs_f64() / 1e6
+    );
+    let lines = lines.iter().map(|line| line.trim());
+    let told = lines.filter(|line| line.starts_with("seen ") || line.starts_with("lost "));
+    let mut seen = 0;
+    for line in told {
+        println!("   {line}");
+        if let Some((packets, _)) = line.split_once(" packets, ") {
+            let digits: String = packets.chars().filter(char::is_ascii_digit).collect();
+            seen = digits.parse().unwrap_or(0);
+        }
+    }
+    let met = seen >= *received;
+    if !met {
+        println!(" ! of what {WAN} received Forgewatch has seen {seen} packets");
+    }
+    met
 }
 
 const fn verdict(right: bool, censor: bool) -> &'static str {
@@ -198,7 +269,7 @@ const fn verdict(right: bool, censor: bool) -> &'static str {
 
 /// Prints what is said of services, and returns whether that is right: LinkedIn is reset by name where the
 /// crowd went, and nobody else is accused of anything.
-fn conclude(lines: &[String], censor: bool) -> bool {
+fn conclude(lines: &[String], censor: bool, verdicts: &mut Verdicts) -> bool {
     let said = lines.iter().filter(|line| line.starts_with("-- ") && line.contains(" at "));
     let accuses = |line: &&String| line.contains("SNI-RESET");
     let innocent = ["NONE", "INCONCLUSIVE", "OUTAGE"];
@@ -210,6 +281,7 @@ fn conclude(lines: &[String], censor: bool) -> bool {
         named |= blocked;
         let as_it_should = innocent.contains(&method) || blocked && censor;
         right &= as_it_should;
+        verdicts.entry(place[3..].to_owned()).or_default().insert(method.to_owned());
         println!(" {} {}: {method}", if as_it_should { ' ' } else { '!' }, &place[3..]);
     }
     if censor && !named {
@@ -280,149 +352,4 @@ fn settle(agent: &Agent, shots: usize) {
     };
     // The verdict on what is missing is the table's.
     let _ = wait::until("all findings", 20 * network::DELAY, || enough().then_some(()));
-}
-
-/// What there is to be accused of here.
-const ACCUSATIONS: [&str; 2] = ["injected", "lied"];
-
-/// An accusation, as read from a line for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Told {
-    time: String,
-    protocol: String,
-    name: String,
-    client: String,
-    server: String,
-    /// `injected` or `lied`.
-    verdict: &'static str,
-    confidence: String,
-}
-
-impl Told {
-    /// Reads `TIME  INJECTED C3  tcp  NAME (SERVICE)  CLIENT -> SERVER  WORDS`.
-    fn read(line: &str) -> Option<Self> {
-        let mut parts = line.split("  ").map(str::trim).filter(|part| !part.is_empty());
-        let time = parts.next()?.to_owned();
-        let (verdict, confidence) = parts.next()?.split_once(' ')?;
-        let verdict = *ACCUSATIONS.iter().find(|known| known.eq_ignore_ascii_case(verdict))?;
-        let confidence = confidence.trim().to_owned();
-        let protocol = parts.next()?.to_owned();
-        let name = parts.next()?.split(' ').next()?.to_owned();
-        let (client, server) = parts.next()?.split_once(" -> ")?;
-        let (client, server) = (client.to_owned(), server.to_owned());
-        Some(Self { time, protocol, name, client, server, verdict, confidence })
-    }
-}
-
-/// Prints who met what, and returns whether what was done and what was told agree.
-fn print_table(visits: &[Visit], shots: &[Shot], told: &[Told]) -> bool {
-    let mut rows: Vec<(&str, &str, SocketAddr)> = Vec::new();
-    for visit in visits {
-        let row = (visit.protocol, visit.name, visit.server);
-        if !rows.contains(&row) {
-            rows.push(row);
-        }
-    }
-    println!(
-        "\n   {:<24} {:<4} {:<17} {:>5}  {:<36} Forgewatch",
-        "name", "", "server", "made", "the client met"
-    );
-    let mut right = true;
-    for (protocol, name, server) in rows {
-        let of_row =
-            |visit: &&Visit| (visit.protocol, visit.name, visit.server) == (protocol, name, server);
-        let made: Vec<&Visit> = visits.iter().filter(of_row).collect();
-        let lied = made.iter().filter(|visit| visit.is_lie()).count();
-        let done = if lied > 0 { "lied" } else { "injected" };
-        let cut = shots.iter().filter(|shot| shot.server == server && shot.name == name).count();
-        let cut = cut + lied;
-        let found = found(told, protocol, name, server);
-        let as_it_should = found.len() == cut && found.iter().all(|one| one.verdict == done);
-        right &= as_it_should;
-        println!(
-            " {} {name:<24} {protocol:<4} {:<17} {:>5}  {:<36} {}",
-            if as_it_should { ' ' } else { '!' },
-            server.ip().to_string(),
-            made.len(),
-            summed_up(&made),
-            said(&found, cut),
-        );
-    }
-    let listed = |one: &&Told| servers::address_of(&one.name).is_none();
-    if let Some(stray) = told.iter().find(listed) {
-        println!(" ! accused, but never visited: {stray:?}");
-        right = false;
-    }
-    right
-}
-
-/// The accusations, each connection or question once, with the last word on it.
-fn last_words(told: &[Told]) -> Vec<&Told> {
-    let mut last: Vec<&Told> = Vec::new();
-    for one in told {
-        last.retain(|other| {
-            let same = (&other.protocol, &other.name, &other.client, &other.server)
-                == (&one.protocol, &one.name, &one.client, &one.server);
-            !(same && is_same_moment(&other.time, &one.time))
-        });
-        last.push(one);
-    }
-    last
-}
-
-/// The accusations of one row.
-fn found<'a>(told: &'a [Told], protocol: &str, name: &str, server: SocketAddr) -> Vec<&'a Told> {
-    let server = server.to_string();
-    let mut found = last_words(told);
-    found.retain(|one| one.protocol == protocol && one.name == name && one.server == server);
-    found
-}
-
-/// "connection reset 2x".
-fn summed_up(made: &[&Visit]) -> String {
-    let mut outcomes: Vec<(&str, usize)> = Vec::new();
-    for visit in made {
-        match outcomes.iter_mut().find(|(met, _)| *met == visit.met) {
-            Some((_, count)) => *count += 1,
-            None => outcomes.push((&visit.met, 1)),
-        }
-    }
-    let words: Vec<String> =
-        outcomes.iter().map(|(met, count)| format!("{met} {count}x")).collect();
-    words.join(", ")
-}
-
-fn said(found: &[&Told], cut: usize) -> String {
-    match (found, cut) {
-        ([], 0) => "clean".into(),
-        ([], cut) => format!("MISSED {cut}"),
-        (found, cut) => {
-            let weakest = found.iter().map(|one| one.confidence.as_str()).min().unwrap_or_default();
-            let count = found.len();
-            let verdict = found[0].verdict;
-            if count == cut {
-                format!("{verdict} {count}x ({weakest})")
-            } else {
-                format!("{verdict} {count}x ({weakest}), where it was done {cut}x")
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Told;
-
-    #[test]
-    fn a_line_for_people_is_read_back() {
-        let line = "2026-11-24 10:00:01.123Z  INJECTED C3   tcp   www.linkedin.com (linkedin)  \
-                    client-4f1d20c3a9b87e65 -> [fd71:4::a]:443  words; more";
-        let told = Told::read(line).expect("an accusation");
-        assert_eq!(told.server, "[fd71:4::a]:443");
-        assert_eq!((told.protocol.as_str(), told.name.as_str()), ("tcp", "www.linkedin.com"));
-        assert_eq!((told.verdict, told.confidence.as_str()), ("injected", "C3"));
-        let lied = Told::read(&line.replace("INJECTED", "LIED")).expect("an accusation");
-        assert_eq!((lied.verdict, lied.confidence.as_str()), ("lied", "C3"));
-        assert_eq!(Told::read(&line.replace("INJECTED", "SUSPECT")), None);
-    }
 }
