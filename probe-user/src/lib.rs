@@ -21,6 +21,7 @@
 //! * `agent` runs all this on a router, until it is told to end.
 //! * `metrics` hands out figures to who watches over the agent.
 //! * `log` writes what is said beside findings.
+//! * [`privilege`] gives up what a running agent does not need.
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
@@ -41,6 +42,7 @@ mod metrics;
 pub mod names;
 mod networks;
 pub mod page;
+pub mod privilege;
 pub mod report;
 pub mod sinkholes;
 pub mod source;

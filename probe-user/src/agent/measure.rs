@@ -28,6 +28,8 @@ pub(super) struct Measures {
     pub(super) asked: Receiver<Ask>,
     /// Kept, so that there is always somebody who could ask.
     door: Door,
+    /// What the server will listen on.
+    listener: Option<Listener>,
     server: Option<Supervised>,
     /// The kernel measures programs as long as this is open.
     _stats: Option<OwnedFd>,
@@ -45,7 +47,12 @@ impl Measures {
     pub(super) fn start(settings: &Settings) -> Self {
         let pulse = Arc::new(Pulse::default());
         let (door, asked) = Door::new(&pulse);
-        let mut this = Self {
+        let mut listener = settings.metrics_listen.map(Listener::new);
+        if let Some(listener) = &mut listener {
+            // If it fails, so does the server, which says why.
+            let _ = listener.open();
+        }
+        Self {
             pulse,
             asked,
             door,
@@ -55,13 +62,22 @@ impl Measures {
             last_event: 0,
             reloads: [0; 2],
             last_reload_taken: true,
-        };
-        if let Some(address) = settings.metrics_listen {
-            let (mut listener, door) = (Listener::new(address), this.door.clone());
-            let serve = move || listener.serve(door.clone());
-            this.server = Some(Supervised::new("metrics server", Instant::now(), serve));
+            listener,
         }
-        this
+    }
+
+    /// The port that could not be taken, and is tried again.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.listener.as_ref().filter(|listener| !listener.is_open()).map(Listener::port)
+    }
+
+    /// Starts what runs beside detection: threads, which have the rights that the agent has by now.
+    pub(super) fn serve(&mut self) {
+        if let Some(mut listener) = self.listener.take() {
+            let door = self.door.clone();
+            let serve = move || listener.serve(door.clone());
+            self.server = Some(Supervised::new("metrics server", Instant::now(), serve));
+        }
     }
 
     /// The loop turns at `now`, by the kernel's monotonic clock.

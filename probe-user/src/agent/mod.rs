@@ -3,6 +3,7 @@
 //! * [`start`] gets everything it needs from the system, in the order in which that can fail.
 //! * [`session`] is the loop: one thread, which owns all that is known, and in which the ring comes last
 //!   and is never kept waiting.
+//! * [`confine`] gives up what is not needed any more once everything is ready.
 //! * [`record`] begins the ledger's part.
 //! * [`told`] is where findings go.
 //! * [`reload`] takes over what may change while it runs.
@@ -11,6 +12,7 @@
 //! * [`close`] detaches, takes what is left, and sums up.
 
 mod close;
+mod confine;
 mod measure;
 mod notify;
 mod record;
@@ -46,7 +48,7 @@ pub(crate) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
     runtime.block_on(async {
-        let (mut session, signals) = start::start(layers.settings)?;
+        let (mut session, signals) = start::start(layers)?;
         let ended = session.until_told(load, signals).await;
         session.close(ended)
     })

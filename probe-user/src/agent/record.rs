@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    cli::{Failure, state, summary},
+    cli::{
+        Failure,
+        state::{self, Place},
+        summary,
+    },
     config::settings::Settings,
     ledger::{
         Options, Recorder, RunStart, SystemClocks,
@@ -17,12 +21,13 @@ use crate::{
 /// Begins to record.
 pub(super) fn start(
     settings: &Settings,
+    place: Option<&Place>,
     targets: &Arc<TargetSet>,
 ) -> Result<Option<Recorder>, Failure> {
     if !settings.record {
         return Ok(None);
     }
-    let Some(place) = state::place(settings) else {
+    let Some(place) = place else {
         tracing::info!("recording nothing: no state directory (--state DIR), and not root");
         return Ok(None);
     };

@@ -10,7 +10,7 @@ use probe_common::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    measure::Measures, notify::Manager, record, session::Session, status::Said, told::Told,
+    confine, measure::Measures, notify::Manager, record, session::Session, status::Said, told::Told,
 };
 use crate::{
     cli::{
@@ -18,7 +18,7 @@ use crate::{
         attribute::{self, Attribution},
         state, summary,
     },
-    config::settings::Settings,
+    config::{layers::Layers, settings::Settings},
     judge::{self, Judge, Telling},
     report::{Clients, Form, Writer, pseudonym::Pseudonyms},
     source::{clock, kernel::live::Live},
@@ -64,19 +64,25 @@ fn config(settings: &Settings) -> Result<Config, Failure> {
 }
 
 /// Gets everything ready and attaches the programs. Needs the context of a tokio runtime.
-pub(super) fn start(settings: Settings) -> Result<(Session, Signals), Failure> {
+pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
+    let Layers { settings, file, .. } = layers;
     let config = config(&settings)?;
     let targets = Arc::new(settings.load_targets()?);
     let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
     let stdout = io::stdout();
     let form = Form::of(settings.json, &stdout);
+    let place = state::place(&settings);
+    let account = settings.user.account()?;
     // Before anything is attached: who is told to end from then on ends with a summary.
     let signals = Signals::new()?;
     let names = targets.names(config.hash_key);
     let live = Live::start(config, &names, &settings.interfaces, Some(settings.ring_octets))?;
     tell_attached(&live, settings.all);
-    let measures = Measures::start(&settings);
-    let recorder = record::start(&settings, &targets)?;
+    let mut measures = Measures::start(&settings);
+    let files = file.iter().chain(&settings.targets).cloned();
+    confine::confine(&settings, account.as_ref(), place.as_ref(), files, measures.port(), &live)?;
+    measures.serve();
+    let recorder = record::start(&settings, place.as_ref(), &targets)?;
     let clock = state::live_clock();
     let mut judge = Judge::new(judge::Settings {
         telling: Telling::AtOnce,

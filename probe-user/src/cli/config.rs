@@ -17,7 +17,7 @@ pub(super) enum Action {
     /// Tell whether a file, and the target files that it names, can be understood
     Check(Check),
     /// Print what a run with these arguments would go by, and where each value comes from
-    Show(run::Options),
+    Show(Box<run::Options>),
     /// Print a file with every key, its default, and why
     Example,
 }

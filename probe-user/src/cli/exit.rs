@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::{
     export::ExportError,
     ledger::LedgerError,
+    privilege::PrivilegeError,
     report::ReportError,
     source::{
         capture::CaptureError,
@@ -80,6 +81,18 @@ impl From<AttachError> for Failure {
             AttachError::NoInterface { .. } | AttachError::Refused { .. } => {
                 Self::Interface(error.to_string())
             }
+        }
+    }
+}
+
+impl From<PrivilegeError> for Failure {
+    fn from(error: PrivilegeError) -> Self {
+        match error {
+            PrivilegeError::NoUser { .. } => Self::Usage(error.to_string()),
+            PrivilegeError::NotRoot { .. } | PrivilegeError::Step { .. } => {
+                Self::Privileges(error.to_string())
+            }
+            PrivilegeError::Incomplete { .. } => Self::Kernel(error.to_string()),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{DnsOptions, Failure, TargetOptions, report, state, summary};
 use crate::{
     export::ExportError,
     ledger::{Recorder, Totals},
+    privilege::{Places, confine_reader},
     report::{Clients, Form},
     report::{
         Finding, ReportError, Summary, Writer,
@@ -78,6 +79,18 @@ impl Options {
         }
         Ok(files)
     }
+
+    /// Leaves what a replay needs: to read the captures, to write what is asked for. To be called before there
+    /// is another thread.
+    fn confine(&self, ledger: Option<&Ledger>) {
+        let own = [ledger.map(Ledger::dir), self.report.as_deref()];
+        let own: Vec<PathBuf> = own.into_iter().flatten().map(Path::to_owned).collect();
+        for dir in &own {
+            // Whoever writes there says why it cannot be made.
+            let _ = fs::create_dir_all(dir);
+        }
+        confine_reader(&Places { own, read: self.files.clone(), ..Places::default() });
+    }
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
@@ -95,6 +108,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let clock = Clock { source: ClockSource::Capture, synchronised: None };
     let mut total = summary::begin(&targets, clock, kernel.clone());
     let ledger = Ledger::choose(options)?;
+    if !options.through_kernel {
+        options.confine(ledger.as_ref());
+    }
     let recorder = ledger.as_ref().map(|ledger| {
         state::start_replay(ledger.dir(), kernel, &options.vantages, &targets, &options.keep)
     });

@@ -15,6 +15,7 @@ use crate::{
     attribute::verdict::Period,
     export::{self, ExportError, Publication, Terms, publish::K},
     ledger::{Reader, row::Window},
+    privilege::{Places, confine_reader},
 };
 
 /// Arguments of `report`.
@@ -39,6 +40,26 @@ pub(super) struct Options {
     out: Option<PathBuf>,
     #[command(flatten)]
     terms: TermsOptions,
+}
+
+impl Options {
+    /// Leaves what a report needs: to read the ledger, and to write where it is to go.
+    fn confine(&self) -> Result<(), Failure> {
+        let mut own = vec![self.state.dir()?];
+        if let Some(out) = self.out.as_deref().filter(|out| *out != Path::new("-")) {
+            if matches!(self.formats.as_slice(), [form] if form.is_file()) && !out.is_dir() {
+                own.push(
+                    out.parent().filter(|at| *at != Path::new("")).unwrap_or(Path::new(".")).into(),
+                );
+            } else {
+                // Whoever writes there says why it cannot be made.
+                let _ = fs::create_dir_all(out);
+                own.push(out.to_owned());
+            }
+        }
+        confine_reader(&Places { own, ..Places::default() });
+        Ok(())
+    }
 }
 
 /// On which terms a report is made.
@@ -169,6 +190,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     {
         return Err(Failure::Usage(format!("--run {run}: the ledger has no such run")));
     }
+    options.confine()?;
     let publication = Publication::new(&reader, window, options.terms.terms())?;
     match write(options, &publication) {
         // As `head` does after its lines: no failure.

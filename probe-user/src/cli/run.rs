@@ -12,6 +12,7 @@ use crate::{
         settings::{RING_MAX, RING_MIN},
     },
     log::Form,
+    privilege::{Sandbox, UserChoice},
 };
 
 /// Arguments of `run`. What is given here counts before what a file says.
@@ -34,6 +35,14 @@ pub(super) struct Options {
     /// router with little traffic
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     all: Option<bool>,
+    /// User to run as once everything is ready, by name or number
+    /// [default: for root, `forgewatch` if there is such a user]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Whether to restrict files and system calls: as far as the kernel can, not without, or not at all
+    /// [default: auto]
+    #[arg(long, value_enum, value_name = "HOW")]
+    sandbox: Option<Sandbox>,
     /// Size of the ring buffer between kernel and agent, in octets: a power of two
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
@@ -98,6 +107,12 @@ impl Options {
         }
         if let Some(address) = self.metrics {
             layers.set("metrics.listen", said, |to| to.metrics_listen = Some(address));
+        }
+        if let Some(user) = &self.user {
+            layers.set("privilege.user", said, |to| to.user = UserChoice::of(user));
+        }
+        if let Some(sandbox) = self.sandbox {
+            layers.set("privilege.sandbox", said, |to| to.sandbox = sandbox);
         }
         self.record.set(&mut layers);
         layers.settings.check().map_err(Failure::Usage)?;

@@ -86,6 +86,8 @@ pub(crate) const KEYS: &[Key] = &[
     key!("metrics.listen", Start, metrics_listen, value::address),
     key!("metrics.beyond_loopback", Start, beyond_loopback, value::flag),
     key!("metrics.packet_cost", Start, packet_cost, value::flag),
+    key!("privilege.user", Start, user, value::user),
+    key!("privilege.sandbox", Start, sandbox, value::sandbox),
 ];
 
 /// Names of tables, and of keys without one, or of the keys of one table: what is allowed there.

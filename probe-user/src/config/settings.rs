@@ -11,6 +11,7 @@ use crate::{
     cli::Failure,
     ledger::{KEEP_DAYS, KEEP_OCTETS, Keep},
     log::Form,
+    privilege::{Sandbox, UserChoice},
     targets::TargetSet,
 };
 
@@ -81,6 +82,10 @@ pub(crate) struct Settings {
     pub(crate) beyond_loopback: bool,
     /// Whether the kernel measures what the programs cost.
     pub(crate) packet_cost: bool,
+    /// Whom to run as once everything is ready.
+    pub(crate) user: UserChoice,
+    /// Whether files and system calls are restricted then.
+    pub(crate) sandbox: Sandbox,
     /// When to end, from the start; only the command line says it.
     pub(crate) duration: Option<Duration>,
 }
@@ -110,6 +115,8 @@ impl Default for Settings {
             metrics_listen: None,
             beyond_loopback: false,
             packet_cost: false,
+            user: UserChoice::Usual,
+            sandbox: Sandbox::Auto,
             duration: None,
         }
     }

@@ -2,9 +2,14 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
+use clap::ValueEnum as _;
 use toml::{Spanned, Value, de::DeValue};
 
-use crate::{data::Fault, log::Form};
+use crate::{
+    data::Fault,
+    log::Form,
+    privilege::{Sandbox, UserChoice},
+};
 
 /// A value, and where it stands.
 pub(super) type Found<'a> = Spanned<DeValue<'a>>;
@@ -126,6 +131,20 @@ pub(super) fn address(found: &Found<'_>) -> Result<Option<SocketAddr>, Fault> {
     }
 }
 
+/// A user, or the usual one where it is empty.
+pub(super) fn user(found: &Found<'_>) -> Result<UserChoice, Fault> {
+    found.get_ref().as_str().map_or_else(
+        || fault(found, "a user by name or number as in \"forgewatch\", or \"\" for the usual one"),
+        |text| Ok(UserChoice::of(text)),
+    )
+}
+
+/// How strictly the agent is confined.
+pub(super) fn sandbox(found: &Found<'_>) -> Result<Sandbox, Fault> {
+    let named = found.get_ref().as_str().and_then(|text| Sandbox::from_str(text, false).ok());
+    named.map_or_else(|| fault(found, "\"auto\", \"required\" or \"off\""), Ok)
+}
+
 /// How a value is written in a file.
 pub(super) trait Shown {
     fn shown(&self) -> Value;
@@ -166,6 +185,22 @@ impl Shown for Form {
 impl Shown for SocketAddr {
     fn shown(&self) -> Value {
         Value::String(self.to_string())
+    }
+}
+
+impl Shown for UserChoice {
+    fn shown(&self) -> Value {
+        Value::String(match self {
+            Self::Usual => String::new(),
+            Self::Named(name) => name.clone(),
+        })
+    }
+}
+
+impl Shown for Sandbox {
+    fn shown(&self) -> Value {
+        let name = self.to_possible_value().map(|value| value.get_name().to_owned());
+        Value::String(name.unwrap_or_default())
     }
 }
 

@@ -21,7 +21,7 @@ const SUPPORTED: Version = (5, 15);
 const XDP_FRAGMENTS: Version = (5, 18);
 
 /// tcx, which orders several programs and detaches with the agent; before it, clsact.
-const TCX: Version = (6, 6);
+pub(super) const TCX: Version = (6, 6);
 
 /// BPF memory is charged to the control group and no longer to `RLIMIT_MEMLOCK`.
 const CGROUP_MEMORY: Version = (5, 11);

@@ -17,6 +17,7 @@ mod offload;
 mod privileges;
 mod report;
 mod routing;
+mod sandbox;
 mod xdp;
 
 pub use report::{Check, Outcome, Report, Status};
@@ -42,6 +43,7 @@ pub fn examine(options: &Options) -> Report {
         kernel::btf(),
         kernel::jit(),
         kernel::lockdown(),
+        sandbox::check(version),
     ];
     checks.extend(kernel::memlock(version));
     checks.push(clock::check());

@@ -171,6 +171,8 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Ledge
     let connection =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sql)?;
     connection.busy_timeout(PATIENCE).map_err(sql)?;
+    // What is sorted on the way is small, and a confined process has no directory for temporary files.
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(sql)?;
     Ok(connection)
 }
 

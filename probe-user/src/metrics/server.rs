@@ -127,6 +127,21 @@ impl Listener {
         Self { address, socket: None }
     }
 
+    /// Whether the port is taken.
+    pub(crate) const fn is_open(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// Which port.
+    pub(crate) const fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Binds, unless that is done: what may no longer be possible later.
+    pub(crate) fn open(&mut self) -> io::Result<()> {
+        self.socket().map(drop)
+    }
+
     fn socket(&mut self) -> io::Result<TcpListener> {
         let socket = match self.socket.take() {
             Some(socket) => socket,

@@ -7,6 +7,7 @@ use aya::{
     maps::{MapData, RingBuf},
     programs::Program,
 };
+use caps::CapsHashSet;
 use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, INTERFACES},
     counter::COUNTERS,
@@ -23,7 +24,10 @@ use super::{
     maps::{Counters, FlowTable, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
 };
-use crate::source::event::{Event, EventError};
+use crate::{
+    privilege::{PrivilegeError, capability},
+    source::event::{Event, EventError},
+};
 
 /// Events taken from the ring in one go before the clock and the signals get their turn.
 const BATCH: usize = 4_096;
@@ -182,6 +186,16 @@ impl Live {
         };
         let costs = names.into_iter().filter_map(|name| Some((name, info(name)?)));
         costs.map(|(name, info)| (name, info.run_time(), info.run_count())).collect()
+    }
+
+    /// Which capabilities the programs need from now on to be read and taken off; it is tried.
+    ///
+    /// # Errors
+    ///
+    /// If capabilities cannot be put out of force for the moment.
+    pub fn needed_capabilities(&self) -> Result<CapsHashSet, PrivilegeError> {
+        let filters = self.attached.iter().any(|at| !at.tcx);
+        capability::needed(filters, || self.counts().is_ok())
     }
 
     /// How the programs are attached.
