@@ -17,7 +17,7 @@
 //! * [`report`] says what was found, and what was missed.
 //! * [`evidence`] keeps the packets behind a finding, without their client.
 //! * [`page`] makes a report that can be read, printed and sent.
-//! * `config` says what it is told: by a file, the environment and the command line.
+//! * [`config`] says what it is told: by a file, the environment and the command line.
 //! * `agent` runs all this on a router, until it is told to end.
 //! * `metrics` hands out figures to who watches over the agent.
 //! * `log` writes what is said beside findings.
@@ -28,7 +28,7 @@
 mod agent;
 pub mod attribute;
 pub mod cli;
-mod config;
+pub mod config;
 pub mod data;
 pub mod detect;
 pub mod doctor;

@@ -4,6 +4,8 @@
 //!   what the suites in `tests/` and the demo need to run Forgewatch in it.
 //! * [`craft`]: single packets and small captures made to measure.
 //! * [`duel`]: one capture through both engines, and the first thing in which they differ.
+//! * [`oracle`]: what the parser reads, against what etherparse reads.
+//! * [`fuzz`]: whatever octets somebody sends, through everything that reads octets.
 //! * [`egress`]: packets through the program at the tc hook.
 //! * [`corpus`]: labelled captures of interference and of what only looks like it, made from a seed.
 //! * [`case2016`]: the week in which LinkedIn was ordered to be blocked, at six providers, played and checked.
@@ -23,9 +25,11 @@ pub mod craft;
 pub mod docs;
 pub mod duel;
 pub mod egress;
+pub mod fuzz;
 pub mod golden;
 pub mod lab;
 pub mod limits;
+pub mod oracle;
 pub mod pages;
 pub mod score;
 pub mod simulate;

@@ -8,6 +8,7 @@
 mod build;
 mod ci;
 mod corpus;
+mod fuzz;
 mod packages;
 mod python;
 mod run;
@@ -117,6 +118,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
+    /// Let a fuzzer look for octets that crash a parser, the engine, the judge or the ledger.
+    Fuzz(fuzz::Options),
     /// Compare what is said of the golden captures with what is written down.
     Goldens {
         /// Write down what is said now instead.
@@ -186,6 +189,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Soak { args } => corpus::run("soak", &args),
         Command::Simulate { args } => corpus::run("simulate", &args),
         Command::Bench { args } => run::bench(&args),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Goldens { bless } => corpus::goldens(bless),
         Command::Docs { check } => corpus::docs(check),
         Command::Test { quick, filter } => test::all(quick, filter.as_deref()),

@@ -16,5 +16,14 @@ mod value;
 pub(crate) const EXAMPLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/forgewatch.toml"));
 
+/// Whether `text` is a configuration file; `path` is for messages only.
+///
+/// # Errors
+///
+/// At the first thing that is not as `docs/configuration.md` says.
+pub fn check(path: &std::path::Path, text: &str) -> Result<(), crate::data::DataError> {
+    layers::Layers::default().parse(path, text)
+}
+
 #[cfg(test)]
 mod tests;

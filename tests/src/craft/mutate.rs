@@ -80,6 +80,19 @@ pub fn replace(rng: &mut Rng, data: &mut [u8]) {
     }
 }
 
+/// Damages the input of a fuzzer in one of these ways, at any place: what is parsed may be anywhere in it.
+pub fn anywhere(rng: &mut Rng, data: &mut Vec<u8>) {
+    let skip = rng.below(data.len().max(1));
+    let mut behind = data.split_off(skip);
+    match rng.below(5) {
+        0 | 1 => turn_bits(rng, &mut behind),
+        2 => replace(rng, &mut behind),
+        3 => cut_out(rng, &mut behind),
+        _ => double(rng, &mut behind),
+    }
+    data.append(&mut behind);
+}
+
 fn cut_out(rng: &mut Rng, data: &mut Vec<u8>) {
     let at = place(rng, data);
     let len = rng.below(24).min(data.len() - at);

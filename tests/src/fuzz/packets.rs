@@ -1,0 +1,93 @@
+//! Frames, and the events that are made of them.
+
+use std::sync::{Arc, LazyLock};
+
+use probe_common::{ABI_VERSION, config::Config, counter::Counter, event::Header};
+use probe_user::{
+    judge::{Judge, Settings, Telling},
+    source::{capture::Frame, event::Event, local::Local},
+    targets::TargetSet,
+};
+
+use super::pieces;
+use crate::{
+    craft::{DAY, MS},
+    oracle,
+};
+
+static TARGETS: LazyLock<Arc<TargetSet>> = LazyLock::new(|| Arc::new(TargetSet::builtin()));
+
+fn judge() -> Judge {
+    let targets = Arc::clone(&TARGETS);
+    Judge::new(Settings { telling: Telling::AtOnce, epoch: 0, targets })
+}
+
+/// Small tables: each input begins with empty ones.
+fn engine() -> Local {
+    let mut engine = Local::new(Config {
+        flow_mask: 15,
+        dns_mask: 7,
+        resolver_mask: 7,
+        quic_mask: 7,
+        ..Config::replay()
+    });
+    engine.watch_names(&TARGETS.names(Config::replay().hash_key));
+    engine
+}
+
+/// Frames, a millisecond apart, each with its length in front; the first octet of each says how much
+/// longer it was on the wire, and how much later it came.
+///
+/// # Panics
+///
+/// If engine and etherparse read one differently, or a packet is not counted once.
+pub fn frames(data: &[u8]) {
+    let (mut engine, mut judge) = (engine(), judge());
+    let mut now = DAY;
+    let mut packets = 0;
+    for piece in pieces(data) {
+        let Some((&dial, octets)) = piece.split_first() else { continue };
+        let wire_len = octets.len() + usize::from(dial & 0x0f) * 100;
+        now += MS << (dial >> 4);
+        packets += 1;
+        if let Err(faults) = oracle::compare(octets, wire_len) {
+            panic!("{faults}\n{octets:02x?}");
+        }
+        let frame = Frame {
+            number: packets,
+            time: now,
+            interface: 0,
+            wire_len: wire_len as u32,
+            data: octets,
+        };
+        engine.packet(&frame, |event| judge.event(&event, drop));
+        judge.advance(now, drop);
+    }
+    assert_eq!(engine.counts()[Counter::Packets as usize], packets, "each packet is counted once");
+    engine.scan(now, |place, record| judge.look(place, record, now, drop));
+    judge.finish(drop);
+}
+
+/// Events as they lie in the ring, each with its length in front, whose version is that of this build.
+///
+/// # Panics
+///
+/// If an event claims more payload than it has.
+pub fn events(data: &[u8]) {
+    const VERSION: usize = std::mem::offset_of!(Header, version);
+    let mut judge = judge();
+    for piece in pieces(data) {
+        // Aligned, as in the ring.
+        let mut aligned = vec![0_u64; piece.len().div_ceil(8)];
+        let octets = zerocopy::IntoBytes::as_mut_bytes(&mut aligned[..]);
+        octets[..piece.len()].copy_from_slice(piece);
+        if let Some(version) = octets.get_mut(VERSION..VERSION + 2) {
+            version.copy_from_slice(&ABI_VERSION.to_ne_bytes());
+        }
+        let Ok(event) = Event::decode(&octets[..piece.len()]) else { continue };
+        let (Event::Tcp(_, payload) | Event::Dns(_, payload) | Event::Quic(_, payload)) = event;
+        assert_eq!(payload.len(), usize::from(event.header().captured));
+        judge.event(&event, drop);
+    }
+    judge.finish(drop);
+}
