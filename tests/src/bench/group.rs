@@ -1,11 +1,13 @@
 //! What the bench is made of: groups of measurements.
 
-use super::{cost, live, replay, table::Table};
+use super::{cores, cost, live, replay, table::Table, work};
 
 /// Every group, in the order they are taken.
 pub const GROUPS: &[Group] = &[
     Group { name: "cost", measure: cost::group },
     Group { name: "live", measure: live::group },
+    Group { name: "cores", measure: cores::group },
+    Group { name: "work", measure: work::group },
     Group { name: "replay", measure: replay::group },
 ];
 

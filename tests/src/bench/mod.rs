@@ -6,6 +6,8 @@
 //!
 //! * [`group`]: the groups that there are.
 //! * [`live`]: packets per second through a pair of veth devices.
+//! * [`cores`]: two CPUs at once.
+//! * [`work`]: the costliest packet.
 //! * [`object`]: the programs for measurement, loaded.
 //! * [`packets`]: one packet of each class.
 //! * [`cost`]: nanoseconds that the engine adds to a packet, by class.
@@ -13,6 +15,7 @@
 //! * [`sample`]: medians and spreads.
 //! * [`table`]: figures and their budgets, for people and as JSON.
 
+pub mod cores;
 pub mod cost;
 pub mod group;
 pub mod live;
@@ -21,3 +24,4 @@ pub mod packets;
 pub mod replay;
 pub mod sample;
 pub mod table;
+pub mod work;

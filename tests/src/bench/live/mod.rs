@@ -42,8 +42,8 @@ struct Effort {
 }
 
 /// Kinds of packets, with how many of [`PARTS`] each has.
-struct Traffic {
-    name: &'static str,
+pub(super) struct Traffic {
+    pub(super) name: &'static str,
     kinds: Vec<(Varied, u32)>,
 }
 
@@ -76,7 +76,7 @@ pub fn group(request: &Request, table: &mut Table) -> anyhow::Result<()> {
 
 /// The bulk of unwatched flows, in large packets and in the smallest; and a mix, as a network of
 /// subscribers has it.
-fn traffic() -> Vec<Traffic> {
+pub(super) fn traffic() -> Vec<Traffic> {
     use Below::V4;
     let bulk = || packets::bulk(V4, From::Client, UNWATCHED);
     let [query, _] = packets::lookup(V4, "www.example.org");
@@ -108,7 +108,7 @@ impl Direction {
 }
 
 impl Traffic {
-    fn loads(&self, direction: Direction, rounds: u32) -> Vec<(Load, Vary)> {
+    pub(super) fn loads(&self, direction: Direction, rounds: u32) -> Vec<(Load, Vary)> {
         let kinds = self.kinds.iter();
         kinds
             .map(|(kind, parts)| (load(kind, direction, rounds * parts * PART), kind.vary))
