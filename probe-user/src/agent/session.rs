@@ -124,10 +124,12 @@ impl Session {
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
                 Some(ask) = self.measures.asked.recv() => {
+                    let begin = Instant::now();
                     beside(self.snapshot().map(|snapshot| {
                         // Who asked may have given up.
                         drop(ask.send(snapshot));
                     }));
+                    tracing::debug!("figures took {} us", begin.elapsed().as_micros());
                 }
                 taken = self.live.events(|event| {
                     self.measures.last_event = event.time();

@@ -28,6 +28,9 @@ const FILE: &str = "FORGEWATCH_CONFIG";
 /// Variable that says where to record; empty: nowhere.
 const STATE: &str = "FORGEWATCH_STATE";
 
+/// Variable that says how much is said.
+pub(crate) const LOG: &str = "FORGEWATCH_LOG";
+
 const FORM: Form = Form { what: "configuration", docs: "docs/configuration.md" };
 
 /// Where a value came from.
@@ -91,6 +94,9 @@ impl Layers {
                 let directory = Some(directory.into());
                 layers.set("state.directory", Origin::Environment, |to| to.directory = directory);
             }
+        }
+        if let Some(filter) = variable(LOG).and_then(|filter| filter.into_string().ok()) {
+            layers.set("log.level", Origin::Environment, |to| to.log_level = filter);
         }
         Ok(layers)
     }

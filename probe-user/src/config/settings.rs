@@ -72,7 +72,7 @@ pub(crate) struct Settings {
     pub(crate) heartbeat_seconds: u64,
     /// How what is said beside findings looks.
     pub(crate) log_form: Form,
-    /// How much is said: one of [`LEVELS`](crate::log::LEVELS).
+    /// How much is said: one of [`LEVELS`](crate::log::LEVELS), or a filter out of the environment.
     pub(crate) log_level: String,
     /// Seconds between two lines of status; 0: none.
     pub(crate) status_seconds: u64,

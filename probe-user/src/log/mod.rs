@@ -25,10 +25,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::config::settings::Settings;
-
-/// Variable that says how much is said, before any configuration.
-const VARIABLE: &str = "FORGEWATCH_LOG";
+use crate::config::{layers::LOG, settings::Settings};
 
 /// Levels that a configuration can ask for; `auto` is `info`, or `warn` where findings are written as JSON.
 pub(crate) const LEVELS: [&str; 6] = ["auto", "error", "warn", "info", "debug", "trace"];
@@ -39,7 +36,7 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Begins to write: warnings and worse, for people, until [`configure`] says otherwise.
 pub(crate) fn start() {
-    let filter = from_environment().unwrap_or_else(|| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn"));
     let (filter, handle) = reload::Layer::new(filter);
     let lines = Lines { limiter: Mutex::new(Limiter::new()) };
     // Somebody who embeds this may have set another one up.
@@ -48,11 +45,7 @@ pub(crate) fn start() {
     }
 }
 
-fn from_environment() -> Option<EnvFilter> {
-    EnvFilter::try_from_env(VARIABLE).ok()
-}
-
-/// Goes by a configuration; the environment counts before its level.
+/// Goes by a configuration.
 pub(crate) fn configure(settings: &Settings) {
     FORM.store(settings.log_form.or_guess() as u8, Ordering::Relaxed);
     let level = match settings.log_level.as_str() {
@@ -66,7 +59,7 @@ pub(crate) fn configure(settings: &Settings) {
         "debug" => "info,probe_user=debug",
         other => other,
     };
-    let filter = from_environment().unwrap_or_else(|| EnvFilter::new(filter));
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     if let Some(handle) = FILTER.get() {
         // It fails only when nobody writes any more.
         let _ = handle.reload(filter);

@@ -4,6 +4,7 @@ mod config;
 mod log;
 mod metrics;
 mod notify;
+mod pressure;
 mod reload;
 
 use std::{fs, path::PathBuf, process::Command, time::Duration};
