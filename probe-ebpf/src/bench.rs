@@ -33,7 +33,7 @@ static VARY: PerCpuArray<Vary> = PerCpuArray::with_max_entries(1, 0);
 #[xdp(frags)]
 #[inline(always)]
 pub fn bench_probe(ctx: XdpContext) -> u32 {
-    hook::ingress(&ctx);
+    hook::ingress::<true>(&ctx);
     vary(&ctx);
     XDP_PASS
 }

@@ -21,13 +21,13 @@ use crate::{
 const SCRATCH_INGRESS: u32 = 0;
 const SCRATCH_EGRESS: u32 = 1;
 
-/// A packet enters.
+/// A packet enters; `SEVERAL`: it may be in several buffers.
 #[inline(always)]
-pub(crate) fn ingress(ctx: &XdpContext) {
+pub(crate) fn ingress<const SEVERAL: bool>(ctx: &XdpContext) {
     let config = maps::config();
     if config.flags & FLAG_STAMPED != 0 {
         let Some(metadata) = metadata(ctx) else { return };
-        let octets = XdpOctets::new(ctx, Some(metadata.wire_len as usize));
+        let octets = XdpOctets::<SEVERAL>::new(ctx, Some(metadata.wire_len as usize));
         let stamp = || Stamp {
             time: metadata.time,
             frame: metadata.frame,
@@ -45,7 +45,7 @@ pub(crate) fn ingress(ctx: &XdpContext) {
         vlan: 0,
         hook: hook::INGRESS,
     };
-    run(config, &XdpOctets::new(ctx, None), SCRATCH_INGRESS, stamp);
+    run(config, &XdpOctets::<SEVERAL>::new(ctx, None), SCRATCH_INGRESS, stamp);
 }
 
 /// A packet leaves.

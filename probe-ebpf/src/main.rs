@@ -33,7 +33,16 @@ const TC_PASS: i32 = -1;
 #[xdp(frags)]
 #[inline(always)]
 pub fn ingress(ctx: XdpContext) -> u32 {
-    hook::ingress(&ctx);
+    hook::ingress::<true>(&ctx);
+    XDP_PASS
+}
+
+/// The same for kernels that know no packets of several buffers, before Linux 5.18: they refuse the
+/// program above.
+#[xdp]
+#[inline(always)]
+pub fn ingress_linear(ctx: XdpContext) -> u32 {
+    hook::ingress::<false>(&ctx);
     XDP_PASS
 }
 

@@ -4,7 +4,10 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     bindings::{__sk_buff, xdp_md},
-    helpers::{bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    helpers::{
+        bpf_skb_load_bytes, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+        generated::bpf_probe_read_kernel,
+    },
     programs::{TcContext, XdpContext},
 };
 use probe_common::wire::{LOOK_MAX, Octets};
@@ -71,17 +74,43 @@ impl Window {
         // loading octet by octet would cost four times as much.
         Some(unsafe { *(start as *const T) })
     }
+
+    /// Copies `len` octets at `at` to `to`; returns whether they were there.
+    ///
+    /// By the helper that reads any kernel memory: the verifier would have a loop followed octet by
+    /// octet. It knows nothing of packets, so the comparison here is what keeps it inside of this one.
+    ///
+    /// # Safety
+    ///
+    /// `to` must point to `len` writable octets of map memory.
+    #[inline(always)]
+    unsafe fn copy(&self, at: usize, to: *mut u8, len: u32) -> bool {
+        let at = opaque(at);
+        // Payload may begin beyond what is looked at for headers; the verifier wants some bound.
+        if at > u16::MAX as usize {
+            return false;
+        }
+        let start = self.start + at;
+        if self.end < start || self.end - start < len as usize {
+            return false;
+        }
+        // SAFETY: the caller vouches for `to`; the octets to be read were just compared with the end.
+        unsafe { bpf_probe_read_kernel(to.cast::<c_void>(), len, start as *const c_void) == 0 }
+    }
 }
 
 /// A packet at the XDP hook.
+///
+/// `SEVERAL`: it may be in several buffers. The helpers for that are in Linux since 5.18; on older kernels
+/// a packet is in one, and the window shows all of it.
 #[derive(Clone, Copy)]
-pub(crate) struct XdpOctets<'a> {
+pub(crate) struct XdpOctets<'a, const SEVERAL: bool> {
     md: &'a xdp_md,
     window: Window,
     wire_len: Option<usize>,
 }
 
-impl<'a> XdpOctets<'a> {
+impl<'a, const SEVERAL: bool> XdpOctets<'a, SEVERAL> {
     /// The packet of `ctx`; `wire_len` is its length on the wire, if it was captured shorter.
     #[inline(always)]
     pub(crate) fn new(ctx: &'a XdpContext, wire_len: Option<usize>) -> Self {
@@ -91,7 +120,7 @@ impl<'a> XdpOctets<'a> {
     }
 }
 
-impl Octets for XdpOctets<'_> {
+impl<const SEVERAL: bool> Octets for XdpOctets<'_, SEVERAL> {
     /// Of a packet in several buffers the window shows only the first, so this asks the kernel; which
     /// takes longer than all that is done with a bulk packet.
     #[inline(always)]
@@ -109,6 +138,9 @@ impl Octets for XdpOctets<'_> {
 
     #[inline(always)]
     fn len(&self) -> usize {
+        if !SEVERAL {
+            return self.window.end - self.window.start;
+        }
         // SAFETY: the kernel gave a valid context.
         unsafe { bpf_xdp_get_buff_len(core::ptr::from_ref(self.md).cast_mut()) as usize }
     }
@@ -167,9 +199,13 @@ impl Octets for XdpOctets<'_> {
     }
 }
 
-impl Capture for XdpOctets<'_> {
+impl<const SEVERAL: bool> Capture for XdpOctets<'_, SEVERAL> {
     #[inline(always)]
     unsafe fn capture(&self, at: u32, to: *mut u8, len: u32) -> bool {
+        if !SEVERAL {
+            // SAFETY: the caller vouches for `to`.
+            return unsafe { self.window.copy(at as usize, to, len) };
+        }
         let ctx = core::ptr::from_ref(self.md).cast_mut();
         // SAFETY: the caller vouches for `to`, and the verifier checks it.
         unsafe { bpf_xdp_load_bytes(ctx, at, to.cast::<c_void>(), len) == 0 }
@@ -218,8 +254,9 @@ impl<'a> CopiedOctets<'a> {
             return None;
         }
         let wanted = if skb.len < COPY_LEN as u32 { skb.len } else { COPY_LEN as u32 };
-        // As in `output::send`: a mask that the verifier cannot misread.
-        let wanted = ((wanted - 1) & (COPY_LEN as u32 - 1)) + 1;
+        // As in `output::send`: a mask that the verifier cannot misread. Hidden, or the compiler would
+        // leave it out, and kernels before 6.8 believe that `wanted` may be 0.
+        let wanted = (opaque(wanted as usize - 1) & (COPY_LEN - 1)) as u32 + 1;
         copy.len = wanted;
         // SAFETY: `copy` has that much room.
         let done = unsafe { load(skb, 0, copy.octets.as_mut_ptr(), wanted) };

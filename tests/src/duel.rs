@@ -15,7 +15,7 @@ use probe_user::source::{
     capture::Frame,
     event::Event,
     kernel::{
-        object::ObjectError,
+        object::{self, ObjectError},
         replay::{KernelReplay, XDP_PASS},
     },
     local::Local,
@@ -71,8 +71,17 @@ impl Duel {
     ///
     /// If the kernel refuses the object.
     pub fn new(config: Config) -> Result<Self, ObjectError> {
+        Self::by(config, object::ingress())
+    }
+
+    /// As [`Self::new`], with one of the XDP programs.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses the object.
+    pub fn by(config: Config, program: &'static str) -> Result<Self, ObjectError> {
         Ok(Self {
-            kernel: KernelReplay::new(&config)?,
+            kernel: KernelReplay::by(&config, program)?,
             local: Local::new(config),
             counts: [0; COUNTERS as usize],
             packets: 0,

@@ -11,10 +11,12 @@
 //! * [`case2016`]: the week in which LinkedIn was ordered to be blocked, at six providers, played and checked.
 //! * [`score`]: how well the detectors do on captures whose truth is known.
 //! * [`simulate`]: worlds with and without censors, for the attributor.
+//! * [`kernels`]: Debian's kernels, emulated, each with the lab in it.
 //! * [`soak`]: millions of innocent connections through engine and judge.
 //! * [`limits`]: what is demanded of the detectors in these two.
 //! * [`mod@bench`]: what all this costs.
 //! * [`golden`]: a few small captures with what is said of them, written down.
+//! * [`package`]: the Debian package in a clean Debian.
 //! * [`pages`]: reports made up for their page to be looked at and tried.
 //! * [`docs`]: the documentation, so that suites can hold it against what is there.
 
@@ -27,9 +29,11 @@ pub mod duel;
 pub mod egress;
 pub mod fuzz;
 pub mod golden;
+pub mod kernels;
 pub mod lab;
 pub mod limits;
 pub mod oracle;
+pub mod package;
 pub mod pages;
 pub mod score;
 pub mod simulate;

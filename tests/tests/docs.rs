@@ -57,6 +57,7 @@ impl Programs {
             "forgewatch" => agent::path().expect("which agent to test"),
             "bench" => env!("CARGO_BIN_EXE_bench").into(),
             "corpus" => env!("CARGO_BIN_EXE_corpus").into(),
+            "kernels" => env!("CARGO_BIN_EXE_kernels").into(),
             "demo" => env!("CARGO_BIN_EXE_demo").into(),
             "linkedin-2016" => env!("CARGO_BIN_EXE_linkedin-2016").into(),
             "score" => env!("CARGO_BIN_EXE_score").into(),
@@ -104,7 +105,9 @@ impl Programs {
             ("xtask", "run") => Some(vec!["forgewatch", "run"]),
             ("xtask", "soak") => Some(vec!["soak", words.get(2).copied().unwrap_or("tcp")]),
             ("xtask", "demo") if words.get(2) == Some(&"linkedin-2016") => Some(vec![words[2]]),
-            ("xtask", "demo" | "corpus" | "score" | "simulate" | "bench") => Some(vec![first]),
+            ("xtask", "demo" | "corpus" | "score" | "simulate" | "bench" | "kernels") => {
+                Some(vec![first])
+            }
             _ => None,
         };
         if let Some(behind) = behind {

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, bail};
 
 use crate::{
+    fixed,
     packages::Install,
     steps,
     toolchain::{self, Origin, Toolchain},
@@ -133,6 +134,8 @@ fn bpf_flags(linker: &Path) -> OsString {
     // packet pointers through them, and the verifier loses track.
     flags.push("\x1f-Ctarget-cpu=v2\x1f-Cdebuginfo=2\x1f-Clink-arg=--btf\x1f-Clinker=");
     flags.push(linker);
+    flags.push("\x1f");
+    flags.push(fixed::remapped("\x1f"));
     flags
 }
 
@@ -293,7 +296,7 @@ fn copy_if_different(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Says where a result is and how large.
-fn describe(what: &str, path: &Path) -> anyhow::Result<()> {
+pub(crate) fn describe(what: &str, path: &Path) -> anyhow::Result<()> {
     let size = fs::metadata(path).with_context(|| format!("cannot find {}", path.display()))?.len();
     // Tenths of a MB or whole kB, whatever reads better.
     let size = if size < 1_000_000 {
@@ -349,7 +352,7 @@ mod tests {
     fn the_flags_name_machine_and_linker() {
         let flags = bpf_flags(Path::new("/t/bpf-linker")).into_string().expect("ASCII");
         let flags: Vec<&str> = flags.split('\x1f').collect();
-        assert_eq!(flags.len(), 5);
+        assert!(flags.len() > 5 && flags[5..].iter().all(|flag| flag.contains("=/")), "{flags:?}");
         assert_eq!(flags[0], format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH));
         assert_eq!(flags[4], "-Clinker=/t/bpf-linker");
     }

@@ -8,6 +8,8 @@
 mod build;
 mod ci;
 mod corpus;
+mod dist;
+mod fixed;
 mod fuzz;
 mod packages;
 mod python;
@@ -120,6 +122,21 @@ enum Command {
     },
     /// Let a fuzzer look for octets that crash a parser, the engine, the judge or the ledger.
     Fuzz(fuzz::Options),
+    /// Try the static agent on Debian's kernels 5.10, 6.1, 6.12 and 7.2, emulated; as root.
+    Kernels {
+        /// `--only`, `--update`, and further arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        args: Vec<OsString>,
+    },
+    /// Make Debian packages and static tarballs for x86_64 and aarch64, with checksums, in `target/dist`.
+    Dist {
+        /// Only for this architecture
+        #[arg(long, value_name = "ARCH")]
+        only: Vec<String>,
+        /// Also try the package in a clean Debian 12: installed, started, upgraded, purged; as root
+        #[arg(long)]
+        check: bool,
+    },
     /// Compare what is said of the golden captures with what is written down.
     Goldens {
         /// Write down what is said now instead.
@@ -190,6 +207,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Simulate { args } => corpus::run("simulate", &args),
         Command::Bench { args } => run::bench(&args),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Dist { only, check } => dist::all(&only, check),
+        Command::Kernels { args } => run::kernels(&args),
         Command::Goldens { bless } => corpus::goldens(bless),
         Command::Docs { check } => corpus::docs(check),
         Command::Test { quick, filter } => test::all(quick, filter.as_deref()),

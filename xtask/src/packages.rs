@@ -73,6 +73,15 @@ const TEST_TOOLS: &[Tool] = &[
     // Looks at the report's page as its readers do; the other one reads what it prints.
     tool("chromium", "chromium"),
     tool("poppler-utils", "pdftotext"),
+    // Other kernels: emulated, fetched, put together.
+    tool("qemu-system-x86", "qemu-system-x86_64"),
+    tool("cpio", "cpio"),
+    tool("kmod", "modinfo"),
+    tool("xz-utils", "xz"),
+    tool("binutils", "strip"),
+    // A clean Debian to install the package in.
+    tool("debootstrap", "debootstrap"),
+    tool("systemd-container", "systemd-nspawn"),
 ];
 
 /// A tool that is one command.

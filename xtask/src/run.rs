@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     EXIT_USAGE,
     build::{self, Profile},
+    fixed::{self, Machine},
     packages::{self, Install},
     steps::{self, Failure},
 };
@@ -70,6 +71,23 @@ pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
     let program = build::test_program(name, &object, Profile::Release)?;
     let mut command = Command::new(program);
     command.env(AGENT_VARIABLE, agent).args(args.iter().filter(|word| *word != "--"));
+    become_command(command)
+}
+
+/// Builds the static agent and what tries it on other kernels, and becomes that.
+///
+/// # Errors
+///
+/// If a tool is missing and cannot be installed, or something cannot be built or started.
+pub(crate) fn kernels(args: &[OsString]) -> anyhow::Result<()> {
+    packages::ensure_test_tools(Install::Announce)?;
+    let object = build::object()?;
+    let agent = fixed::agent(Machine::X86_64, &object)?;
+    build::test_program("guest", &object, Profile::Dev)?;
+    let kernels = build::test_program("kernels", &object, Profile::Dev)?;
+    let mut command =
+        steps::as_root(kernels.as_os_str(), &[(AGENT_VARIABLE, agent.into_os_string())])?;
+    command.args(args.iter().filter(|word| *word != "--"));
     become_command(command)
 }
 

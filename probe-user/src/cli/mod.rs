@@ -120,6 +120,11 @@ impl DnsOptions {
     }
 }
 
+/// The command line as it is understood: what man pages and completions are made of.
+pub fn command() -> clap::Command {
+    <Command as clap::CommandFactory>::command()
+}
+
 /// Parses the arguments, does what they say, and returns the exit code.
 pub fn main() -> ExitCode {
     let command = Command::parse();

@@ -7,16 +7,26 @@ use aya::maps::MapType;
 use aya::programs::{ProgramError, ProgramType};
 use aya::sys::{is_map_supported, is_program_supported};
 
-use super::report::{Cause, Check};
+use super::report::{Cause, Check, Status};
+use crate::source::kernel::object;
 
 pub(super) fn check() -> Check {
     let program = |kind| is_program_supported(kind).map_err(cause_of);
     let map = |kind| is_map_supported(kind).map_err(|error| error.io_error);
-    judge(&[
+    let mut check = judge(&[
         ("XDP programs", program(ProgramType::Xdp)),
         ("tc programs", program(ProgramType::SchedClassifier)),
         ("ring buffers", map(MapType::RingBuf)),
-    ])
+    ]);
+    if check.status == Status::Ok {
+        let variant = if object::ingress() == object::INGRESS_LINEAR {
+            "one buffer"
+        } else {
+            "several buffers"
+        };
+        check.seen.push_str(&format!("; XDP on packets in {variant}"));
+    }
+    check
 }
 
 fn judge(answers: &[(&str, io::Result<bool>)]) -> Check {
@@ -33,7 +43,7 @@ fn judge(answers: &[(&str, io::Result<bool>)]) -> Check {
         return Check::ok("bpf", format!("the kernel takes {}", loaded.join(", ")));
     }
     Check::fail("bpf", Cause::Kernel, format!("the kernel has no {}", missing.join(" and no ")))
-        .advise("use Linux 5.15 or later with CONFIG_BPF_SYSCALL=y and CONFIG_NET_CLS_BPF")
+        .advise("use Linux 5.10 or later with CONFIG_BPF_SYSCALL=y and CONFIG_NET_CLS_BPF")
 }
 
 fn refused(what: &str, error: &io::Error) -> Check {
@@ -59,7 +69,6 @@ fn cause_of(error: ProgramError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::report::Status;
     use super::*;
 
     #[test]

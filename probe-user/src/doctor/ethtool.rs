@@ -98,7 +98,7 @@ impl Ethtool {
         // SAFETY: the descriptor is open; `ifreq` and `data` outlive the call, and `data` is as
         // long as the command that it begins with says, for each of the commands above.
         let result =
-            unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL, &raw mut ifreq) };
+            unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut ifreq) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }

@@ -14,8 +14,8 @@ pub(super) type Version = (u32, u32);
 /// BPF ring buffers came with 5.8; there is no other way for events here.
 const MINIMUM: Version = (5, 8);
 
-/// The oldest kernel that the object is made for.
-const SUPPORTED: Version = (5, 15);
+/// The oldest kernel that is tried, by `cargo xtask kernels`.
+const SUPPORTED: Version = (5, 10);
 
 /// XDP programs that take packets of several buffers.
 const XDP_FRAGMENTS: Version = (5, 18);
@@ -48,15 +48,15 @@ pub(super) fn release(version: Option<Version>) -> Check {
 fn judge_release(release: &str, version: Option<Version>) -> Check {
     let Some(version) = version else {
         return Check::unknown("kernel", format!("a release \"{release}\" without a version"))
-            .advise("Forgewatch needs Linux 5.15 or later");
+            .advise("Forgewatch needs Linux 5.10 or later");
     };
     if version < MINIMUM {
         let seen = format!("{release}, which has no BPF ring buffer");
-        return Check::fail("kernel", Cause::Kernel, seen).advise("use Linux 5.15 or later");
+        return Check::fail("kernel", Cause::Kernel, seen).advise("use Linux 5.10 or later");
     }
     if version < SUPPORTED {
         let seen = format!("{release}, older than what is tested");
-        return Check::warn("kernel", seen).advise("use Linux 5.15 or later if it fails to load");
+        return Check::warn("kernel", seen).advise("use Linux 5.10 or later if it fails to load");
     }
     let egress = if version < TCX { "clsact" } else { "tcx" };
     let fragments = if version < XDP_FRAGMENTS { "without" } else { "with" };
@@ -186,6 +186,7 @@ mod tests {
         let judge = |version| judge_release("x", Some(version));
         assert_eq!(judge((5, 7)).cause, Some(Cause::Kernel));
         assert_eq!(judge((5, 8)).status, Status::Warn);
+        assert_eq!(judge((5, 10)).status, Status::Ok);
         assert_eq!(judge((5, 15)).seen, "x: clsact at egress, XDP without fragments");
         assert_eq!(judge((6, 5)).seen, "x: clsact at egress, XDP with fragments");
         assert_eq!(judge((6, 6)).seen, "x: tcx at egress, XDP with fragments");

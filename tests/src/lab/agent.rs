@@ -305,8 +305,10 @@ fn parse(lines: &[String]) -> (Vec<Finding>, Option<Value>) {
 pub struct Attachments {
     /// An XDP program.
     pub xdp: bool,
-    /// Programs at egress.
+    /// Programs at egress: tcx links, or filters of clsact.
     pub tcx: usize,
+    /// Whether these are tcx links.
+    pub tcx_link: bool,
 }
 
 impl Attachments {
@@ -326,13 +328,38 @@ impl Attachments {
 ///
 /// If that cannot be found out.
 pub fn attached(namespace: &Namespace, iface: &str) -> anyhow::Result<Attachments> {
+    let xdp = link(namespace, iface)?.get("xdp").is_some();
+    let query = || SchedClassifier::query_tcx(iface, TcAttachType::Egress);
+    match namespace.enter(query)? {
+        Ok((_, links)) => Ok(Attachments { xdp, tcx: links.len(), tcx_link: !links.is_empty() }),
+        // Before Linux 6.6 there is no such thing, and this cannot be asked.
+        Err(_) => Ok(Attachments { xdp, tcx: filters(namespace, iface)?, tcx_link: false }),
+    }
+}
+
+/// Whether the XDP program on `iface` runs in the driver.
+///
+/// # Errors
+///
+/// If that cannot be found out.
+pub fn attached_natively(namespace: &Namespace, iface: &str) -> anyhow::Result<bool> {
+    // `XDP_ATTACHED_DRV`, `linux/if_link.h`.
+    Ok(link(namespace, iface)?["xdp"]["mode"] == 1)
+}
+
+fn link(namespace: &Namespace, iface: &str) -> anyhow::Result<Value> {
     let mut command = namespace.command("ip");
     command.args(["-j", "-d", "link", "show", "dev", iface]);
     let links: Value = serde_json::from_str(&super::process::succeed("ip", &mut command)?)?;
-    let xdp = links[0].get("xdp").is_some();
-    let query = || SchedClassifier::query_tcx(iface, TcAttachType::Egress);
-    let tcx = namespace.enter(query)?.context("cannot ask for programs at egress")?.1.len();
-    Ok(Attachments { xdp, tcx })
+    Ok(links[0].clone())
+}
+
+/// How many BPF filters clsact has at egress.
+fn filters(namespace: &Namespace, iface: &str) -> anyhow::Result<usize> {
+    let mut command = namespace.command("tc");
+    command.args(["filter", "show", "dev", iface, "egress"]);
+    let text = super::process::succeed("tc", &mut command)?;
+    Ok(text.lines().filter(|line| line.contains("bpf") && line.contains("handle")).count())
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use anyhow::bail;
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// How long anything in the lab may take to come up. On an idle machine it is tenths of a second;
-/// what is not there after this long will not come.
-pub const READY: Duration = Duration::from_secs(20);
+/// How long anything in the lab may take to come up. On an idle machine it is tenths of a second, on an
+/// emulated one the programs alone take some seconds to load; what is not there after this long will not
+/// come.
+pub const READY: Duration = Duration::from_secs(60);
 
 /// Asks `question` until it has an answer, at most for `limit`.
 ///

@@ -2,13 +2,32 @@
 
 use std::time::Instant;
 
-use probe_common::counter::Counter;
+use probe_common::{config::Config, counter::Counter};
 use probe_tests::{
     craft::{self, corpus},
     duel::Duel,
 };
+use probe_user::source::kernel::object;
 
 use crate::settings;
+
+/// A buffer is a page, with room for what the kernel keeps in it.
+const ONE_BUFFER: usize = 3_000;
+
+/// Of packets in one buffer there is nothing that the program of older kernels could not see. It is never
+/// given any others there.
+#[test]
+fn captures_give_the_same_through_the_program_of_older_kernels() {
+    let mut duel = Duel::by(Config::replay(), object::INGRESS_LINEAR).expect("both engines");
+    for capture in craft::captures().into_iter().chain(corpus::captures()) {
+        for frame in capture.frames().filter(|frame| frame.data.len() <= ONE_BUFFER) {
+            duel.packet(&format!("older kernels: {}", capture.name), &frame);
+        }
+        duel.compare_tables();
+    }
+    println!("{} packets, {} events", duel.packets(), duel.events());
+    assert!(duel.events() > 1_000, "{} events", duel.events());
+}
 
 #[test]
 fn captures_give_the_same_through_both_engines() {

@@ -87,15 +87,9 @@ pub fn interface_index(name: &str) -> Result<u32, AttachError> {
 /// See [`AttachError`].
 pub fn attach(bpf: &mut Ebpf, interface: &str) -> Result<Attached, AttachError> {
     let index = interface_index(interface)?;
-    let native = attach_xdp(loaded_xdp(bpf)?, interface, index)?;
+    let native = attach_xdp(object::xdp(bpf, object::ingress())?, interface, index)?;
     let tcx = attach_tc(loaded_tc(bpf)?, interface)?;
     Ok(Attached { interface: interface.into(), index, native, tcx })
-}
-
-fn loaded_xdp(bpf: &mut Ebpf) -> Result<&mut Xdp, ObjectError> {
-    bpf.program_mut(object::INGRESS)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(ObjectError::Foreign { kind: "program", name: object::INGRESS })
 }
 
 fn loaded_tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {

@@ -1,10 +1,11 @@
 //! The BPF object: embedded, configured, loaded.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::LazyLock};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{SchedClassifier, Xdp},
+    programs::{ProgramType, SchedClassifier, Xdp},
+    sys::{BpfHelper, is_helper_supported},
 };
 use probe_common::config::Config;
 use thiserror::Error;
@@ -12,8 +13,10 @@ use thiserror::Error;
 /// The object as xtask built it; empty in a build without the BPF toolchain.
 static EMBEDDED: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/probe.bpf.o"));
 
-/// Name of the XDP program.
+/// Name of the XDP program, for packets in one buffer or several.
 pub const INGRESS: &str = "ingress";
+/// Name of the XDP program for kernels that know no packets of several buffers (before Linux 5.18).
+pub const INGRESS_LINEAR: &str = "ingress_linear";
 /// Name of the tc program.
 pub const EGRESS: &str = "egress";
 
@@ -112,26 +115,62 @@ pub fn last_words(error: &aya::programs::ProgramError) -> String {
     format!("{} {}", head.trim(), tail.join(" | "))
 }
 
-/// Loads the XDP program, for whatever kernel there is.
+/// Name of the XDP program for this kernel: [`INGRESS`] if it has the helpers for packets of several
+/// buffers, else [`INGRESS_LINEAR`]. It is asked once, not told by its version: distributions carry
+/// things back.
+pub fn ingress() -> &'static str {
+    static NAME: LazyLock<&str> = LazyLock::new(|| {
+        match is_helper_supported(ProgramType::Xdp, BpfHelper::BPF_FUNC_xdp_load_bytes) {
+            Ok(false) => INGRESS_LINEAR,
+            // If it does not answer, it will say why when the program is loaded.
+            Ok(true) | Err(_) => INGRESS,
+        }
+    });
+    *NAME
+}
+
+/// Loads the XDP program for this kernel.
 ///
 /// # Errors
 ///
 /// If the object has none, or the verifier refuses it.
 pub fn load_xdp(bpf: &mut Ebpf) -> Result<&mut Xdp, ObjectError> {
-    let program: &mut Xdp = bpf
-        .program_mut(INGRESS)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(ObjectError::Foreign { kind: "program", name: INGRESS })?;
-    program
-        .load()
-        .map_err(|error| ObjectError::Program { name: INGRESS, reason: last_words(&error) })?;
+    let name = ingress();
+    if name == INGRESS_LINEAR {
+        tracing::info!(
+            "this kernel knows no packets of several buffers at XDP (Linux 5.18): taking the program \
+             without them"
+        );
+    }
+    load_xdp_as(bpf, name)
+}
+
+/// Loads one of the XDP programs.
+///
+/// # Errors
+///
+/// If the object has none of that name, or the verifier refuses it.
+pub fn load_xdp_as<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, ObjectError> {
+    let program = xdp(bpf, name)?;
+    program.load().map_err(|error| ObjectError::Program { name, reason: last_words(&error) })?;
     Ok(program)
+}
+
+/// One of the XDP programs of the object.
+///
+/// # Errors
+///
+/// If it has none of that name.
+pub(super) fn xdp<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, ObjectError> {
+    bpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or(ObjectError::Foreign { kind: "program", name })
 }
 
 /// Takes both programs off all interfaces and out of the kernel.
 pub fn unload(bpf: &mut Ebpf) {
     let unloaded = [
-        bpf.program_mut(INGRESS).map(|program| <&mut Xdp>::try_from(program)?.unload()),
+        bpf.program_mut(ingress()).map(|program| <&mut Xdp>::try_from(program)?.unload()),
         bpf.program_mut(EGRESS).map(|program| <&mut SchedClassifier>::try_from(program)?.unload()),
     ];
     for error in unloaded.into_iter().flatten().filter_map(Result::err) {

@@ -20,7 +20,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::{
     maps::{Counters, FlowTable, Resolvers, WatchedNames, take_ring},
-    object::{self, INGRESS, ObjectError},
+    object::{self, ObjectError},
 };
 use crate::source::{
     capture::Frame,
@@ -47,6 +47,8 @@ pub const XDP_PASS: u32 = 2;
 
 /// The programs, loaded and fed by hand.
 pub struct KernelReplay {
+    /// Name of the XDP program.
+    program: &'static str,
     bpf: Ebpf,
     ring: RingBuf<MapData>,
     counters: Counters,
@@ -81,9 +83,19 @@ impl KernelReplay {
     ///
     /// See [`ObjectError`].
     pub fn new(config: &Config) -> Result<Self, ObjectError> {
+        Self::by(config, object::ingress())
+    }
+
+    /// As [`Self::new`], by one of the XDP programs.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub fn by(config: &Config, program: &'static str) -> Result<Self, ObjectError> {
         let mut bpf = object::load(config)?;
-        object::load_xdp(&mut bpf)?;
+        object::load_xdp_as(&mut bpf, program)?;
         Ok(Self {
+            program,
             ring: take_ring(&mut bpf)?,
             counters: Counters::take(&mut bpf)?,
             table: FlowTable::take(&mut bpf, config.flow_mask + 1)?,
@@ -140,9 +152,9 @@ impl KernelReplay {
         };
         let program: &Xdp = self
             .bpf
-            .program(INGRESS)
+            .program(self.program)
             .and_then(|program| program.try_into().ok())
-            .ok_or(ObjectError::Foreign { kind: "program", name: INGRESS })?;
+            .ok_or(ObjectError::Foreign { kind: "program", name: self.program })?;
         let result = program
             .test_run(TestRunOptions {
                 data_in: Some(&self.buffer),
@@ -151,7 +163,7 @@ impl KernelReplay {
                 ..TestRunOptions::default()
             })
             .map_err(|error| ObjectError::Program {
-                name: INGRESS,
+                name: self.program,
                 reason: format!("test run of frame {}: {error}", frame.number),
             })?;
         let out = self.out.get(..result.data_size_out as usize).unwrap_or(&[]);

@@ -1,0 +1,157 @@
+//! The same scenario on Debian's kernels, emulated, and on this machine; and what differs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use probe_tests::{
+    kernels::{
+        archive::{KERNELS, Kernel},
+        image, machine,
+        scenario::Part,
+        told::Told,
+    },
+    lab::agent,
+};
+
+/// Try Forgewatch on Debian's kernels, emulated.
+///
+/// Each boots with the agent, the lab and its censors in memory. Ends with 1 if on one of them the agent
+/// does not attach, finds something else than on this machine, or leaves something behind. Takes root.
+#[derive(Debug, Parser)]
+#[command(name = "kernels")]
+struct Options {
+    /// Only kernels of this series; may be given several times
+    #[arg(long, value_name = "SERIES")]
+    only: Vec<String>,
+    /// Look for newer kernels of each series first
+    #[arg(long)]
+    update: bool,
+    /// Also what the agent and doctor said on each kernel
+    #[arg(long)]
+    words: bool,
+    /// Where kernels and logs are kept
+    #[arg(long, value_name = "DIR", default_value = CACHE)]
+    cache: PathBuf,
+}
+
+/// Where kernels and logs are kept.
+const CACHE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/kernels");
+
+/// One line of the table.
+struct Row {
+    /// Series and version of the package, or what this machine is.
+    what: String,
+    told: anyhow::Result<(Told, Duration)>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    let known: Vec<&str> = KERNELS.iter().map(|kernel| kernel.series).collect();
+    if let Some(other) = options.only.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!("there is no kernel {other:?}; there are: {}", known.join(", "));
+    }
+    let guest = std::env::current_exe()?.with_file_name("guest");
+    eprintln!("this machine ...");
+    let mut rows = vec![Row { what: "this machine".into(), told: here(&guest) }];
+    for kernel in KERNELS {
+        if options.only.is_empty() || options.only.iter().any(|one| one == kernel.series) {
+            rows.push(there(&kernel, &guest, &options));
+        }
+    }
+    let good = print(&rows, options.words);
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn here(guest: &Path) -> anyhow::Result<(Told, Duration)> {
+    let start = std::time::Instant::now();
+    let output = Command::new(guest)
+        .env("FORGEWATCH_LOG", "info")
+        .output()
+        .with_context(|| format!("cannot run {}", guest.display()))?;
+    let told = Told::find(&String::from_utf8_lossy(&output.stdout))
+        .with_context(|| format!("it told nothing: {}", String::from_utf8_lossy(&output.stderr)))?;
+    Ok((told, start.elapsed()))
+}
+
+fn there(kernel: &Kernel, guest: &Path, options: &Options) -> Row {
+    let mut what = kernel.series.to_owned();
+    let mut boot = || {
+        let directory = options.cache.join(kernel.series);
+        if options.update {
+            let _ = fs::remove_dir_all(&directory);
+        }
+        eprintln!("Debian's kernel {kernel} ...");
+        let unpacked = kernel.get(&options.cache)?;
+        what = format!("Debian {}", unpacked.version);
+        let image = image::make(&directory, &unpacked, guest, &agent::path()?)?;
+        machine::run(&directory, &unpacked, &image, Part::All)
+    };
+    let told = boot();
+    Row { what, told }
+}
+
+/// Prints the table, and what is wrong; returns whether nothing is.
+fn print(rows: &[Row], words: bool) -> bool {
+    let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
+    println!(
+        "{:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>9}  {:>8}  {:>7}  ok",
+        "kernel",
+        "uname -r",
+        "XDP, egress",
+        "verified in",
+        "verified out",
+        "loaded",
+        "findings",
+        "took"
+    );
+    let mut complaints = Vec::new();
+    let first = rows.first().and_then(|row| row.told.as_ref().ok()).map(|(told, _)| told);
+    for row in rows {
+        let (told, took) = match &row.told {
+            Ok(told) => told,
+            Err(error) => {
+                println!("{:width$}  NOT RUN", row.what);
+                complaints.push(format!("{}: {error:#}", row.what));
+                continue;
+            }
+        };
+        let mut wrong = told.wrong.clone();
+        wrong.extend(first.iter().flat_map(|first| told.differences(first)));
+        println!("{}", line(&row.what, width, told, *took, wrong.is_empty()));
+        complaints.extend(wrong.iter().map(|what| format!("{}: {what}", row.what)));
+        if words {
+            for word in told.doctor.iter().chain(&told.words) {
+                println!("    {word}");
+            }
+        }
+    }
+    for complaint in &complaints {
+        println!("{complaint}");
+    }
+    first.is_some() && complaints.is_empty()
+}
+
+fn line(what: &str, width: usize, told: &Told, took: Duration, good: bool) -> String {
+    let verified = |index: usize| {
+        let count = told.programs.get(index).and_then(|program| program.verified);
+        count.map_or("not told".to_owned(), |count| count.to_string())
+    };
+    let loaded: f64 = told.programs.iter().map(|program| program.load_ms).sum();
+    format!(
+        "{what:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>6.0} ms  {:>8}  {:>5.0} s  {}",
+        told.release,
+        told.places(),
+        verified(0),
+        verified(1),
+        loaded,
+        told.injected.len() + told.rejected.len(),
+        took.as_secs_f64(),
+        if good { "yes" } else { "NO" }
+    )
+}

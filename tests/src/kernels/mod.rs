@@ -1,0 +1,15 @@
+//! Other kernels than this machine's: Debian's, emulated, each with the lab in it.
+//!
+//! * [`archive`]: which kernels, and how to get them.
+//! * [`image`]: what a kernel starts with, in one file.
+//! * [`machine`]: the emulated machine.
+//! * [`guest`]: what runs in it as the first process, and on this machine to compare with.
+//! * [`scenario`]: what is played there.
+//! * [`told`]: what is told of it, and held against another.
+
+pub mod archive;
+pub mod guest;
+pub mod image;
+pub mod machine;
+pub mod scenario;
+pub mod told;
