@@ -66,6 +66,7 @@ impl<'a> Slice<'a> {
         Self { octets, wire_len: octets.len() }
     }
 
+    #[inline(always)]
     fn array<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         // The same bound as in the kernel, so that both see the same.
         if at > super::LOOK_MAX {
@@ -88,18 +89,22 @@ impl Octets for Slice<'_> {
         self.wire_len
     }
 
+    #[inline(always)]
     fn u8(&self, at: usize) -> Option<u8> {
         self.array::<1>(at).map(|[octet]| octet)
     }
 
+    #[inline(always)]
     fn u16(&self, at: usize) -> Option<u16> {
         self.array(at).map(u16::from_be_bytes)
     }
 
+    #[inline(always)]
     fn u32(&self, at: usize) -> Option<u32> {
         self.array(at).map(u32::from_be_bytes)
     }
 
+    #[inline(always)]
     fn u64(&self, at: usize) -> Option<u64> {
         self.array(at).map(u64::from_be_bytes)
     }

@@ -200,6 +200,11 @@ impl Flows {
         }
     }
 
+    /// The time of the first of those answers.
+    pub(super) fn next_forgotten(&self) -> Option<u64> {
+        self.responses.front().map(|&(time, ..)| time)
+    }
+
     fn forget_response(&mut self) {
         if let Some((_, key, opened)) = self.responses.pop_front()
             && let Some(flow) = self.flows.get_mut(&key)

@@ -127,6 +127,8 @@ pub struct Judge {
     silence: Silence,
     handshakes: Histogram<u64>,
     now: u64,
+    /// Before this time there is nothing to do unless something happens; 0: it has to be seen.
+    idle: u64,
     /// Addresses that a watched name leads to, for whoever can watch them.
     interests: Vec<Address>,
     /// How what is watched ended, if that is wanted.
@@ -161,6 +163,7 @@ impl Judge {
             silence: Silence::default(),
             handshakes,
             now: 0,
+            idle: 0,
             interests: Vec::new(),
             outcomes: None,
         }
@@ -199,6 +202,7 @@ impl Judge {
             });
             self.meet(met);
             self.quics.take_over();
+            self.idle = 0;
             return;
         };
         let mut found = Vec::new();
@@ -214,6 +218,7 @@ impl Judge {
         }
         outcomes.settle(self.now);
         self.outcomes = Some(outcomes);
+        self.idle = 0;
     }
 
     /// Counts devices over the run.
@@ -313,7 +318,27 @@ impl Judge {
             return;
         }
         self.now = now;
-        self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
+        // The time is told with each packet, and there is mostly nothing to do.
+        if self.idle == 0 {
+            self.idle = self.next_due();
+        }
+        if now >= self.idle {
+            self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
+        }
+    }
+
+    /// When the time alone gives something to do next; the end of time if nothing is pending.
+    fn next_due(&self) -> u64 {
+        let outcome = self.outcomes.as_ref().and_then(|outcomes| outcomes.next_due());
+        let response = self.flows.next_forgotten().map(|first| first.saturating_add(QUIET));
+        [self.next_close(), outcome, response].into_iter().flatten().min().unwrap_or(u64::MAX)
+    }
+
+    /// When something is to be closed next.
+    fn next_close(&self) -> Option<u64> {
+        let flow = self.flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
+        let due = [flow, self.exchanges.next_due(), self.lies.next_due(), self.quics.next_due()];
+        due.into_iter().flatten().min()
     }
 
     /// Closes everything: the end of a capture or of a run.
@@ -327,13 +352,7 @@ impl Judge {
     /// Closes what is due by `now`, in the order in which it became so: how many of them become due
     /// between two calls must not show.
     fn close_until(&mut self, now: u64, tell: &mut impl FnMut(Finding)) {
-        let next = |judge: &Self| {
-            let flow = judge.flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
-            let due =
-                [flow, judge.exchanges.next_due(), judge.lies.next_due(), judge.quics.next_due()];
-            due.into_iter().flatten().min()
-        };
-        while let Some(next) = next(self)
+        while let Some(next) = self.next_close()
             && next <= now
         {
             let told = self.now;
@@ -357,13 +376,18 @@ impl Judge {
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one
     /// that has fallen silent is counted, and judged.
     pub fn look(&mut self, place: usize, record: &FlowRecord, now: u64, tell: impl FnMut(Finding)) {
+        let outcomes = self.outcomes.as_mut();
+        let ending = outcomes.and_then(|outcomes| outcomes.ended(place, record, now));
+        let silent = self.silence.look(place, record, now);
+        // So it is with nearly all.
+        if ending.is_none() && !silent {
+            return;
+        }
         self.heard(tell, |judge, outcomes, mut tell| {
-            if let Some(outcomes) = outcomes
-                && let Some(ending) = outcomes.ended(place, record, now)
-            {
+            if let (Some(outcomes), Some(ending)) = (outcomes, ending) {
                 outcomes.connection(record, ending, now, &judge.context(record));
             }
-            if judge.silence.look(place, record, now) {
+            if silent {
                 let (flows, mut scope) = judge.flows();
                 flows.silent(record, now, &mut scope, &mut tell);
             }

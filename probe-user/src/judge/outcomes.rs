@@ -394,6 +394,11 @@ impl Outcomes {
         self.pending.insert((due, self.number), pending);
     }
 
+    /// When the next one is settled.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.pending.first_key_value().map(|(&(due, _), _)| due)
+    }
+
     /// Tells what is settled by `now`.
     pub(super) fn settle(&mut self, now: u64) {
         while let Some(first) = self.pending.first_entry()

@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use foldhash::fast::FixedState;
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 
@@ -104,14 +105,18 @@ impl Service {
     }
 }
 
+/// Places of services. Names of the network are looked up here and never put in: nobody can choose
+/// them so that they collide, and a hash without a key will do.
+type Index<K> = HashMap<K, usize, FixedState>;
+
 /// All services that a run knows, with the indexes to find them by.
 #[derive(Debug, Clone)]
 pub struct TargetSet {
     services: Vec<Service>,
     operators: Vec<Operator>,
     by_operator: Networks,
-    by_suffix: HashMap<Box<str>, usize>,
-    by_prefix: HashMap<IpNet, usize>,
+    by_suffix: Index<Box<str>>,
+    by_prefix: Index<IpNet>,
     /// Prefix lengths in use, longest first, for IPv4 and IPv6.
     lengths: [Vec<u8>; 2],
     hash: String,
@@ -268,8 +273,7 @@ impl TargetSet {
     }
 
     fn index_as_is(services: Vec<Service>, operators: Vec<Operator>) -> Self {
-        let mut by_suffix = HashMap::new();
-        let mut by_prefix = HashMap::new();
+        let (mut by_suffix, mut by_prefix) = (Index::default(), Index::default());
         let mut lengths = [Vec::new(), Vec::new()];
         for (index, service) in services.iter().enumerate() {
             by_suffix.extend(service.suffixes.iter().map(|suffix| (suffix.as_str().into(), index)));

@@ -11,9 +11,11 @@
 
 use std::{
     collections::HashSet,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
+use aho_corasick::AhoCorasick;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
@@ -76,8 +78,9 @@ pub struct Page {
     location_prefixes: Vec<String>,
     #[serde(skip)]
     server: Option<String>,
+    /// Places of its marks among all marks.
     #[serde(skip)]
-    body: Vec<Vec<u8>>,
+    body: Range<usize>,
 }
 
 fn day<S: Serializer>(date: &Date, serializer: S) -> Result<S::Ok, S::Error> {
@@ -119,6 +122,10 @@ pub struct BlockPages {
     pages: Vec<Page>,
     /// Hosts that serve the pages, whose own responses are genuine.
     own: HashSet<String>,
+    /// What stands in bodies of the pages, in lower case.
+    marks: Vec<Vec<u8>>,
+    /// Finds all marks in one pass, in the order of `marks`.
+    finder: Option<AhoCorasick>,
 }
 
 impl BlockPages {
@@ -132,6 +139,7 @@ impl BlockPages {
         for (name, text) in BUILTIN {
             pages.add(Path::new(name), text).expect("the embedded file is valid");
         }
+        pages.finder = finder(&pages.marks);
         pages
     }
 
@@ -145,6 +153,7 @@ impl BlockPages {
         for path in files {
             pages.add(path, &FORM.read(path)?)?;
         }
+        pages.finder = finder(&pages.marks);
         Ok(pages)
     }
 
@@ -161,6 +170,10 @@ impl BlockPages {
             let reason = format!("there is a page {id:?} already; an id is given once");
             return Err((raw.id.span(), reason));
         }
+        let first = self.marks.len();
+        for mark in &raw.body {
+            self.marks.push(check_body(mark)?);
+        }
         let page = Page {
             title: check_text("title", raw.title)?,
             scope: raw.scope,
@@ -176,7 +189,7 @@ impl BlockPages {
                 .map(check_prefix)
                 .collect::<Result<_, _>>()?,
             server: raw.server.map(|text| check_text("server", text)).transpose()?,
-            body: raw.body.iter().map(check_body).collect::<Result<_, _>>()?,
+            body: first..self.marks.len(),
             id,
         };
         let redirects = !(page.location_hosts.is_empty() && page.location_prefixes.is_empty());
@@ -211,10 +224,22 @@ impl BlockPages {
             return None;
         }
         let body = head.body.and_then(|at| response.get(at..)).unwrap_or_default();
-        let body = body[..body.len().min(BODY_MAX)].to_ascii_lowercase();
+        let found = self.found(&body[..body.len().min(BODY_MAX)]);
         let location = head.location.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let matching = || self.pages.iter().filter(|page| page.is(&head, &location, &body));
+        let matching = || self.pages.iter().filter(|page| page.is(&head, &location, &found));
         matching().find(|page| page.weak.is_none()).or_else(|| matching().next())
+    }
+
+    /// Which marks stand in `body`.
+    fn found(&self, body: &[u8]) -> Vec<bool> {
+        let mut found = vec![false; self.marks.len()];
+        if let Some(finder) = &self.finder {
+            // Overlapping: a mark may be a part of another one.
+            for hit in finder.find_overlapping_iter(body) {
+                found[hit.pattern().as_usize()] = true;
+            }
+        }
+        found
     }
 
     /// The host is the site of a page, or under it.
@@ -242,14 +267,15 @@ impl Page {
         line
     }
 
-    /// All that is asked for holds; `location` and `body` are in lower case.
-    fn is(&self, head: &Response, location: &str, body: &[u8]) -> bool {
+    /// All that is asked for holds; `location` is in lower case, `found` says of each mark whether it
+    /// stands in the body.
+    fn is(&self, head: &Response, location: &str, found: &[bool]) -> bool {
         let holds = |asked: bool, holds: &dyn Fn() -> bool| !asked || holds();
         let redirects = !(self.location_hosts.is_empty() && self.location_prefixes.is_empty());
         holds(!self.status.is_empty(), &|| self.status.contains(&head.status))
             && holds(redirects, &|| self.redirects(location))
             && holds(self.server.is_some(), &|| self.serves(head))
-            && holds(!self.body.is_empty(), &|| self.body.iter().any(|mark| contains(body, mark)))
+            && holds(!self.body.is_empty(), &|| found[self.body.clone()].contains(&true))
     }
 
     fn serves(&self, head: &Response) -> bool {
@@ -272,17 +298,14 @@ impl Page {
     }
 }
 
-/// Whether `mark` stands in `body`.
-fn contains(body: &[u8], mark: &[u8]) -> bool {
-    let Some((first, rest)) = mark.split_first() else { return false };
-    let mut left = body;
-    while let Some(at) = left.iter().position(|byte| byte == first) {
-        left = &left[at + 1..];
-        if left.starts_with(rest) {
-            return true;
-        }
-    }
-    false
+/// What finds `marks`, whatever the case of letters; none if there are none.
+///
+/// # Panics
+/// Never: it could only have too many states, of marks that are longer than the memory of an agent.
+fn finder(marks: &[Vec<u8>]) -> Option<AhoCorasick> {
+    let mut builder = AhoCorasick::builder();
+    builder.ascii_case_insensitive(true);
+    (!marks.is_empty()).then(|| builder.build(marks).expect("some hundreds of marks"))
 }
 
 /// The host of an absolute URL, normalised; also of `//host/` and of a bare `host/`, which some

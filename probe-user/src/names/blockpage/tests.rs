@@ -8,8 +8,8 @@ fn id(page: Option<&Page>) -> Option<&str> {
     page.map(|page| page.id.as_str())
 }
 
-/// A response made of the first of everything that `page` asks for.
-fn response_of(page: &Page) -> Vec<u8> {
+/// A response made of the first of everything that `page`, one of `pages`, asks for.
+fn response_of(pages: &BlockPages, page: &Page) -> Vec<u8> {
     let status = page.status.first().copied().unwrap_or(200);
     let mut text = format!("HTTP/1.1 {status} X\r\n");
     let location =
@@ -21,7 +21,7 @@ fn response_of(page: &Page) -> Vec<u8> {
         text += &format!("Server: {server}\r\n");
     }
     let mut bytes = (text + "\r\n<html><body>").into_bytes();
-    bytes.extend(page.body.first().into_iter().flatten());
+    bytes.extend(pages.marks[page.body.clone()].first().into_iter().flatten());
     bytes
 }
 
@@ -29,13 +29,13 @@ fn response_of(page: &Page) -> Vec<u8> {
 fn every_page_is_found_by_what_it_asks_for() {
     let pages = BlockPages::builtin();
     for page in pages.pages() {
-        let found = pages.find(&response_of(page), Some("www.linkedin.com"));
+        let found = pages.find(&response_of(&pages, page), Some("www.linkedin.com"));
         assert_eq!(id(found), Some(&*page.id));
         assert_eq!(page.describe().lines().count(), 1);
-        for (index, mark) in page.body.iter().enumerate() {
-            let one = Page { body: vec![mark.clone()], ..page.clone() };
-            let found = pages.find(&response_of(&one), None);
-            assert_eq!(id(found), Some(&*page.id), "mark {index}");
+        for mark in page.body.clone() {
+            let one = Page { body: mark..mark + 1, ..page.clone() };
+            let found = pages.find(&response_of(&pages, &one), None);
+            assert_eq!(id(found), Some(&*page.id), "mark {mark}");
         }
     }
 }
@@ -44,7 +44,7 @@ fn every_page_is_found_by_what_it_asks_for() {
 fn the_pages_own_site_is_genuine() {
     let pages = BlockPages::builtin();
     for page in pages.pages() {
-        let response = response_of(page);
+        let response = response_of(&pages, page);
         for host in &page.location_hosts {
             assert_eq!(id(pages.find(&response, Some(host))), None, "{host}");
             assert_eq!(id(pages.find(&response, Some(&format!("www.{host}.")))), None, "{host}");
