@@ -464,6 +464,7 @@ impl Judge {
     pub fn losses(&self) -> Counters {
         let mut losses = Counters::new();
         losses.insert("judge_flows_evicted".into(), self.flows.evicted());
+        losses.insert("judge_cases_evicted".into(), self.flows.cases_evicted());
         losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
         losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());

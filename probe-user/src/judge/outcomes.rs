@@ -47,7 +47,7 @@ const SCANNED: u64 = 2_000_000_000;
 
 /// Endings that wait to be settled: half a minute of 1,800 a second, of watched services alone. The
 /// oldest is told with what is known by then.
-const PENDING_MAX: usize = 65_536;
+const PENDING_MAX: usize = 16_384;
 
 /// Outcomes that wait to be taken.
 const READY_MAX: usize = 65_536;

@@ -33,7 +33,10 @@ pub fn normalise(raw: &[u8]) -> String {
 
 /// Appends one label of a DNS name, dots inside of the label escaped, with or without lowercasing.
 pub(crate) fn push_label(name: &mut String, label: &[u8], lowercase: bool) {
-    if !name.is_empty() {
+    if name.is_empty() {
+        // Not to grow octet by octet: most names are no longer.
+        name.reserve(32);
+    } else {
         name.push('.');
     }
     for &byte in label {

@@ -12,6 +12,7 @@ use probe_common::{
     hash::HashKey,
     wire::{Address, tcp_flag},
 };
+use probe_user::{source::kernel::maps::WatchedNames, targets::TargetSet};
 
 use super::{
     group::Request,
@@ -226,8 +227,12 @@ impl Class {
     }
 }
 
-/// Watches the server that is to be watched.
-fn watch(bench: &mut Bench) -> anyhow::Result<()> {
+/// Watches the server that is to be watched, and the names of the targets.
+///
+/// # Errors
+///
+/// If the kernel refuses to write the map.
+pub fn watch(bench: &mut Bench) -> anyhow::Result<()> {
     let map = bench.bpf.map_mut("WATCHED").context("the object has no map WATCHED")?;
     let mut bitmap: Array<&mut MapData, [u64; WATCH_WORDS as usize]> = Array::try_from(map)?;
     let mut words = [0; WATCH_WORDS as usize];
@@ -236,5 +241,7 @@ fn watch(bench: &mut Bench) -> anyhow::Result<()> {
         words[(bit / 64) as usize] |= 1 << (bit % 64);
     }
     bitmap.set(0, words, 0)?;
+    let names = WatchedNames::take(&mut bench.bpf)?;
+    names.replace(&TargetSet::builtin().names(config().hash_key));
     Ok(())
 }

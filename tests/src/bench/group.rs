@@ -1,6 +1,6 @@
 //! What the bench is made of: groups of measurements.
 
-use super::{cores, cost, live, replay, table::Table, work};
+use super::{cores, cost, events, latency, live, memory, replay, table::Table, work};
 
 /// Every group, in the order they are taken.
 pub const GROUPS: &[Group] = &[
@@ -8,7 +8,10 @@ pub const GROUPS: &[Group] = &[
     Group { name: "live", measure: live::group },
     Group { name: "cores", measure: cores::group },
     Group { name: "work", measure: work::group },
+    Group { name: "events", measure: events::group },
     Group { name: "replay", measure: replay::group },
+    Group { name: "memory", measure: memory::group },
+    Group { name: "latency", measure: latency::group },
 ];
 
 /// Measurements that belong together.

@@ -74,6 +74,19 @@ impl Bench {
     ///
     /// If there is no object, or the kernel refuses it.
     pub fn load(config: &Config, programs: &[Program]) -> anyhow::Result<Self> {
+        Self::load_with_ring(config, programs, None)
+    }
+
+    /// As [`load`](Self::load), with a ring buffer of `ring` octets.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_with_ring(
+        config: &Config,
+        programs: &[Program],
+        ring: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let path = env::var_os(VARIABLE).map(PathBuf::from).with_context(|| {
             format!(
                 "{VARIABLE} names no object; `cargo xtask bench` builds it and says where it is"
@@ -81,6 +94,9 @@ impl Bench {
         })?;
         let mut loader = EbpfLoader::new();
         object::configure(&mut loader, config);
+        if let Some(octets) = ring {
+            loader.map_max_entries("EVENTS", octets);
+        }
         let mut bpf =
             loader.load_file(&path).with_context(|| format!("cannot load {}", path.display()))?;
         for program in programs {

@@ -180,7 +180,21 @@ impl Agent {
         more: &[&str],
         see: impl Fn(&str) + Send + 'static,
     ) -> anyhow::Result<Self> {
-        let router = &lab.network.router;
+        Self::start_in(&lab.network.router, form, ifaces, more, see)
+    }
+
+    /// The same in a namespace of any kind.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come so far.
+    pub fn start_in(
+        router: &Namespace,
+        form: Form,
+        ifaces: &[&str],
+        more: &[&str],
+        see: impl Fn(&str) + Send + 'static,
+    ) -> anyhow::Result<Self> {
         let mut command = router.command(path()?);
         command.arg("run").args(more);
         // Not by the configuration of this machine.

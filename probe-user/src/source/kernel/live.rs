@@ -205,7 +205,11 @@ impl Live {
 }
 
 /// Hands out up to `limit` events; says how many, and whether there may be more.
-fn drain(
+///
+/// # Errors
+///
+/// If the ring holds something that is no event.
+pub fn drain(
     ring: &mut RingBuf<MapData>,
     limit: usize,
     mut sink: impl FnMut(Event<'_>),
