@@ -54,7 +54,7 @@ pub fn check(deb: &Path, cache: &Path) -> anyhow::Result<()> {
     system.install(deb)?;
     say(&format!("exposure: {}", exposure(&system)?));
     say("starting");
-    system.run(&["systemctl", "enable", "--now", UNIT])?;
+    system.run(&["systemctl", "enable", "--now", UNIT]).with_context(|| system.journal(UNIT))?;
     watching(&lab, &system)?;
     say(&status(&system)?);
     found(&lab, &system, 1)?;
