@@ -338,6 +338,31 @@ fn read_sources(directory: &Path, sources: &mut String) {
     }
 }
 
+/// Tests that the page names as what shows a defence, and no source has.
+fn tests_missing(page: &Page, sources: &str) -> Vec<String> {
+    let rows = page.text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let last = rows.filter_map(|row| row.trim_end_matches([' ', '|']).rsplit('|').next());
+    last.flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        // The second, where a macro makes tests of names.
+        .filter(|name| {
+            !sources.contains(&format!("fn {name}("))
+                && !sources.contains(&format!("    {name}: \""))
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn each_defence_has_a_test_that_is_there() {
+    let mut sources = String::new();
+    for package in ["probe-common", "probe-user", "tests/tests", "tests/src"] {
+        read_sources(&docs::root().join(package), &mut sources);
+    }
+    let page = pages().into_iter().find(|page| page.path.ends_with("threat-model.md"));
+    let page = page.expect("the page about attackers");
+    assert_none(&tests_missing(&page, &sources));
+}
+
 /// Rows of the table of bounds: constant, value, what, what then, counter, file.
 #[test]
 fn bounds_are_those_of_the_sources() {
