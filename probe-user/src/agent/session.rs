@@ -170,6 +170,7 @@ impl Session {
     /// Looks for connections that fell silent.
     pub(super) fn scan(&mut self) {
         self.measures.look();
+        self.live.look();
         self.tell_pressure();
         let now = clock::now();
         // Two clocks are never read at one moment: only a step is a correction. Otherwise what is

@@ -1,6 +1,6 @@
 //! The programs on interfaces, and their events as they come.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::{
     Ebpf,
@@ -20,6 +20,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     attach::{AttachError, Attached, attach, interface_index},
+    away::{self, Away, Turn},
     gauge::RingGauge,
     maps::{Counters, FlowTable, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
@@ -44,6 +45,8 @@ pub struct Live {
     names: WatchedNames,
     resolvers: Resolvers,
     attached: Vec<Attached>,
+    /// Which of them were removed.
+    away: Vec<Option<Away>>,
 }
 
 /// How large the ring buffer is, in octets, if not as the object has it.
@@ -98,7 +101,48 @@ impl Live {
             .iter()
             .map(|interface| attach(&mut bpf, interface))
             .collect::<Result<_, _>>()?;
-        Ok(Self { bpf, ring, gauge, counters, table, watched, names: list, resolvers, attached })
+        let away = interfaces.iter().map(|_| None).collect();
+        Ok(Self {
+            bpf,
+            ring,
+            gauge,
+            counters,
+            table,
+            watched,
+            names: list,
+            resolvers,
+            attached,
+            away,
+        })
+    }
+
+    /// Looks after the interfaces: tells of one that was renamed or removed, and has the programs on it again
+    /// when it is there again.
+    pub fn look(&mut self) {
+        let (now, several) = (Instant::now(), self.attached.len() > 1);
+        for (at, away) in self.attached.iter_mut().zip(&mut self.away) {
+            if away::look(at, away, now) == Turn::None {
+                continue;
+            }
+            let again = if several {
+                // The programs know the others by number, which is read-only, and would count twice.
+                Err("with several interfaces that takes a new start of the agent".to_owned())
+            } else {
+                attach(&mut self.bpf, &at.interface).map_err(|error| error.to_string())
+            };
+            match again {
+                Ok(again) => {
+                    tracing::warn!("{} is there again, and is watched again", at.interface);
+                    (*at, *away) = (again, None);
+                }
+                Err(error) => {
+                    tracing::warn!("{} is there again, and is not watched: {error}", at.interface);
+                    if let Some(away) = away {
+                        away.put_off(now);
+                    }
+                }
+            }
+        }
     }
 
     /// Waits until there are events, and hands out those there are, up to a batch. Returns how many

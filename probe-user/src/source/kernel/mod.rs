@@ -1,6 +1,7 @@
 //! Events from the BPF programs: attached to interfaces, or fed with a capture.
 
 pub mod attach;
+mod away;
 mod gauge;
 pub mod live;
 pub mod maps;
