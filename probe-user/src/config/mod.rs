@@ -1,11 +1,11 @@
 //! What an agent is told, in layers: built-in defaults, one file, the environment, the command line.
 //! The later layer wins, key by key.
 //!
-//! * [`settings`] is the outcome, as the agent uses it.
-//! * [`keys`] lists every key once: its name, how it is read and shown, and whether it may change while a
+//! * `settings` is the outcome, as the agent uses it.
+//! * `keys` lists every key once: its name, how it is read and shown, and whether it may change while a
 //!   run goes on.
-//! * [`value`] reads values, and says what is allowed where one is not.
-//! * [`layers`] puts the layers on each other and remembers where each value came from.
+//! * `value` reads values, and says what is allowed where one is not.
+//! * `layers` puts the layers on each other and remembers where each value came from.
 
 pub(crate) mod keys;
 pub(crate) mod layers;

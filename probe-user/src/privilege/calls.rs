@@ -2,7 +2,7 @@
 //!
 //! Two filters, of which the kernel takes the stricter word:
 //!
-//! * [`FATAL`] are calls that nothing in the agent or its libraries makes, and that whoever has taken it over
+//! * `FATAL` are calls that nothing in the agent or its libraries makes, and that whoever has taken it over
 //!   would want: another program, another process's memory, kernel modules, namespaces. One of them ends the
 //!   process. Packets go on; the service is started again; and the kernel's log says what happened.
 //! * Of everything else there is a list of what the loop uses. What is not on it is refused (EPERM) and logged.
