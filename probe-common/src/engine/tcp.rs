@@ -287,7 +287,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             && side as u8 != record.initiator() as u8
     }
 
-    /// Tells that `record` is given up; only what is followed has a judge waiting for its end.
+    /// Tells that `flow` is given up; only what is followed has a judge waiting for its end.
     #[inline(always)]
     fn end(&mut self, flow: &Flow<'_>) {
         if self.config.watch_all() || flow.is(state::FOLLOWED) {

@@ -110,6 +110,7 @@ pub struct Claim<'a> {
 /// Claims a place for a record tagged `tag`: a free one, or that of the connection least worth keeping.
 #[inline(always)]
 pub fn claim(set: &mut FlowSet, tag: u64) -> Option<Claim<'_>> {
+    // Taken apart, and not by `at`: the verifier refuses what the compiler makes of that.
     let FlowSet { tags, until, states, records } = set;
     let likely = likely(tag);
     if tags[likely] == 0 {
@@ -162,6 +163,7 @@ mod tests {
         // Two minutes later it is as old as it is.
         assert!(!(0..5).all(|syn| note(20_000 + syn, 220, 0)));
     }
+
     #[test]
     fn a_flood_of_syns_pushes_out_no_connection_that_is_sought() {
         let mut set = std::boxed::Box::new(FlowSet::default());
