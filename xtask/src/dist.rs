@@ -14,6 +14,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::{
     build::{self, Profile},
+    crates,
     fixed::{self, Machine},
     packages::{self, Install},
     run, steps,
@@ -52,7 +53,7 @@ pub(crate) fn all(only: &[String], check: bool) -> anyhow::Result<()> {
         .collect();
     ensure!(!machines.is_empty(), "there is only {}", Machine::ALL.map(Machine::name).join(", "));
     for (tool, version) in TOOLS {
-        ensure_tool(tool, version)?;
+        crates::ensure(tool, version)?;
     }
     let object = build::object()?;
     let stage = steps::root().join(STAGE);
@@ -72,28 +73,8 @@ pub(crate) fn all(only: &[String], check: bool) -> anyhow::Result<()> {
     if check { check_package(&object, &out) } else { Ok(()) }
 }
 
-/// A program that cargo installs.
-fn ensure_tool(name: &str, version: &str) -> anyhow::Result<()> {
-    let root = steps::root().join("target/tools");
-    if steps::ask(Command::new(root.join("bin").join(name)).arg("--version"))
-        .is_some_and(|said| said.contains(version))
-    {
-        return Ok(());
-    }
-    steps::say(&format!("about to install into target/tools, with cargo: {name} {version}"));
-    let mut command = steps::cargo();
-    command.args(["install", name, "--version", version, "--locked", "--root"]).arg(&root);
-    command.arg("--target-dir").arg(root.join("build"));
-    steps::logged(
-        &format!("compiling {name} {version}"),
-        name,
-        &mut command,
-        "it needs crates.io and a C compiler",
-    )
-}
-
 fn tool(name: &str) -> Command {
-    let mut command = Command::new(steps::root().join("target/tools/bin").join(name));
+    let mut command = Command::new(crates::path(name));
     command.current_dir(steps::root());
     command.env("SOURCE_DATE_EPOCH", fixed::epoch());
     command

@@ -1,11 +1,11 @@
 //! The fuzzer: built with what it needs, run on one target after the other.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 
-use crate::{build, steps};
+use crate::{build, crates, steps};
 
 /// The one version of cargo-fuzz that is used.
 const CARGO_FUZZ: &str = "0.13.2";
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         bail!("no target {other}; there are {}", targets.join(", "));
     }
     let object = build::object()?;
-    let cargo_fuzz = ensure()?;
+    let cargo_fuzz = crates::ensure("cargo-fuzz", CARGO_FUZZ)?;
     let wanted = if options.targets.is_empty() { &targets } else { &options.targets };
     let mut crashed = Vec::new();
     for target in wanted {
@@ -97,24 +97,4 @@ fn known() -> anyhow::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// cargo-fuzz, compiled now if it is not there.
-fn ensure() -> anyhow::Result<PathBuf> {
-    let root = steps::root().join("target/tools/fuzz");
-    let program = root.join("bin/cargo-fuzz");
-    if program.exists() {
-        return Ok(program);
-    }
-    let mut command = steps::cargo();
-    command
-        .args(["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--root"])
-        .arg(&root);
-    steps::logged(
-        &format!("compiling cargo-fuzz {CARGO_FUZZ} into target/tools, a minute or two"),
-        "cargo-fuzz",
-        &mut command,
-        "it needs gcc and crates.io",
-    )?;
-    Ok(program)
 }

@@ -8,6 +8,7 @@
 mod build;
 mod ci;
 mod corpus;
+mod crates;
 mod dist;
 mod fixed;
 mod fuzz;
