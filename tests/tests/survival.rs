@@ -130,12 +130,7 @@ fn the_end_of_a_given_time_ends_with_a_summary() {
 /// Starts an agent with the smallest ring and stops it in its tracks, so that nobody reads.
 fn stunned(lab: &Lab) -> Agent {
     let agent = Agent::start(lab, &[WAN], &["--all", "--ring", "4096"]).expect("the agent watches");
-    agent.process.signal(Signal::SIGSTOP).expect("the agent was running");
-    wait::until("the agent to stand still", SOON, || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.process.pid())).ok()?;
-        stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
-    })
-    .expect("stopped");
+    agent.process.stun(SOON).expect("the agent was running");
     agent
 }
 

@@ -148,6 +148,19 @@ impl Process {
         kill(self.pid(), signal).with_context(|| format!("cannot send {signal} to {}", self.name))
     }
 
+    /// Stops it in its tracks, and returns when it stands still; SIGCONT wakes it.
+    ///
+    /// # Errors
+    ///
+    /// If it is no longer there, or has not stopped after `limit`.
+    pub fn stun(&self, limit: Duration) -> anyhow::Result<()> {
+        self.signal(Signal::SIGSTOP)?;
+        wait::until(&format!("{} to stand still", self.name), limit, || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+            stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
+        })
+    }
+
     /// Waits for it to end, at most for `limit`.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use std::net::{TcpListener, TcpStream};
 
 use nix::sys::signal::Signal;
-use probe_tests::lab::wait;
 
 use super::{Bench, SOON, says, stop};
 
@@ -18,12 +17,7 @@ fn a_full_ring_is_told_with_what_it_cost() {
     );
     let process = bench.run(bench.forgewatch().arg("run"));
     says(&process, "status: ");
-    process.signal(Signal::SIGSTOP).expect("it runs");
-    wait::until("it to stand still", SOON, || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).ok()?;
-        stat.rsplit_once(") ")?.1.starts_with('T').then_some(())
-    })
-    .expect("stopped");
+    process.stun(SOON).expect("it runs");
     let converse = || -> std::io::Result<()> {
         use std::io::Write as _;
         let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -31,15 +31,21 @@ use crate::source::{
 const FRAME_MIN: usize = 14;
 
 /// What the kernel takes as the context of an XDP test run: `struct xdp_md`.
-#[derive(IntoBytes, Immutable)]
+#[derive(Default, IntoBytes, Immutable)]
 #[repr(C)]
-struct XdpMd {
-    data: u32,
-    data_end: u32,
-    data_meta: u32,
-    ingress_ifindex: u32,
-    rx_queue_index: u32,
-    egress_ifindex: u32,
+pub struct XdpMd {
+    /// Where the packet begins: behind its metadata.
+    pub data: u32,
+    /// Where it ends.
+    pub data_end: u32,
+    /// Where its metadata begins.
+    pub data_meta: u32,
+    /// The interface that it came by.
+    pub ingress_ifindex: u32,
+    /// The queue that it came by.
+    pub rx_queue_index: u32,
+    /// The interface that it is to leave by.
+    pub egress_ifindex: u32,
 }
 
 /// `XDP_PASS`.

@@ -8,23 +8,12 @@ use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
-use zerocopy::{Immutable, IntoBytes};
+use probe_user::source::kernel::replay::XdpMd;
+use zerocopy::IntoBytes as _;
 
 /// Frames that are made before they are received: fewer than a device takes at once (64), so that it
 /// has taken all of them before the next.
 const BATCH: u32 = 48;
-
-/// `struct xdp_md`.
-#[derive(IntoBytes, Immutable)]
-#[repr(C)]
-struct Context {
-    data: u32,
-    data_end: u32,
-    data_meta: u32,
-    ingress_ifindex: u32,
-    rx_queue_index: u32,
-    egress_ifindex: u32,
-}
 
 /// Frames to be sent.
 #[derive(Clone, Debug)]
@@ -57,14 +46,8 @@ pub fn pin(cpu: usize) -> anyhow::Result<()> {
 /// If the kernel refuses.
 pub fn send(program: &Xdp, index: u32, load: &Load) -> anyhow::Result<Duration> {
     let Load { frame, count } = load;
-    let context = Context {
-        data: 0,
-        data_end: frame.len() as u32,
-        data_meta: 0,
-        ingress_ifindex: index,
-        rx_queue_index: 0,
-        egress_ifindex: 0,
-    };
+    let data_end = frame.len() as u32;
+    let context = XdpMd { data_end, ingress_ifindex: index, ..XdpMd::default() };
     let options = TestRunOptions {
         data_in: Some(frame),
         ctx_in: Some(context.as_bytes()),
