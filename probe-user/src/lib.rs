@@ -18,6 +18,7 @@
 //! * [`evidence`] keeps the packets behind a finding, without their client.
 //! * [`page`] makes a report that can be read, printed and sent.
 //! * [`config`] says what it is told: by a file, the environment and the command line.
+//! * `again` says when to try again what has failed.
 //! * `agent` runs all this on a router, until it is told to end.
 //! * `metrics` hands out figures to who watches over the agent.
 //! * `log` writes what is said beside findings.
@@ -25,6 +26,7 @@
 //! * [`doctor`] tells beforehand whether this machine can do it.
 //! * [`cli`] is the command line.
 
+mod again;
 mod agent;
 pub mod attribute;
 pub mod cli;

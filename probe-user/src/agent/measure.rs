@@ -7,6 +7,7 @@ use std::{
 };
 
 use aya::sys::{Stats, enable_stats};
+use nix::unistd::{SysconfVar, sysconf};
 use tokio::sync::mpsc::Receiver;
 
 use super::{session::Session, supervise::Supervised};
@@ -161,9 +162,8 @@ impl Session {
 
 /// Octets of memory that this process has, shared ones included; 0 where nobody says.
 pub(super) fn resident() -> u64 {
-    // SAFETY: asks for a constant.
-    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     let pages = pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * u64::try_from(page).unwrap_or(0)
+    pages.zip(page).map_or(0, |(pages, page)| pages * page.unsigned_abs())
 }

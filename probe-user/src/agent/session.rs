@@ -114,7 +114,11 @@ impl Session {
                     heartbeat = every(self.settings.heartbeat());
                     status = status::period(self.settings.status_seconds).map(later);
                 }
-                _ = scan.tick() => self.scan(),
+                _ = scan.tick() => {
+                    self.measures.look();
+                    self.live.look();
+                    self.scan();
+                }
                 _ = heartbeat.tick() => beside(self.record()),
                 () = tick_of(&mut status) => beside(self.tell_status()),
                 _ = tick.tick() => {
@@ -156,11 +160,9 @@ impl Session {
         if self.told.recorder.is_none() {
             return Ok(());
         }
-        let mut so_far = self.told.total.clone();
-        summary::add(&mut so_far, &self.live.counts()?, &self.judge);
+        let mut so_far = self.counted()?;
+        summary::devices(&mut so_far, &self.judge);
         if let Some(recorder) = &mut self.told.recorder {
-            so_far.lost.extend(recorder.losses());
-            so_far.counters.extend(recorder.counters());
             recorder.traffic(state::now(), Totals::from(&so_far));
             recorder.summary(&so_far);
         }
@@ -169,8 +171,6 @@ impl Session {
 
     /// Looks for connections that fell silent.
     pub(super) fn scan(&mut self) {
-        self.measures.look();
-        self.live.look();
         self.tell_pressure();
         let now = clock::now();
         // Two clocks are never read at one moment: only a step is a correction. Otherwise what is

@@ -1,13 +1,14 @@
 //! What runs beside detection: if it ends, it is started again, later each time, and detection goes on.
 
 use std::{
-    any::Any,
     io,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-/// How long to wait before the first restart; each wait is twice as long as the one before.
+use crate::again::{Backoff, last_words};
+
+/// How long to wait before the first restart.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait.
@@ -22,8 +23,7 @@ pub(super) struct Supervised {
     start: Box<dyn FnMut() -> io::Result<JoinHandle<()>>>,
     thread: Option<JoinHandle<()>>,
     started: Instant,
-    due: Instant,
-    wait: Duration,
+    backoff: Backoff,
     restarts: u64,
 }
 
@@ -39,8 +39,7 @@ impl Supervised {
             start: Box::new(start),
             thread: None,
             started: now,
-            due: now,
-            wait: WAIT,
+            backoff: Backoff::new(WAIT, WAIT_MAX, now),
             restarts: 0,
         };
         this.try_to_start(now);
@@ -57,14 +56,14 @@ impl Supervised {
         if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
             let why = match thread.join() {
                 Ok(()) => "it ended".to_owned(),
-                Err(panic) => format!("it panicked: {}", words(&*panic)),
+                Err(panic) => format!("it panicked: {}", last_words(&*panic)),
             };
             if now.duration_since(self.started) >= WELL {
-                self.wait = WAIT;
+                self.backoff.forget();
             }
             self.put_off(now, &why);
         }
-        if self.thread.is_none() && now >= self.due {
+        if self.thread.is_none() && self.backoff.is_due(now) {
             self.restarts += 1;
             self.try_to_start(now);
         }
@@ -81,21 +80,14 @@ impl Supervised {
     }
 
     fn put_off(&mut self, now: Instant, why: &str) {
+        let wait = self.backoff.put_off(now);
         tracing::warn!(
             task = self.name,
             "{}: {why}; detection goes on, and it is tried again in {} s",
             self.name,
-            self.wait.as_secs()
+            wait.as_secs()
         );
-        self.due = now + self.wait;
-        self.wait = (self.wait * 2).min(WAIT_MAX);
     }
-}
-
-/// What a panic says.
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::{
     attribute::verdict::Period,
     export::{self, ExportError, Publication, Terms, publish::K},
     ledger::{Reader, row::Window},
-    privilege::{Places, confine_reader},
+    privilege::{Places, confine_reader, files::directory_of},
 };
 
 /// Arguments of `report`.
@@ -48,9 +48,7 @@ impl Options {
         let mut own = vec![self.state.dir()?];
         if let Some(out) = self.out.as_deref().filter(|out| *out != Path::new("-")) {
             if matches!(self.formats.as_slice(), [form] if form.is_file()) && !out.is_dir() {
-                own.push(
-                    out.parent().filter(|at| *at != Path::new("")).unwrap_or(Path::new(".")).into(),
-                );
+                own.push(directory_of(out));
             } else {
                 // Whoever writes there says why it cannot be made.
                 let _ = fs::create_dir_all(out);

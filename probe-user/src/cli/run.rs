@@ -70,8 +70,7 @@ fn ring_octets(text: &str) -> Result<u32, String> {
 }
 
 fn log_form(text: &str) -> Result<Form, String> {
-    let known = Form::NAMES.into_iter().find(|(name, _)| *name == text);
-    known.map(|(_, form)| form).ok_or_else(|| "must be auto, human, json or journal".into())
+    Form::named(text).ok_or_else(|| "must be auto, human, json or journal".into())
 }
 
 impl Options {

@@ -79,7 +79,7 @@ pub(crate) fn begin(targets: &TargetSet, clock: Clock, kernel: Option<String>) -
 }
 
 /// Adds the devices that one judge met.
-fn devices(summary: &mut Summary, judge: &Judge) {
+pub(crate) fn devices(summary: &mut Summary, judge: &Judge) {
     for cluster in judge.clusters().iter() {
         let known = summary.fingerprints.iter_mut().find(|device| device.id == cluster.id);
         if let Some(device) = known {

@@ -115,8 +115,7 @@ pub(super) fn word(found: &Found<'_>, words: &[&str]) -> Result<String, Fault> {
 /// The form of a log.
 pub(super) fn form(found: &Found<'_>) -> Result<Form, Fault> {
     let word = word(found, &Form::NAMES.map(|(name, _)| name))?;
-    let known = Form::NAMES.into_iter().find(|(name, _)| *name == word);
-    Ok(known.map_or(Form::Auto, |(_, form)| form))
+    Ok(Form::named(&word).unwrap_or(Form::Auto))
 }
 
 /// An address with a port, or none where it is empty.

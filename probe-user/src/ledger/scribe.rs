@@ -23,7 +23,7 @@ use super::{
     store::{Ledger, RunStart},
     write::Entry,
 };
-use crate::{report::rfc3339, source::clock};
+use crate::{again::last_words, report::rfc3339, source::clock};
 
 /// The clocks that a run goes by.
 pub trait Clocks: Send + Sync {
@@ -114,9 +114,7 @@ pub(super) fn keep_writing(first: Scribe, entries: &Receiver<Entry>) {
     // Nothing that a panic can leave half done is seen again: the ledger is opened anew.
     while let Err(panic) = catch_unwind(AssertUnwindSafe(|| scribe.work(entries))) {
         counts.restarts.add(1);
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");
-        let reason = format!("the thread that writes panicked: {said}");
+        let reason = format!("the thread that writes panicked: {}", last_words(&*panic));
         let (keep, clocks, counts) = (Arc::clone(&keep), Arc::clone(&clocks), Arc::clone(&counts));
         scribe = Scribe::new(&dir, start.clone(), None, keep, clocks, counts);
         scribe.retry = retry;

@@ -40,6 +40,11 @@ impl Form {
         ("journal", Self::Journal),
     ];
 
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find(|(known, _)| *known == name).map(|(_, form)| form)
+    }
+
     pub(super) const fn of(number: u8) -> Self {
         match number {
             1 => Self::Json,

@@ -49,7 +49,8 @@ impl Places {
     }
 }
 
-fn directory_of(file: &Path) -> PathBuf {
+/// The directory that a file is in.
+pub(crate) fn directory_of(file: &Path) -> PathBuf {
     match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -8,19 +8,13 @@ use std::time::{Duration, Instant};
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
 use super::attach::Attached;
+use crate::again::Backoff;
 
-/// How long to wait before programs are put on again that could not be; each wait is twice as long.
+/// How long to wait before programs are put on again that could not be.
 const WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-
-/// An interface that was removed.
-#[derive(Debug)]
-pub(super) struct Away {
-    wait: Duration,
-    due: Instant,
-}
 
 /// What is to be done about an interface.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,22 +25,11 @@ pub(super) enum Turn {
     Back,
 }
 
-impl Away {
-    const fn new(now: Instant) -> Self {
-        Self { wait: WAIT, due: now }
-    }
-
-    /// Programs could not be put on.
-    pub(super) fn put_off(&mut self, now: Instant) {
-        self.due = now + self.wait;
-        self.wait = (self.wait * 2).min(WAIT_MAX);
-    }
-}
-
-/// Looks whether an interface is still there, under which name, or again.
-pub(super) fn look(at: &mut Attached, away: &mut Option<Away>, now: Instant) -> Turn {
+/// Looks whether an interface is still there, under which name, or again; `away` has when to look at one that
+/// was removed.
+pub(super) fn look(at: &mut Attached, away: &mut Option<Backoff>, now: Instant) -> Turn {
     if let Some(away) = away {
-        let back = now >= away.due && if_nametoindex(at.interface.as_str()).is_ok();
+        let back = away.is_due(now) && if_nametoindex(at.interface.as_str()).is_ok();
         return if back { Turn::Back } else { Turn::None };
     }
     // Where there is none of that number, some versions of the library give an empty name.
@@ -57,7 +40,7 @@ pub(super) fn look(at: &mut Attached, away: &mut Option<Away>, now: Instant) -> 
                 "{} was removed: it is watched again when it is there again",
                 at.interface
             );
-            *away = Some(Away::new(now));
+            *away = Some(Backoff::new(WAIT, WAIT_MAX, now));
         }
         Ok(name) if name != at.interface => {
             tracing::warn!("{} is called {name} now, and is watched still", at.interface);
@@ -76,11 +59,11 @@ mod tests {
     #[test]
     fn waits_grow_and_what_is_there_is_left_alone() {
         let now = Instant::now();
-        let mut away = Away::new(now);
+        let mut away = Backoff::new(WAIT, WAIT_MAX, now);
         let mut waits = Vec::new();
         for _ in 0..8 {
-            away.put_off(now);
-            waits.push((away.due - now).as_secs());
+            waits.push(away.put_off(now).as_secs());
+            assert!(!away.is_due(now));
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         let index = if_nametoindex("lo").expect("loopback");

@@ -7,6 +7,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use nix::unistd::{SysconfVar, sysconf};
+
 /// A page that the kernel shares of the ring, with a position at its beginning.
 struct Page(NonNull<AtomicU64>);
 
@@ -50,8 +52,7 @@ pub(super) struct RingGauge {
 impl RingGauge {
     /// Maps the two positions of `ring`. The first page is the reader's, the second the writers'.
     pub(super) fn of(ring: &impl AsFd) -> io::Result<Self> {
-        // SAFETY: asks for a constant.
-        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let size = sysconf(SysconfVar::PAGE_SIZE)?.unwrap_or_default();
         let size = usize::try_from(size).map_err(io::Error::other)?;
         Ok(Self { read: Page::map(ring, 0, size)?, written: Page::map(ring, size, size)?, size })
     }

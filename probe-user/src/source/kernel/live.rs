@@ -20,12 +20,13 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
     attach::{AttachError, Attached, attach, interface_index},
-    away::{self, Away, Turn},
+    away::{self, Turn},
     gauge::RingGauge,
     maps::{Counters, FlowTable, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
 };
 use crate::{
+    again::Backoff,
     privilege::{PrivilegeError, capability},
     source::event::{Event, EventError},
 };
@@ -45,8 +46,8 @@ pub struct Live {
     names: WatchedNames,
     resolvers: Resolvers,
     attached: Vec<Attached>,
-    /// Which of them were removed.
-    away: Vec<Option<Away>>,
+    /// Which of them were removed, and when to look whether they are there again.
+    away: Vec<Option<Backoff>>,
 }
 
 /// How large the ring buffer is, in octets, if not as the object has it.
@@ -222,7 +223,7 @@ impl Live {
 
     /// How long each program has run in all, and how often, while the kernel measured that.
     pub fn costs(&self) -> Vec<(&'static str, Duration, u64)> {
-        let names = [object::INGRESS, object::EGRESS];
+        let names = [object::ingress(), object::EGRESS];
         let info = |name| match self.bpf.program(name)? {
             Program::Xdp(program) => program.info().ok(),
             Program::SchedClassifier(program) => program.info().ok(),

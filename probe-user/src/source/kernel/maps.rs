@@ -182,39 +182,36 @@ impl<S: Set> Table<S> {
     /// Shows each record in turn, copied, with the number of its place; one that is being written
     /// meanwhile may be half old, half new, which costs at worst one look too many.
     pub fn scan(&self, mut look: impl FnMut(usize, &S::Record)) {
-        let first = self.shared.start.as_ptr().cast::<S>();
-        for set in 0..self.sets {
-            for way in 0..WAYS {
-                // SAFETY: within the mapping, at the offsets that the set's type says; the kernel
-                // writes it, hence volatile.
-                let record = unsafe {
-                    let set = first.add(set);
-                    if set.byte_add(S::TAGS).cast::<u64>().add(way).read_volatile() == 0 {
-                        continue;
-                    }
-                    set.byte_add(S::RECORDS).cast::<S::Record>().add(way).read_volatile()
-                };
-                look(set * WAYS + way, &record);
-            }
+        for (set, way) in self.taken() {
+            // SAFETY: within the mapping, at the offset that the set's type says; the kernel writes
+            // it, hence volatile.
+            let record = unsafe {
+                self.set(set).byte_add(S::RECORDS).cast::<S::Record>().add(way).read_volatile()
+            };
+            look(set * WAYS + way, &record);
         }
     }
-}
 
-impl<S: Set> Table<S> {
     /// Places that are taken, and all.
     pub fn occupied(&self) -> (u64, u64) {
-        let first = self.shared.start.as_ptr().cast::<S>();
-        let mut taken = 0;
-        for set in 0..self.sets {
-            for way in 0..WAYS {
-                // SAFETY: as in `scan`.
-                let tag = unsafe {
-                    first.add(set).byte_add(S::TAGS).cast::<u64>().add(way).read_volatile()
-                };
-                taken += u64::from(tag != 0);
-            }
-        }
-        (taken, (self.sets * WAYS) as u64)
+        (self.taken().count() as u64, (self.sets * WAYS) as u64)
+    }
+
+    /// Places that are taken: set, and place in it.
+    fn taken(&self) -> impl Iterator<Item = (usize, usize)> {
+        let places = (0..self.sets).flat_map(|set| (0..WAYS).map(move |way| (set, way)));
+        places.filter(|&(set, way)| {
+            // SAFETY: as in `scan`.
+            let tag =
+                unsafe { self.set(set).byte_add(S::TAGS).cast::<u64>().add(way).read_volatile() };
+            tag != 0
+        })
+    }
+
+    /// Where the set of this number begins.
+    const fn set(&self, number: usize) -> *const S {
+        // SAFETY: callers stay below `sets`, for which there is room in the mapping.
+        unsafe { self.shared.start.as_ptr().cast::<S>().cast_const().add(number) }
     }
 }
 
