@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -114,6 +115,13 @@ impl Catalogue {
     #[must_use]
     pub fn builtin() -> Self {
         Self::read_builtin(&mut HashSet::new())
+    }
+
+    /// What is built in, read once for all who look things up in it.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Catalogue> = LazyLock::new(Catalogue::builtin);
+        &SHARED
     }
 
     /// The built-in devices and those of `files`.

@@ -45,9 +45,9 @@ pub struct Knowledge {
     reach: Reach,
     hellos: Hellos,
     leads: Leads,
-    catalogue: Catalogue,
+    catalogue: &'static Catalogue,
     clusters: Clusters,
-    pages: BlockPages,
+    pages: &'static BlockPages,
     targets: Arc<TargetSet>,
     truth: Truth,
     dns_ports: [u16; DNS_PORTS],
@@ -77,9 +77,9 @@ impl Knowledge {
             reach: Reach::default(),
             hellos: Hellos::default(),
             leads: Leads::default(),
-            catalogue: Catalogue::builtin(),
+            catalogue: Catalogue::shared(),
             clusters: Clusters::new(),
-            pages: BlockPages::builtin(),
+            pages: BlockPages::shared(),
             targets,
             truth: Truth::default(),
             dns_ports: [DNS, 0, 0, 0],
@@ -201,7 +201,7 @@ impl Knowledge {
 
     /// Block pages that are known.
     pub const fn pages(&self) -> &BlockPages {
-        &self.pages
+        self.pages
     }
 
     /// Whether DNS is spoken on `port`.
@@ -234,7 +234,7 @@ impl Knowledge {
 
     /// Takes an event of a connection that a doubtful answer may have led to.
     pub(super) fn arrival(&mut self, event: &TcpEvent, payload: &[u8]) {
-        self.truth.arrivals_mut().take(event, payload, &self.targets, &self.pages);
+        self.truth.arrivals_mut().take(event, payload, &self.targets, self.pages);
     }
 
     /// Notes that a watched name was answered with addresses from which it is not known to be served.

@@ -18,7 +18,7 @@ use crate::{
 /// All of it.
 #[derive(Debug)]
 pub struct Truth {
-    sinkholes: Sinkholes,
+    sinkholes: &'static Sinkholes,
     answers: Answers,
     arrivals: Arrivals,
 }
@@ -26,7 +26,7 @@ pub struct Truth {
 impl Default for Truth {
     fn default() -> Self {
         Self {
-            sinkholes: Sinkholes::builtin(),
+            sinkholes: Sinkholes::shared(),
             answers: Answers::default(),
             arrivals: Arrivals::default(),
         }
@@ -36,7 +36,7 @@ impl Default for Truth {
 impl Truth {
     /// Addresses that false answers lead to, and policies of resolvers.
     pub const fn sinkholes(&self) -> &Sinkholes {
-        &self.sinkholes
+        self.sinkholes
     }
 
     /// What names were seen to answer.

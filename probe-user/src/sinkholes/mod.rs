@@ -14,6 +14,7 @@ use std::{
     collections::{HashMap, HashSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,13 @@ impl Sinkholes {
             sinkholes.add(Path::new(name), text, &mut taken).expect("the embedded file is valid");
         }
         sinkholes
+    }
+
+    /// What is built in, read once for all who look things up in it.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<Sinkholes> = LazyLock::new(Sinkholes::builtin);
+        &SHARED
     }
 
     /// The built-in lists and those of `files`.

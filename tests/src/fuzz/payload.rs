@@ -60,10 +60,9 @@ pub fn quic(data: &[u8]) {
 ///
 /// If the body begins behind the end.
 pub fn http(data: &[u8]) {
-    static PAGES: std::sync::LazyLock<BlockPages> = std::sync::LazyLock::new(BlockPages::builtin);
     let _ = http::request(data);
     if let Some(response) = http::response(data) {
         assert!(response.body.is_none_or(|body| body <= data.len()));
     }
-    let _ = PAGES.find(data, Some("www.linkedin.com"));
+    let _ = BlockPages::shared().find(data, Some("www.linkedin.com"));
 }

@@ -13,6 +13,7 @@ use std::{
     collections::HashSet,
     ops::Range,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use aho_corasick::AhoCorasick;
@@ -141,6 +142,13 @@ impl BlockPages {
         }
         pages.finder = finder(&pages.marks);
         pages
+    }
+
+    /// What is built in, read once for all who look things up in it.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        static SHARED: LazyLock<BlockPages> = LazyLock::new(BlockPages::builtin);
+        &SHARED
     }
 
     /// The built-in pages and those of `files`.
