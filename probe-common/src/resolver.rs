@@ -174,15 +174,16 @@ impl ResolverRecord {
         self.counts[tally as usize]
     }
 
-    /// How many replies there were.
+    /// How many replies there were. No kernel counts so far that it wraps; who reads an event cannot know
+    /// that a kernel made it.
     #[inline(always)]
     pub const fn replies(&self) -> u64 {
         self.count(Tally::Answers)
-            + self.count(Tally::Empty)
-            + self.count(Tally::NxDomain)
-            + self.count(Tally::ServFail)
-            + self.count(Tally::Refused)
-            + self.count(Tally::OtherError)
+            .wrapping_add(self.count(Tally::Empty))
+            .wrapping_add(self.count(Tally::NxDomain))
+            .wrapping_add(self.count(Tally::ServFail))
+            .wrapping_add(self.count(Tally::Refused))
+            .wrapping_add(self.count(Tally::OtherError))
     }
 
     /// Counts once more, in the way of where the record is kept.
