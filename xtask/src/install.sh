@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs Debian packages and leaves the machine as it was otherwise: no service is started, none
-# is enabled, nothing is removed. Run as root: install.sh PACKAGE...
+# is enabled, nothing is removed. Run as root: install.sh [OPTION OF APT-GET]... PACKAGE...
 set -eu
 
 # What Debian asks before it starts a service (man invoke-rc.d); 101 is "not allowed".

@@ -5,6 +5,7 @@
 //! stderr, so that the agent's stdout can be piped on. Nothing is installed outside the project
 //! without a line that says so first.
 
+mod backports;
 mod build;
 mod ci;
 mod corpus;

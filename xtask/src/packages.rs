@@ -6,9 +6,9 @@ use std::{
     process::Command,
 };
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
-use crate::steps;
+use crate::{backports, steps};
 
 /// Installs packages without starting services; a shell script because its clean-up has to
 /// outlive an interrupted xtask, and has to run as root.
@@ -186,7 +186,8 @@ pub(crate) fn apt_update() -> anyhow::Result<()> {
 }
 
 /// Says which packages are about to be installed, and installs them, with fresh package lists if
-/// the present ones do not know them or are too old to fetch from.
+/// the present ones do not know them or are too old to fetch from; from Debian's backports what would
+/// otherwise want a package removed.
 ///
 /// # Errors
 ///
@@ -201,19 +202,42 @@ pub(crate) fn apt_install(packages: &[String]) -> anyhow::Result<()> {
     if !known {
         apt_update()?;
     }
-    match run_install_script(packages) {
+    match run_install_script(&[], packages) {
         Err(error) if known => {
             steps::say(&format!("{error:#}: once more, with fresh package lists"));
             apt_update()?;
-            run_install_script(packages)
+            match run_install_script(&[], packages) {
+                Err(error) => install_with_backports(packages, error),
+                Ok(()) => Ok(()),
+            }
         }
-        outcome => outcome,
+        Err(error) => install_with_backports(packages, error),
+        Ok(()) => Ok(()),
     }
 }
 
-fn run_install_script(packages: &[String]) -> anyhow::Result<()> {
+/// Installs `packages`, of which some could not be installed because of `error`.
+fn install_with_backports(packages: &[String], error: anyhow::Error) -> anyhow::Result<()> {
+    let refused = backports::refused(packages);
+    if refused.is_empty() {
+        return Err(error);
+    }
+    let list = refused.join(" ");
+    steps::say(&format!(
+        "{list} cannot be installed beside what is here: about to take it from Debian's backports"
+    ));
+    let options = backports::options().with_context(|| format!("cannot install {list}"))?;
+    let others: Vec<String> =
+        packages.iter().filter(|package| !refused.contains(package)).cloned().collect();
+    if !others.is_empty() {
+        run_install_script(&[], &others)?;
+    }
+    run_install_script(&options, &refused)
+}
+
+fn run_install_script(options: &[String], packages: &[String]) -> anyhow::Result<()> {
     let mut command = steps::as_root(OsStr::new("sh"), &environment())?;
-    command.args(["-c", INSTALL_SCRIPT, "install.sh"]).args(packages);
+    command.args(["-c", INSTALL_SCRIPT, "install.sh"]).args(options).args(packages);
     steps::logged(
         &format!("installing {} packages and what they need", packages.len()),
         "apt-install",
