@@ -25,8 +25,6 @@ pub struct Config {
     pub resolver_mask: u32,
     /// Number of sets in the QUIC table, less one; the number is a power of two.
     pub quic_mask: u32,
-    /// Indices of the watched interfaces, for [`FLAG_SKIP_FORWARDED`]; 0: none.
-    pub interfaces: [u32; INTERFACES],
 }
 
 /// How many interfaces one agent can watch.
@@ -43,7 +41,8 @@ pub const FLAG_WATCH_ALL: u32 = 1 << 0;
 pub const FLAG_STAMPED: u32 = 1 << 1;
 
 /// Count at egress only what did not enter by a watched interface: set when several are watched,
-/// since a forwarded packet would otherwise be seen twice.
+/// since a forwarded packet would otherwise be seen twice. Which they are says
+/// [`Handover`](crate::handover::Handover), since that may change.
 pub const FLAG_SKIP_FORWARDED: u32 = 1 << 2;
 
 /// Sets in the flow table by default: 2^14 of four records each, 65,536 connections, 22 MB.
@@ -93,7 +92,6 @@ impl Config {
             dns_ports: [53, 0, 0, 0],
             resolver_mask: DEFAULT_RESOLVER_SETS - 1,
             quic_mask: DEFAULT_QUIC_SETS - 1,
-            interfaces: [0; INTERFACES],
         }
     }
 
@@ -118,4 +116,4 @@ impl Config {
     }
 }
 
-const _: () = assert!(size_of::<Config>() == 16 + 4 * 4 + 2 * DNS_PORTS + 4 * 2 + 4 * INTERFACES);
+const _: () = assert!(size_of::<Config>() == 16 + 4 * 4 + 2 * DNS_PORTS + 4 * 2);

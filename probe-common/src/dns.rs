@@ -3,11 +3,13 @@
 //! The same shape as the flow table: sets of four, keyed hash, oldest out. A record outlives its
 //! first answer, since the second one is what gives a forgery away.
 
+use core::mem::offset_of;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     flow::FlowKey,
-    set::{self, Tags, WAYS},
+    set::{self, Set, Tags, WAYS},
     wire::{
         Address, Packet,
         answer::{First, Opt},
@@ -126,6 +128,13 @@ pub struct DnsSet {
     pub tags: Tags,
     /// The records.
     pub records: [DnsRecord; WAYS],
+}
+
+// SAFETY: the offsets are those of the fields.
+unsafe impl Set for DnsSet {
+    type Record = DnsRecord;
+    const TAGS: usize = offset_of!(Self, tags);
+    const RECORDS: usize = offset_of!(Self, records);
 }
 
 /// Where the sets are kept.

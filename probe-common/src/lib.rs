@@ -17,6 +17,7 @@
 //! * [`quic`] keeps that a QUIC connection was begun, and whether it was answered.
 //! * [`tells`] measures a packet against that baseline. Measures, not verdicts: the agent judges.
 //! * [`event`] is the record that goes up to the agent.
+//! * [`handover`] is what the agent tells the programs, and the next agent.
 //! * [`engine`] strings them together for one packet.
 //! * [`mod@bench`] is for measurements only.
 #![no_std]
@@ -29,6 +30,7 @@ pub mod dns;
 pub mod engine;
 pub mod event;
 pub mod flow;
+pub mod handover;
 pub mod hash;
 pub mod names;
 pub mod quic;

@@ -4,11 +4,13 @@
 //! one, and would push out TCP connections, whose beginnings do not come again. And its records are
 //! a quarter of the size, since of QUIC no more than the first few datagrams can be read.
 
+use core::mem::offset_of;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     flow::{FlowKey, Side},
-    set::{self, Tags, WAYS},
+    set::{self, Set, Tags, WAYS},
     wire::Packet,
     words,
 };
@@ -61,6 +63,13 @@ pub struct QuicSet {
     pub tags: Tags,
     /// The records.
     pub records: [QuicRecord; WAYS],
+}
+
+// SAFETY: the offsets are those of the fields.
+unsafe impl Set for QuicSet {
+    type Record = QuicRecord;
+    const TAGS: usize = offset_of!(Self, tags);
+    const RECORDS: usize = offset_of!(Self, records);
 }
 
 /// Where the sets are kept.

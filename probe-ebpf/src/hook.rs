@@ -56,7 +56,7 @@ pub(crate) fn egress(ctx: &TcContext) {
     let skb = unsafe { &*ctx.skb.skb };
     if config.flags & FLAG_SKIP_FORWARDED != 0
         && skb.ingress_ifindex != 0
-        && config.interfaces.contains(&skb.ingress_ifindex)
+        && maps::is_watched(skb.ingress_ifindex)
     {
         if let Some(counts) = maps::counts(0) {
             counts[Counter::Packets as usize] += 1;

@@ -15,6 +15,7 @@ use probe_common::{
     dns::{DnsSet, DnsStore},
     event::{CLASSES, Scratch},
     flow::{FlowSet, FlowStore},
+    handover::Handover,
     names::Names,
     quic::{QuicSet, QuicStore},
     resolver::{ResolverSet, ResolverStore},
@@ -34,18 +35,18 @@ static CONFIG: Config = Config::replay();
 #[map]
 static FLOWS: Array<FlowSet> = Array::with_max_entries(DEFAULT_FLOW_SETS, BPF_F_MMAPABLE);
 
-/// The DNS table.
+/// The DNS table; the agent maps it, to count what is in it.
 #[map]
-static QUESTIONS: Array<DnsSet> = Array::with_max_entries(DEFAULT_DNS_SETS, 0);
+static QUESTIONS: Array<DnsSet> = Array::with_max_entries(DEFAULT_DNS_SETS, BPF_F_MMAPABLE);
 
 /// The table of resolvers; the agent maps it, as the flow table.
 #[map]
 static RESOLVERS: Array<ResolverSet> =
     Array::with_max_entries(DEFAULT_RESOLVER_SETS, BPF_F_MMAPABLE);
 
-/// The QUIC table.
+/// The QUIC table; the agent maps it, to count what is in it.
 #[map]
-static QUICS: Array<QuicSet> = Array::with_max_entries(DEFAULT_QUIC_SETS, 0);
+static QUICS: Array<QuicSet> = Array::with_max_entries(DEFAULT_QUIC_SETS, BPF_F_MMAPABLE);
 
 /// The list of watched names; written by the agent.
 #[map]
@@ -54,6 +55,10 @@ static NAMES: Array<Names> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// Bitmap of watched addresses; written by the agent, and by the programs after a reset.
 #[map]
 static WATCHED: Array<[u64; WATCH_WORDS as usize]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// What the agent tells the programs while they run, and the next agent.
+#[map]
+static HANDOVER: Array<Handover> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Events on their way to the agent.
 #[map]
@@ -125,6 +130,13 @@ borrow!(
 pub(crate) fn names() -> Option<&'static Names> {
     // SAFETY: as in `borrow!`; what a reader may meet is said at `Names`.
     NAMES.get_ptr(0).map(|names| unsafe { &*names })
+}
+
+/// Whether an interface of this index is watched.
+#[inline(always)]
+pub(crate) fn is_watched(index: u32) -> bool {
+    // SAFETY: as in `borrow!`; the agent writes a word at a time.
+    HANDOVER.get_ptr(0).is_some_and(|told| unsafe { &*told }.interfaces.contains(&index))
 }
 
 /// The flow table as the engine sees it.

@@ -8,6 +8,7 @@ use probe_common::config::Config;
 use probe_user::source::{
     event::Event,
     kernel::{
+        handover::Baton,
         maps::{Counters, take_ring},
         object::{self, ObjectError},
     },
@@ -32,6 +33,7 @@ pub struct Egress {
     bpf: Ebpf,
     ring: aya::maps::RingBuf<aya::maps::MapData>,
     counters: Counters,
+    baton: Baton,
     out: Vec<u8>,
 }
 
@@ -57,7 +59,13 @@ impl Egress {
         object::load_tc(&mut bpf)?;
         let ring = take_ring(&mut bpf)?;
         let counters = Counters::take(&mut bpf)?;
-        Ok(Self { bpf, ring, counters, out: Vec::new() })
+        let baton = Baton::take(&mut bpf)?;
+        Ok(Self { bpf, ring, counters, baton, out: Vec::new() })
+    }
+
+    /// Has the program take the interface of this index for watched.
+    pub fn watch_interface(&self, slot: usize, index: u32) {
+        self.baton.watch_interface(slot, index);
     }
 
     /// Runs one packet through the program, as one that entered by interface `from` (0: made here).

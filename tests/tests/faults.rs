@@ -58,10 +58,8 @@ fn an_interface_that_is_taken_down_or_renamed_is_watched_still() {
     assert!(agent.stop().expect("a summary").status.success());
 }
 
-#[test]
-fn an_interface_that_was_removed_is_watched_again_when_it_is_there_again() {
-    let lab = lab();
-    let agent = Agent::start(&lab, &[WAN], &["--all"]).expect("the agent watches");
+/// Removes the router's upstream interface and makes another one of that name.
+fn replace_upstream(lab: &Lab) {
     let (router, upstream) = (&lab.network.router, &lab.network.upstream);
     router.ip(&format!("link del {WAN}")).expect("it is removed");
     router
@@ -82,14 +80,45 @@ fn an_interface_that_was_removed_is_watched_again_when_it_is_there_again() {
             "addr add 10.71.2.1/24 dev {WAN}\nlink set {WAN} up\nroute add default via 10.71.2.2"
         ))
         .expect("an address");
-    reachable(&lab);
+    reachable(lab);
     wait::until("programs to be on it again", SOON, || {
         attached(router, WAN).is_ok_and(|at| at.xdp && at.tcx > 0).then_some(())
     })
     .expect("it is watched again");
-    let _injector =
-        Injector::start(upstream, Settings::linkedin(Model::TypeTwo)).expect("the censor works");
+}
+
+#[test]
+fn an_interface_that_was_removed_is_watched_again_when_it_is_there_again() {
+    let lab = lab();
+    let agent = Agent::start(&lab, &[WAN], &["--all"]).expect("the agent watches");
+    replace_upstream(&lab);
+    let _injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works");
     assert_finds(&lab, &agent, 0);
     assert!(agent.stop().expect("a summary").status.success());
-    assert!(!attached(router, WAN).expect("it is there").any(), "nothing stays attached");
+    let left = attached(&lab.network.router, WAN).expect("it is there");
+    assert!(!left.any(), "nothing stays attached");
+}
+
+#[test]
+fn one_of_several_that_was_removed_is_watched_again_and_nothing_is_seen_twice() {
+    let lab = lab();
+    let agent = Agent::start(&lab, &[LAN, WAN], &["--all"]).expect("the agent watches");
+    replace_upstream(&lab);
+    let at = ("www.debian.org", OTHER.v4.into());
+    let mut curl = lab.wait_https(1, at, "/big").expect("curl runs");
+    assert!(curl.wait(SOON * 3).expect("it ends").success(), "{}", curl.log());
+    let _injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works");
+    assert_finds(&lab, &agent, 0);
+    let report = agent.stop().expect("a summary");
+    assert!(report.status.success());
+    // Each packet that passes is met twice, and looked at the first time. Were the new interface taken for one
+    // that is not watched, all that came by it, most of a download, would be looked at twice.
+    let [packets, again] = ["packets", "seen_at_ingress"].map(|name| report.figure(name));
+    assert!(packets > 1_000 && again * 20 > packets * 9, "{again} of {packets}");
+    for iface in [LAN, WAN] {
+        let left = attached(&lab.network.router, iface).expect("it is there");
+        assert!(!left.any(), "nothing stays attached to {iface}");
+    }
 }

@@ -59,7 +59,6 @@ fn config(settings: &Settings) -> Result<Config, Failure> {
         dns_mask: settings.question_sets - 1,
         quic_mask: settings.quic_sets - 1,
         resolver_mask: settings.resolver_sets - 1,
-        ..Config::replay()
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write as _,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     path::Path,
     process::{Command, Stdio},
 };
@@ -19,6 +19,10 @@ const ADDRESS: &str = "127.0.0.1:9617";
 
 const CONFIG: &str = "interfaces = [\"lo\"]\nall = true\n[state]\ndirectory = \"state\"\n\
                       [metrics]\nlisten = \"127.0.0.1:9617\"\npacket_cost = true\n";
+
+/// A DNS query for an address of example.org.
+const QUESTION: &[u8] =
+    b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
 
 /// Asks for `path`; returns the status and what came.
 fn get(bench: &Bench, path: &str, more: &[&str]) -> Option<(u16, String)> {
@@ -85,6 +89,8 @@ fn converse(bench: &Bench) {
     let pair = || -> std::io::Result<_> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let mut stream = TcpStream::connect(listener.local_addr()?)?;
+        // A question, too, that nobody answers.
+        UdpSocket::bind("127.0.0.1:0")?.send_to(QUESTION, "127.0.0.1:53")?;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n")?;
         listener.accept()
     };
@@ -127,7 +133,12 @@ fn all_are_described_and_promtool_has_nothing_to_say() {
 
     assert!(figure(&text, "forgewatch_program_runs_total{program=\"ingress\"}") > 0.0);
     assert!(figure(&text, "forgewatch_program_run_seconds_total{program=\"egress\"}") > 0.0);
-    assert!(figure(&text, "forgewatch_table_entries{table=\"flows\"}") >= 1.0);
+    for table in ["flows", "questions", "quics", "resolvers"] {
+        let [entries, capacity] = ["entries", "capacity"]
+            .map(|what| figure(&text, &format!("forgewatch_table_{what}{{table=\"{table}\"}}")));
+        let asked = f64::from(table != "quics");
+        assert!(entries >= asked && entries <= capacity, "{table}: {entries} of {capacity}");
+    }
     assert!(figure(&text, "forgewatch_resident_memory_bytes") > 1e6);
     // Every client of this world.
     assert!(!text.contains("127.0.0."), "{text}");

@@ -100,10 +100,10 @@ fn both_hooks_sort_the_shapes_alike() {
 
 #[test]
 fn what_entered_by_a_watched_interface_is_not_counted_again() {
-    let mut interfaces = Config::replay().interfaces;
-    interfaces[1] = 1;
-    let config = Config { flags: FLAG_SKIP_FORWARDED, interfaces, ..Config::replay() };
+    let config = Config { flags: FLAG_SKIP_FORWARDED, ..Config::replay() };
     let mut egress = Egress::new(&config).expect("the tc program");
+    egress.watch_interface(0, 9);
+    egress.watch_interface(1, 1);
     let data = &shape::shapes()[0].data;
     for from in [1, 0, 2] {
         assert_eq!(egress.packet(data, from).expect("a run").verdict, TCX_NEXT);
@@ -112,4 +112,10 @@ fn what_entered_by_a_watched_interface_is_not_counted_again() {
     assert_eq!(counts[Counter::Packets as usize], 3);
     assert_eq!(counts[Counter::SeenAtIngress as usize], 1);
     assert_eq!(counts[Counter::Octets as usize], 3 * data.len() as u64);
+    // Another one has taken its place.
+    egress.watch_interface(1, 2);
+    for from in [1, 2] {
+        egress.packet(data, from).expect("a run");
+    }
+    assert_eq!(egress.counts()[Counter::SeenAtIngress as usize], 2);
 }

@@ -4,9 +4,7 @@ use std::{fs, path::PathBuf};
 
 use aya::programs::{ProgramInfo, SchedClassifier, Xdp};
 use probe_common::{
-    config::{
-        Config, DEFAULT_EVENT_RATE, FLAG_SKIP_FORWARDED, FLAG_STAMPED, FLAG_WATCH_ALL, INTERFACES,
-    },
+    config::{Config, DEFAULT_EVENT_RATE, FLAG_SKIP_FORWARDED, FLAG_STAMPED, FLAG_WATCH_ALL},
     hash::HashKey,
 };
 use probe_user::source::kernel::object;
@@ -28,7 +26,6 @@ fn variants() -> Vec<Variant> {
             flags,
             hash_key: HashKey { k0: 0x0123_4567_89ab_cdef, k1: u64::MAX },
             event_rate: DEFAULT_EVENT_RATE,
-            interfaces: [7; INTERFACES],
             ..Config::replay()
         },
         ring,

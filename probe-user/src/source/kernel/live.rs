@@ -22,7 +22,8 @@ use super::{
     attach::{AttachError, Attached, attach, interface_index},
     away::{self, Turn},
     gauge::RingGauge,
-    maps::{Counters, FlowTable, Resolvers, Watched, WatchedNames, take_ring},
+    handover::Baton,
+    maps::{Counters, FlowTable, Questions, Quics, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
 };
 use crate::{
@@ -45,6 +46,9 @@ pub struct Live {
     watched: Watched,
     names: WatchedNames,
     resolvers: Resolvers,
+    questions: Questions,
+    quics: Quics,
+    baton: Baton,
     attached: Vec<Attached>,
     /// Which of them were removed, and when to look whether they are there again.
     away: Vec<Option<Backoff>>,
@@ -66,9 +70,6 @@ impl Live {
         interfaces: &[String],
         ring: RingOctets,
     ) -> Result<Self, AttachError> {
-        for (slot, name) in config.interfaces.iter_mut().zip(interfaces) {
-            *slot = interface_index(name)?;
-        }
         if interfaces.len() > INTERFACES {
             return Err(AttachError::TooMany { asked: interfaces.len(), most: INTERFACES });
         }
@@ -96,8 +97,14 @@ impl Live {
         let table = FlowTable::take(&mut bpf, config.flow_mask + 1)?;
         let watched = Watched::take(&mut bpf)?;
         let resolvers = Resolvers::take(&mut bpf, config.resolver_mask + 1)?;
+        let questions = Questions::take(&mut bpf, config.dns_mask + 1)?;
+        let quics = Quics::take(&mut bpf, config.quic_mask + 1)?;
         let list = WatchedNames::take(&mut bpf)?;
         list.replace(names);
+        let baton = Baton::take(&mut bpf)?;
+        for (slot, name) in interfaces.iter().enumerate() {
+            baton.watch_interface(slot, interface_index(name)?);
+        }
         let attached = interfaces
             .iter()
             .map(|interface| attach(&mut bpf, interface))
@@ -112,6 +119,9 @@ impl Live {
             watched,
             names: list,
             resolvers,
+            questions,
+            quics,
+            baton,
             attached,
             away,
         })
@@ -120,17 +130,16 @@ impl Live {
     /// Looks after the interfaces: tells of one that was renamed or removed, and has the programs on it again
     /// when it is there again.
     pub fn look(&mut self) {
-        let (now, several) = (Instant::now(), self.attached.len() > 1);
-        for (at, away) in self.attached.iter_mut().zip(&mut self.away) {
+        let now = Instant::now();
+        for (slot, (at, away)) in self.attached.iter_mut().zip(&mut self.away).enumerate() {
             if away::look(at, away, now) == Turn::None {
                 continue;
             }
-            let again = if several {
-                // The programs know the others by number, which is read-only, and would count twice.
-                Err("with several interfaces that takes a new start of the agent".to_owned())
-            } else {
-                attach(&mut self.bpf, &at.interface).map_err(|error| error.to_string())
-            };
+            let again = interface_index(&at.interface).and_then(|index| {
+                // Before anything is seen there: what passes in between is missed rather than seen twice.
+                self.baton.watch_interface(slot, index);
+                attach(&mut self.bpf, &at.interface)
+            });
             match again {
                 Ok(again) => {
                     tracing::warn!("{} is there again, and is watched again", at.interface);
@@ -216,9 +225,14 @@ impl Live {
         self.gauge.pending()
     }
 
-    /// The tables that can be read from here: name, places taken, places.
-    pub fn tables(&self) -> [(&'static str, (u64, u64)); 2] {
-        [("flows", self.table.occupied()), ("resolvers", self.resolvers.occupied())]
+    /// The tables: name, places taken, places.
+    pub fn tables(&self) -> [(&'static str, (u64, u64)); 4] {
+        [
+            ("flows", self.table.occupied()),
+            ("questions", self.questions.occupied()),
+            ("quics", self.quics.occupied()),
+            ("resolvers", self.resolvers.occupied()),
+        ]
     }
 
     /// How long each program has run in all, and how often, while the kernel measured that.

@@ -14,8 +14,10 @@ use aya::{
 use probe_common::{
     config::WATCH_WORDS,
     counter::COUNTERS,
+    dns::DnsSet,
     flow::{FlowSet, watch_bit},
     names::{NAME_BIT_WORDS, Names},
+    quic::QuicSet,
     resolver::ResolverSet,
     set::{Set, WAYS},
     wire::Address,
@@ -84,9 +86,9 @@ pub fn take_ring(bpf: &mut Ebpf) -> Result<RingBuf<MapData>, ObjectError> {
 }
 
 /// A map's memory, shared with the kernel.
-struct Shared {
+pub(super) struct Shared {
     name: &'static str,
-    start: NonNull<libc::c_void>,
+    pub(super) start: NonNull<libc::c_void>,
     len: usize,
     /// Keeps the map alive.
     _map: MapData,
@@ -96,7 +98,8 @@ struct Shared {
 unsafe impl Send for Shared {}
 
 impl Shared {
-    fn map(
+    /// Maps `len` octets, a multiple of a page, of the map `name`.
+    pub(super) fn map(
         bpf: &mut Ebpf,
         name: &'static str,
         len: usize,
@@ -149,27 +152,43 @@ pub type FlowTable = Table<FlowSet>;
 /// The table of resolvers.
 pub type Resolvers = Table<ResolverSet>;
 
-impl FlowTable {
-    /// Maps the flow table of `sets` sets.
-    ///
-    /// # Errors
-    ///
-    /// If the map is missing or cannot be mapped.
-    pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
-        Self::map(bpf, "FLOWS", sets)
-    }
+/// The table of DNS questions.
+pub type Questions = Table<DnsSet>;
+
+/// The table of QUIC connections.
+pub type Quics = Table<QuicSet>;
+
+macro_rules! taken {
+    ($(#[doc = $doc:literal])+ $table:ty, $name:literal) => {
+        impl $table {
+            $(#[doc = $doc])+
+            ///
+            /// # Errors
+            ///
+            /// If the map is missing or cannot be mapped.
+            pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
+                Self::map(bpf, $name, sets)
+            }
+        }
+    };
 }
 
-impl Resolvers {
-    /// Maps the table of `sets` sets.
-    ///
-    /// # Errors
-    ///
-    /// If the map is missing or cannot be mapped.
-    pub fn take(bpf: &mut Ebpf, sets: u32) -> Result<Self, ObjectError> {
-        Self::map(bpf, "RESOLVERS", sets)
-    }
-}
+taken!(
+    /// Maps the flow table of `sets` sets.
+    FlowTable, "FLOWS"
+);
+taken!(
+    /// Maps the table of resolvers of `sets` sets.
+    Resolvers, "RESOLVERS"
+);
+taken!(
+    /// Maps the table of questions of `sets` sets.
+    Questions, "QUESTIONS"
+);
+taken!(
+    /// Maps the table of QUIC connections of `sets` sets.
+    Quics, "QUICS"
+);
 
 impl<S: Set> Table<S> {
     fn map(bpf: &mut Ebpf, name: &'static str, sets: u32) -> Result<Self, ObjectError> {

@@ -3,6 +3,7 @@
 pub mod attach;
 mod away;
 mod gauge;
+pub mod handover;
 pub mod live;
 pub mod maps;
 pub mod object;
