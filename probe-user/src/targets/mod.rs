@@ -116,9 +116,7 @@ pub struct TargetSet {
     operators: Vec<Operator>,
     by_operator: Networks,
     by_suffix: Index<Box<str>>,
-    by_prefix: Index<IpNet>,
-    /// Prefix lengths in use, longest first, for IPv4 and IPv6.
-    lengths: [Vec<u8>; 2],
+    by_prefix: Networks,
     hash: String,
 }
 
@@ -201,11 +199,7 @@ impl TargetSet {
     /// mapped into IPv6 counts as IPv4.
     #[must_use]
     pub fn service_of_address(&self, address: IpAddr) -> Option<&Service> {
-        let address = address.to_canonical();
-        self.lengths[usize::from(address.is_ipv6())].iter().find_map(|&length| {
-            let network = IpNet::new(address, length).ok()?.trunc();
-            self.by_prefix.get(&network).map(|&index| &self.services[index])
-        })
+        self.by_prefix.find(address).map(|index| &self.services[index])
     }
 
     /// Both addresses are in networks of one service, or of one operator of fronts. Two DNS replies with
@@ -273,25 +267,17 @@ impl TargetSet {
     }
 
     fn index_as_is(services: Vec<Service>, operators: Vec<Operator>) -> Self {
-        let (mut by_suffix, mut by_prefix) = (Index::default(), Index::default());
-        let mut lengths = [Vec::new(), Vec::new()];
+        let (mut by_suffix, mut by_prefix) = (Index::default(), Networks::default());
         for (index, service) in services.iter().enumerate() {
             by_suffix.extend(service.suffixes.iter().map(|suffix| (suffix.as_str().into(), index)));
-            for prefix in &service.prefixes {
-                by_prefix.insert(*prefix, index);
-                lengths[usize::from(prefix.addr().is_ipv6())].push(prefix.prefix_len());
-            }
-        }
-        for lengths in &mut lengths {
-            lengths.sort_unstable_by(|one, two| two.cmp(one));
-            lengths.dedup();
+            by_prefix.add(&service.prefixes, index);
         }
         let mut by_operator = Networks::default();
         for (place, operator) in operators.iter().enumerate() {
             by_operator.add(&operator.prefixes, place);
         }
         let hash = hash(&services, &operators);
-        Self { services, operators, by_operator, by_suffix, by_prefix, lengths, hash }
+        Self { services, operators, by_operator, by_suffix, by_prefix, hash }
     }
 }
 
