@@ -39,6 +39,19 @@ pub(crate) fn push_label(name: &mut String, label: &[u8], lowercase: bool) {
     } else {
         name.push('.');
     }
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*');
+    if name.len() + label.len() + CUT_MARK.len() <= NAME_MAX
+        && label.iter().all(plain)
+        && let Ok(text) = std::str::from_utf8(label)
+    {
+        // So are nearly all labels.
+        let start = name.len();
+        name.push_str(text);
+        if lowercase {
+            name[start..].make_ascii_lowercase();
+        }
+        return;
+    }
     for &byte in label {
         let fits =
             if byte == b'.' { push_escaped(name, byte) } else { push(name, byte, lowercase) };

@@ -52,6 +52,8 @@ pub const RCODE_NXDOMAIN: u16 = 3;
 pub const RCODE_REFUSED: u16 = 5;
 
 const HEADER: usize = 12;
+/// Octets of the shortest record: the root, type, class, time to live, no data.
+const RECORD_MIN: usize = 11;
 const CLASS_IN: Class = Class::IN;
 
 /// Why bytes are no DNS message at all.
@@ -263,7 +265,8 @@ impl Dns {
             let name = ParsedName::parse_ref(parser)?;
             let (qtype, qclass) = (parser.parse_u16_be()?, parser.parse_u16_be()?);
             if index == 0 {
-                let (sent, name) = (text(&name, false), text(&name, true));
+                let sent = text(&name, false);
+                let name = sent.to_ascii_lowercase();
                 self.question = Some(Question { name, sent, qtype, qclass });
             } else if usize::from(index) >= RECORDS_MAX {
                 return Err(ParseError::form_error("too many questions"));
@@ -271,10 +274,14 @@ impl Dns {
         }
         let sections = [self.counts.answer, self.counts.authority, self.counts.additional];
         let mut walked = 0;
+        // No record is shorter, so what is announced cannot ask for more room than there may be use for.
+        let room = parser.remaining() / RECORD_MIN;
+        self.answers.reserve_exact(ANSWERS_MAX.min(self.counts.answer.into()).min(room));
         for (section, count) in sections.into_iter().enumerate() {
             for index in 0..count {
+                let owner = if section == 0 { parser.peek(2).ok().map(Owner::of) } else { None };
                 if section == 0 && index == 0 {
-                    self.owner = parser.peek(2).ok().map(Owner::of);
+                    self.owner = owner;
                 }
                 let record = ParsedRecord::parse(parser)?;
                 walked += 1;
@@ -283,7 +290,7 @@ impl Dns {
                 }
                 if section == 0 && self.answers.len() < ANSWERS_MAX {
                     let data = parser.pos() - usize::from(record.rdlen())..parser.pos();
-                    self.keep_answer(&record, &parser.octets_ref()[data]);
+                    self.keep_answer(&record, owner, &parser.octets_ref()[data]);
                 } else if section == 2 && record.rtype() == Rtype::OPT {
                     self.keep_opt(&record);
                 }
@@ -292,7 +299,7 @@ impl Dns {
         Ok(())
     }
 
-    fn keep_answer(&mut self, record: &ParsedRecord<'_, [u8]>, raw: &[u8]) {
+    fn keep_answer(&mut self, record: &ParsedRecord<'_, [u8]>, owner: Option<Owner>, raw: &[u8]) {
         let (data, whole) = match (record.class(), record.rtype()) {
             (CLASS_IN, Rtype::A) => known(record, raw, |data: A| AnswerData::A(data.addr())),
             (CLASS_IN, Rtype::AAAA) => {
@@ -305,7 +312,10 @@ impl Dns {
         };
         self.malformed |= !whole;
         self.answers.push(Answer {
-            name: text(&record.owner(), true),
+            name: match (&self.question, owner) {
+                (Some(question), Some(Owner::Pointer)) => question.name.clone(),
+                _ => text(&record.owner(), true),
+            },
             rtype: record.rtype().to_int(),
             ttl: record.ttl().as_secs(),
             data,
