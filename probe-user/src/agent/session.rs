@@ -31,6 +31,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the flow table is looked through for silent connections.
 const SCAN: Duration = Duration::from_secs(1);
 
+/// Outcomes that are not left waiting for the next scan: a flood would pile up many times as many.
+const SETTLED: usize = 4_096;
+
 /// By how much the system's clock must have moved against the kernel's to be read anew, in
 /// nanoseconds: 1 ms.
 const CLOCK_STEP: u64 = 1_000_000;
@@ -144,6 +147,9 @@ impl Session {
                     });
                 }) => {
                     self.received += taken?;
+                    if self.judge.settled() >= SETTLED {
+                        self.attribution.take(&mut self.judge);
+                    }
                     for address in self.judge.interests() {
                         self.live.watch(address);
                     }

@@ -114,6 +114,9 @@ const MASK: u8 = b'x';
 /// question mark or the name `asked` for, since they also tell what for. As many octets stay as there
 /// were.
 pub(super) fn payload(payload: &[u8], client: IpAddr, asked: Option<&str>) -> Vec<u8> {
+    if payload.is_empty() {
+        return Vec::new();
+    }
     let mut kept = without_address(payload, client);
     if kept.starts_with(b"HTTP/") || kept.to_ascii_lowercase().windows(5).any(|at| at == b"<html") {
         mask_urls(&mut kept, asked.map_or(&[], str::as_bytes));

@@ -70,7 +70,17 @@ impl Clusters {
 
     /// Counts a vector met at `time` on a connection to `server`; returns its cluster.
     pub fn add(&mut self, vector: &Vector, time: u64, server: IpAddr) -> &Cluster {
-        let id = FingerprintId::of(vector);
+        self.add_as(FingerprintId::of(vector), vector, time, server)
+    }
+
+    /// The same of a vector whose id is known.
+    pub(crate) fn add_as(
+        &mut self,
+        id: FingerprintId,
+        vector: &Vector,
+        time: u64,
+        server: IpAddr,
+    ) -> &Cluster {
         if !self.by_id.contains_key(&id) {
             self.make_room();
         }

@@ -111,10 +111,11 @@ impl Decision {
     }
 
     /// Whether there is reason to tell this after `told`: it says more, or something else.
-    pub(super) fn revises(&self, told: &Self) -> bool {
-        let weight = |decision: &Self| (decision.accuses(), decision.confidence);
+    pub(super) fn revises(&self, told: Told) -> bool {
+        let weight = |told: Told| (told.verdict != Verdict::Suspect, told.confidence);
+        let (new, old) = (weight(self.told()), weight(told));
         let other = self.accuses() && self.verdict != told.verdict;
-        weight(self) > weight(told) || weight(self) == weight(told) && other
+        new > old || new == old && other
     }
 
     /// Whether it accuses somebody.
@@ -164,10 +165,10 @@ mod tests {
         let both = vec![hit(S, C3, Injected), hit(S, C2, Rewritten)];
         let rewritten = decide(both).expect("a decision");
         assert_eq!((injected.verdict, rewritten.verdict), (Injected, Rewritten));
-        assert!(rewritten.revises(&injected) && !rewritten.revises(&rewritten));
+        assert!(rewritten.revises(injected.told()) && !rewritten.revises(rewritten.told()));
         let suspicion = decide(vec![hit(S, C2, Rewritten)]).expect("a decision");
         assert_eq!(suspicion.verdict, Verdict::Suspect);
-        assert!(injected.revises(&suspicion) && !suspicion.revises(&injected));
+        assert!(injected.revises(suspicion.told()) && !suspicion.revises(injected.told()));
     }
 
     #[test]

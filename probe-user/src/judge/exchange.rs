@@ -229,6 +229,10 @@ impl Exchange {
     /// Adds a reply, unless it is here already. Of one that only its question's record knows, before
     /// the first that was told, as much is added as is known.
     pub(super) fn add(&mut self, mut reply: Reply) -> bool {
+        if self.replies.is_empty() {
+            // Most questions get one reply; a list that grows by itself begins with four places.
+            self.replies.reserve_exact(1);
+        }
         if self.replies.is_empty()
             && let Some(untold) = untold::first(&reply)
         {

@@ -20,7 +20,7 @@ use crate::{
     names::dns::Dns,
     report::{
         Finding,
-        finding::{Position, Protocol, Verdict},
+        finding::{Position, Protocol, Told, Verdict},
     },
 };
 
@@ -43,7 +43,7 @@ type Key = (FlowKey, u16, u32, u64);
 struct Open {
     exchange: Exchange,
     learnt: bool,
-    told: Option<Decision>,
+    told: Option<Told>,
 }
 
 /// What tells samples apart: ends, transaction id, and when it was first asked.
@@ -85,19 +85,23 @@ impl Default for Exchanges {
 }
 
 impl Exchanges {
-    /// Takes a reply and returns what it says.
+    /// Reads what a reply says; counts those of which nothing can be read.
+    pub(super) fn read(&mut self, payload: &[u8]) -> Option<Dns> {
+        let dns = Dns::parse(payload).ok();
+        self.unreadable += u64::from(dns.is_none());
+        dns
+    }
+
+    /// Takes a reply, which says `dns`, and returns what it says.
     pub(super) fn reply(
         &mut self,
         event: &DnsEvent,
         payload: &[u8],
+        dns: Dns,
         knowledge: &Knowledge,
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) -> Option<&Dns> {
-        let Ok(dns) = Dns::parse(payload) else {
-            self.unreadable += 1;
-            return None;
-        };
         let reply = Reply::new(event, dns, payload);
         let asked = reply.asked().map_or(0, |query| query.asked);
         let key = (FlowKey::of(&event.packet).0, event.id, event.question, asked);
@@ -246,7 +250,7 @@ impl Open {
             return;
         };
         if !early || decision.verdict == Verdict::Injected {
-            told(&self.exchange, decision, &mut self.told, knowledge, settings, tell);
+            told(&self.exchange, &decision, &mut self.told, knowledge, settings, tell);
         }
     }
 
@@ -278,17 +282,16 @@ fn hits(
 /// Tells of a decision, if it says more than was `told`.
 pub(super) fn told(
     exchange: &Exchange,
-    decision: Decision,
-    told: &mut Option<Decision>,
+    decision: &Decision,
+    told: &mut Option<Told>,
     knowledge: &Knowledge,
     settings: &Settings,
     tell: &mut impl FnMut(Finding),
 ) {
-    if told.as_ref().is_none_or(|told| decision.revises(told)) {
-        let revises = told.as_ref().map(Decision::told);
-        let finding = finding(exchange, &decision, knowledge, settings);
-        tell(Finding { revises, ..finding });
-        *told = Some(decision);
+    if told.is_none_or(|told| decision.revises(told)) {
+        let finding = finding(exchange, decision, knowledge, settings);
+        tell(Finding { revises: *told, ..finding });
+        *told = Some(decision.told());
     }
 }
 

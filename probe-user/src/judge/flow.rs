@@ -23,7 +23,7 @@ use crate::{
         stream::Prefix,
         tls,
     },
-    report::Finding,
+    report::{Finding, finding::Told},
 };
 
 /// Segments kept of what a responder said first: those of the 4 KiB that are captured, and as many
@@ -39,7 +39,7 @@ pub(super) type Turn = (u64, u64);
 pub(super) struct Flow {
     /// When the record was opened: tells apart connections on the same ports.
     pub(super) opened: u64,
-    pub(super) name: Option<String>,
+    pub(super) name: Option<Box<str>>,
     /// What its hello says besides, once it was seen to its end.
     pub(super) traits: Option<Traits>,
     /// Beginning of what the initiator sent, until it has said what it wants.
@@ -53,7 +53,7 @@ pub(super) struct Flow {
     pub(super) case: Option<Box<Case>>,
     /// Where the case stands among those to be closed.
     pub(super) turn: Turn,
-    pub(super) told: Option<Decision>,
+    pub(super) told: Option<Told>,
 }
 
 impl Flow {
@@ -89,7 +89,8 @@ impl Flow {
                 tcp::messages(prefix.bytes()).filter_map(|message| Dns::parse(message).ok());
             let names: Vec<String> = names.filter_map(|dns| Some(dns.question?.name)).collect();
             let watched = |name: &&String| knowledge.targets().service_of_name(name).is_some();
-            self.name = names.iter().find(watched).or(names.first()).cloned();
+            self.name =
+                names.iter().find(watched).or(names.first()).map(|name| name.as_str().into());
             return false;
         }
         let hello = tls::client_hello(prefix.bytes());
@@ -98,9 +99,10 @@ impl Flow {
             self.traits = Some(Traits::of(&hello));
         }
         if self.name.is_none() {
-            self.name = hello
+            let asked = hello
                 .sni
                 .or_else(|| http::request(prefix.bytes()).and_then(|request| request.host));
+            self.name = asked.map(String::into_boxed_str);
         }
         // After the name of a hello comes what else it says.
         let named = self.name.is_some() && hello.state == tls::State::NotTls;
@@ -161,7 +163,7 @@ impl Flow {
     ) -> Subject {
         let service = compose::service(record, self.name.as_deref(), knowledge, settings);
         let watched = service.is_some_and(|service| !service.is_control());
-        let (name, traits) = (self.name.clone(), self.traits);
+        let (name, traits) = (self.name.as_deref().map(str::to_owned), self.traits);
         let initiator = record.initiator();
         let (client, server) = (record.key.end(initiator).0, record.key.end(initiator.other()).0);
         let ech =
@@ -172,19 +174,18 @@ impl Flow {
     /// Tells of a decision, unless the same or more has been told already; returns whether it was told.
     pub(super) fn tell(
         &mut self,
-        decision: Decision,
+        decision: &Decision,
         side: Side,
         knowledge: &Knowledge,
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) -> bool {
         let Some(case) = &self.case else { return false };
-        let more = self.told.as_ref().is_none_or(|told| decision.revises(told));
+        let more = self.told.is_none_or(|told| decision.revises(told));
         if more {
-            let revises = self.told.as_ref().map(Decision::told);
-            let finding = compose::finding(case, side, &decision, knowledge, settings);
-            tell(Finding { revises, ..finding });
-            self.told = Some(decision);
+            let finding = compose::finding(case, side, decision, knowledge, settings);
+            tell(Finding { revises: self.told, ..finding });
+            self.told = Some(decision.told());
         }
         more
     }

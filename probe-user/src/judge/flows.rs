@@ -311,7 +311,7 @@ impl Flows {
         if let Some((decision, side)) = assess(case, scope.knowledge)
             && decision.accuses()
         {
-            conclude(flow, decision, side, scope, tell);
+            conclude(flow, &decision, side, scope, tell);
         }
     }
 
@@ -387,7 +387,7 @@ impl Flows {
             self.dropped += case.dropped();
             count(case, &mut self.signatures);
             if let Some((decision, side)) = assess(case, scope.knowledge) {
-                conclude(flow, decision, side, scope, tell);
+                conclude(flow, &decision, side, scope, tell);
             }
         }
         flow.case = None;
@@ -433,7 +433,7 @@ const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
 /// Tells of a decision, and remembers an accused connection for what it may leave behind.
 fn conclude(
     flow: &mut Flow,
-    decision: super::decision::Decision,
+    decision: &super::decision::Decision,
     side: Side,
     scope: &mut Scope<'_>,
     tell: &mut impl FnMut(Finding),

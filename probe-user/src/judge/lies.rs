@@ -14,14 +14,13 @@ use std::{
 use probe_common::wire::Address;
 
 use super::{
-    Claim, Knowledge, Settings, Telling,
-    arrivals::LED,
-    bounded::Bounded,
-    decision::{Decision, decide},
-    exchange::Exchange,
-    exchanges,
+    Claim, Knowledge, Settings, Telling, arrivals::LED, bounded::Bounded, decision::decide,
+    exchange::Exchange, exchanges,
 };
-use crate::{detect::Hit, report::Finding};
+use crate::{
+    detect::Hit,
+    report::{Finding, finding::Told},
+};
 
 /// Doubtful answers kept: those of five minutes at 13 a second. The one that came first is judged with
 /// what is known by then.
@@ -49,7 +48,7 @@ struct Pending {
     exchange: Exchange,
     /// What was found of it as packets, with what was known by then.
     forged: Vec<Hit>,
-    told: Option<Decision>,
+    told: Option<Told>,
 }
 
 impl Pending {
@@ -62,7 +61,7 @@ impl Pending {
     ) {
         let hits = exchanges::lies(&self.exchange, self.forged.clone(), knowledge);
         if let Some(decision) = decide(hits) {
-            exchanges::told(&self.exchange, decision, &mut self.told, knowledge, settings, tell);
+            exchanges::told(&self.exchange, &decision, &mut self.told, knowledge, settings, tell);
         }
     }
 }
@@ -84,7 +83,7 @@ impl Lies {
         &mut self,
         exchange: Exchange,
         forged: Vec<Hit>,
-        told: Option<Decision>,
+        told: Option<Told>,
         knowledge: &Knowledge,
         settings: &Settings,
         tell: &mut impl FnMut(Finding),

@@ -46,7 +46,7 @@ mod silence;
 mod truth;
 mod untold;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 pub use answers::{Answers, Voices};
 pub use arrivals::{Arrivals, Met};
@@ -85,7 +85,11 @@ use crate::{
     attribute::{Outcome, token::Tokens},
     fingerprint::{Label, Vector},
     names::dns::{Dns, TYPE_HTTPS, TYPE_SVCB, ech_configs},
-    report::{Finding, finding::Verdict, summary::Counters},
+    report::{
+        Finding,
+        finding::{Fingerprint, Verdict},
+        summary::Counters,
+    },
     source::event::Event,
     targets::TargetSet,
 };
@@ -133,6 +137,8 @@ pub struct Judge {
     interests: Vec<Address>,
     /// How what is watched ended, if that is wanted.
     outcomes: Option<Box<Outcomes>>,
+    /// Room for the findings of one event.
+    found: Vec<Finding>,
 }
 
 /// Addresses kept until they are taken: those of a burst of answers.
@@ -166,6 +172,7 @@ impl Judge {
             idle: 0,
             interests: Vec::new(),
             outcomes: None,
+            found: Vec::new(),
         }
     }
 
@@ -181,70 +188,73 @@ impl Judge {
         self.outcomes = Some(Box::new(Outcomes::new(tokens)));
     }
 
+    /// How many outcomes are settled since the last call of [`outcomes`](Self::outcomes).
+    pub fn settled(&self) -> usize {
+        self.outcomes.as_ref().map_or(0, |outcomes| outcomes.waiting())
+    }
+
     /// Takes the outcomes that are settled since the last call.
     pub fn outcomes(&mut self) -> Vec<Outcome> {
         self.outcomes.as_mut().map_or_else(Vec::new, |outcomes| outcomes.take())
     }
 
-    /// Does something that may bring findings, and lets [`Outcomes`] hear of them.
-    fn heard<T: FnMut(Finding)>(
+    /// Does something that may bring findings, has all who count them hear of them, and tells them.
+    fn heard(
         &mut self,
-        mut tell: T,
+        tell: impl FnMut(Finding),
         act: impl FnOnce(&mut Self, Option<&mut Outcomes>, &mut dyn FnMut(Finding)),
     ) {
-        // It is out of its place meanwhile: what is called from here finds none, and tells through here.
-        let outcomes = self.outcomes.take();
-        let mut met = Vec::new();
-        let Some(mut outcomes) = outcomes else {
-            act(self, None, &mut |finding| {
-                met.extend(devices(&finding));
-                tell(finding);
-            });
-            self.meet(met);
-            self.quics.take_over();
-            self.idle = 0;
-            return;
-        };
-        let mut found = Vec::new();
-        act(self, Some(&mut outcomes), &mut |finding| {
-            met.extend(devices(&finding));
-            found.push(finding.clone());
-            tell(finding);
-        });
-        self.meet(met);
-        found.iter().for_each(|finding| outcomes.note(finding));
-        for attempt in self.quics.take_over() {
-            outcomes.quic(&attempt, &self.settings);
+        // Both are out of their places meanwhile.
+        let (mut found, mut outcomes) = (std::mem::take(&mut self.found), self.outcomes.take());
+        act(self, outcomes.as_deref_mut(), &mut |finding| found.push(finding));
+        for finding in &found {
+            self.meet(finding);
+            if let Some(outcomes) = &mut outcomes {
+                outcomes.note(finding);
+            }
         }
-        outcomes.settle(self.now);
-        self.outcomes = Some(outcomes);
+        let attempts = self.quics.take_over();
+        if let Some(outcomes) = &mut outcomes {
+            attempts.iter().for_each(|attempt| outcomes.quic(attempt, &self.settings));
+            outcomes.settle(self.now);
+        }
+        self.outcomes = outcomes;
         self.idle = 0;
+        found.drain(..).for_each(tell);
+        self.found = found;
     }
 
-    /// Counts devices over the run.
-    fn meet(&mut self, devices: Vec<Device>) {
-        for (vector, time, server) in devices {
-            self.knowledge.clusters_mut().add(&vector, time, server);
+    /// Counts the devices that a finding accuses over the run.
+    fn meet(&mut self, finding: &Finding) {
+        if finding.verdict == Verdict::Suspect {
+            return;
+        }
+        for Fingerprint { id, vector, .. } in &finding.fingerprints {
+            self.knowledge.clusters_mut().add_as(*id, vector, finding.time, finding.server.ip());
         }
     }
 
     /// Takes one event; findings that are due go to `tell`.
     pub fn event(&mut self, event: &Event<'_>, tell: impl FnMut(Finding)) {
-        self.heard(tell, |judge, outcomes, tell| {
-            if let (Some(outcomes), Event::Tcp(event, _)) = (outcomes, event) {
-                outcomes.tcp(event, &judge.context(&event.flow));
-            }
-            judge.take(event, tell);
-        });
-        if let (Some(outcomes), Event::Dns(event, payload)) = (&mut self.outcomes, event)
-            && event.header.kind == kind::DNS_REPLY
-        {
-            outcomes.dns(event, payload, &self.knowledge, &self.settings);
-        }
+        self.heard(tell, |judge, outcomes, tell| judge.take(event, outcomes, tell));
     }
 
-    fn take(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
-        self.advance(event.time(), &mut tell);
+    fn take(
+        &mut self,
+        event: &Event<'_>,
+        outcomes: Option<&mut Outcomes>,
+        mut tell: &mut dyn FnMut(Finding),
+    ) {
+        let outcomes = match (outcomes, event) {
+            (Some(outcomes), Event::Tcp(event, _)) => {
+                outcomes.tcp(event, &self.context(&event.flow));
+                None
+            }
+            (outcomes, _) => outcomes,
+        };
+        if self.is_due(event.time()) {
+            self.close_until(event.time(), &mut tell);
+        }
         match event {
             Event::Tcp(event, payload) => {
                 let (flows, mut scope) = self.flows();
@@ -273,9 +283,19 @@ impl Judge {
                 self.exchanges.sample(event);
             }
             Event::Dns(event, payload) => {
+                let Some(dns) = self.exchanges.read(payload) else { return };
+                if let Some(outcomes) = outcomes {
+                    outcomes.dns(event, &dns, &self.knowledge, &self.settings);
+                }
                 let exchanges = &mut self.exchanges;
-                let reply =
-                    exchanges.reply(event, payload, &self.knowledge, &self.settings, &mut tell);
+                let reply = exchanges.reply(
+                    event,
+                    payload,
+                    dns,
+                    &self.knowledge,
+                    &self.settings,
+                    &mut tell,
+                );
                 if let Some(dns) = reply
                     && matches!(dns.qtype(), Some(TYPE_SVCB | TYPE_HTTPS))
                 {
@@ -314,17 +334,22 @@ impl Judge {
 
     /// Tells the time: what has been quiet long enough is closed.
     pub fn advance(&mut self, now: u64, tell: impl FnMut(Finding)) {
+        if self.is_due(now) {
+            self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
+        }
+    }
+
+    /// Takes the time; says whether it gives something to do.
+    fn is_due(&mut self, now: u64) -> bool {
         if now <= self.now {
-            return;
+            return false;
         }
         self.now = now;
         // The time is told with each packet, and there is mostly nothing to do.
         if self.idle == 0 {
             self.idle = self.next_due();
         }
-        if now >= self.idle {
-            self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
-        }
+        now >= self.idle
     }
 
     /// When the time alone gives something to do next; the end of time if nothing is pending.
@@ -483,16 +508,6 @@ impl Judge {
     pub const fn handshakes(&self) -> &Histogram<u64> {
         &self.handshakes
     }
-}
-
-/// Packets like those of a vector, when they came, and in whose name.
-type Device = (Vector, u64, IpAddr);
-
-/// Those that a finding accuses.
-fn devices(finding: &Finding) -> impl Iterator<Item = Device> {
-    let accuses = finding.verdict != Verdict::Suspect;
-    let fingerprints = finding.fingerprints.iter().filter(move |_| accuses);
-    fingerprints.map(|one| (one.vector.clone(), finding.time, finding.server.ip()))
 }
 
 /// At `now` a client was led by a resolver (`ends`).

@@ -4,10 +4,12 @@
 //! evidence. So what has ended waits until it is settled, and takes along what was found.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashSet},
+    hash::BuildHasher as _,
     net::{IpAddr, SocketAddr},
 };
 
+use foldhash::fast::RandomState;
 use probe_common::{
     event::{DnsEvent, TcpEvent, kind},
     flow::{FlowKey, FlowRecord, Side},
@@ -64,8 +66,21 @@ const AFTERMATH: u64 = 120_000_000_000;
 /// Detectors whose findings are about a page.
 const PAGES: [&str; 2] = ["HTTP_BLOCKPAGE", "FIN_STEAL"];
 
-/// What a finding is about: ends, and of DNS the name.
-type Subject = (SocketAddr, SocketAddr, Option<String>);
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Subject {
+    client: (Address, u16),
+    server: (Address, u16),
+    /// Of DNS, what stands for the name; 0 otherwise.
+    name: u64,
+}
+
+impl Subject {
+    fn new(client: SocketAddr, server: SocketAddr, name: u64) -> Self {
+        let [client, server] = [client, server].map(|end| (Address::from(end.ip()), end.port()));
+        Self { client, server, name }
+    }
+}
 
 /// What was found, and when.
 #[derive(Clone, Copy, Debug)]
@@ -102,9 +117,11 @@ struct Pending {
 pub(super) struct Outcomes {
     tokens: Tokens,
     /// By the time at which they are settled.
-    pending: BTreeMap<(u64, u64), Pending>,
+    pending: BTreeMap<(u64, u64), Box<Pending>>,
     number: u64,
-    noted: BTreeMap<Subject, Noted>,
+    noted: Bounded<Subject, Noted>,
+    /// What names are told apart by, so that none has to be kept.
+    names: RandomState,
     /// Of connections by when they were opened: where their first message begins, and whether it has
     /// several segments.
     large: Bounded<FlowKey, (u64, u32, bool)>,
@@ -115,7 +132,7 @@ pub(super) struct Outcomes {
     /// When the connection was opened that was reported last, by its place in the flow table.
     reported: Vec<u64>,
     /// DNS questions that wait.
-    asked: BTreeSet<Subject>,
+    asked: HashSet<Subject, RandomState>,
     ready: Vec<Outcome>,
     dropped: u64,
 }
@@ -126,12 +143,13 @@ impl Outcomes {
             tokens,
             pending: BTreeMap::new(),
             number: 0,
-            noted: BTreeMap::new(),
+            noted: Bounded::new(NOTED_MAX),
+            names: RandomState::default(),
             large: Bounded::new(NOTED_MAX),
             refused: Bounded::new(NOTED_MAX),
             distances: Bounded::new(NOTED_MAX),
             reported: Vec::new(),
-            asked: BTreeSet::new(),
+            asked: HashSet::default(),
             ready: Vec::new(),
             dropped: 0,
         }
@@ -140,7 +158,7 @@ impl Outcomes {
     /// Hears of a finding.
     pub(super) fn note(&mut self, finding: &Finding) {
         let dns = finding.protocol == finding::Protocol::Dns;
-        let name = finding.name.clone().filter(|_| dns);
+        let name = finding.name.as_deref().filter(|_| dns).map_or(0, |name| self.name(name));
         let trace = Trace {
             verdict: finding.verdict,
             confidence: finding.confidence,
@@ -153,16 +171,17 @@ impl Outcomes {
             (Verdict::Injected | Verdict::Rewritten, Some(stage)) => Some(Ending::Reset { stage }),
             _ => None,
         };
-        if self.noted.len() >= NOTED_MAX {
-            self.noted.pop_first();
-            self.dropped += 1;
-        }
         let noted = Noted { time: finding.time, trace, ending };
-        let subject = (finding.client, finding.server, name);
-        let known = self.noted.get(&subject);
-        if !known.is_some_and(|known| known.outweighs(&noted)) {
-            self.noted.insert(subject, noted);
+        let subject = Subject::new(finding.client, finding.server, name);
+        let (known, _) = self.noted.entry(subject, || noted);
+        if !known.outweighs(&noted) {
+            *known = noted;
         }
+    }
+
+    /// What stands for a name; never 0.
+    fn name(&self, name: &str) -> u64 {
+        self.names.hash_one(name).max(1)
     }
 
     /// How the connection at `place` of the flow table has ended, if it has and that was not told.
@@ -267,7 +286,7 @@ impl Outcomes {
             large_hello,
             both_ways: ending::both_ways(record),
         };
-        let subject = (client, server, None);
+        let subject = Subject::new(client, server, 0);
         let began = record.opened.saturating_add(settings.epoch);
         let times = (record.last(), now);
         self.wait(Pending { outcome, subject, began, answer: None }, times, settings.telling);
@@ -287,21 +306,20 @@ impl Outcomes {
     pub(super) fn dns(
         &mut self,
         event: &DnsEvent,
-        payload: &[u8],
+        dns: &Dns,
         knowledge: &Knowledge,
         settings: &Settings,
     ) {
         if event.query.replies != 0 {
             return;
         }
-        let Ok(dns) = Dns::parse(payload) else { return };
         let Some(name) = dns.qname() else { return };
         let Some(service) = settings.targets.service_of_name(name) else { return };
         let packet = &event.packet;
         let client = compose::socket((packet.destination, packet.destination_port));
         let resolver = compose::socket((packet.source, packet.source_port));
-        let subject = (client, resolver, Some(name.to_owned()));
-        if !self.asked.insert(subject.clone()) {
+        let subject = Subject::new(client, resolver, self.name(name));
+        if !self.asked.insert(subject) {
             return;
         }
         let ending = match dns.rcode {
@@ -328,7 +346,7 @@ impl Outcomes {
         };
         let asked = if event.query.asked == 0 { packet.time } else { event.query.asked };
         let began = asked.saturating_add(settings.epoch);
-        let answer = Some(false_answer(&dns, knowledge));
+        let answer = Some(false_answer(dns, knowledge));
         let times = (packet.time, packet.time);
         self.wait(Pending { outcome, subject, began, answer }, times, settings.telling);
     }
@@ -365,7 +383,7 @@ impl Outcomes {
             both_ways: true,
         };
         let began = attempt.opened.saturating_add(settings.epoch);
-        let subject = (client, server, None);
+        let subject = Subject::new(client, server, 0);
         let times = (attempt.asked, attempt.now);
         self.wait(Pending { outcome, subject, began, answer: None }, times, settings.telling);
     }
@@ -383,7 +401,7 @@ impl Outcomes {
     fn wait(&mut self, pending: Pending, (ended, now): (u64, u64), telling: Telling) {
         if self.pending.len() >= PENDING_MAX {
             if let Some((_, early)) = self.pending.pop_first() {
-                self.tell(early);
+                self.tell(&early);
             }
             self.dropped += 1;
         }
@@ -391,7 +409,7 @@ impl Outcomes {
         let wait = if telling == Telling::AtOnce { SETTLED } else { SETTLED_LATE };
         // What is noticed late has waited already.
         let due = ended.saturating_add(wait).max(now);
-        self.pending.insert((due, self.number), pending);
+        self.pending.insert((due, self.number), Box::new(pending));
     }
 
     /// When the next one is settled.
@@ -405,13 +423,13 @@ impl Outcomes {
             && first.key().0 <= now
         {
             let pending = first.remove();
-            self.tell(pending);
+            self.tell(&pending);
         }
     }
 
-    fn tell(&mut self, pending: Pending) {
-        let Pending { mut outcome, subject, began, answer } = pending;
-        if subject.2.is_some() {
+    fn tell(&mut self, pending: &Pending) {
+        let Pending { mut outcome, subject, began, answer } = *pending;
+        if subject.name != 0 {
             self.asked.remove(&subject);
         }
         // A finding about another connection with the same ports is older.
@@ -436,6 +454,11 @@ impl Outcomes {
         }
     }
 
+    /// How many wait to be taken.
+    pub(super) const fn waiting(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Takes the outcomes since the last call.
     pub(super) fn take(&mut self) -> Vec<Outcome> {
         std::mem::take(&mut self.ready)
@@ -443,7 +466,7 @@ impl Outcomes {
 
     /// What was given up for want of room.
     pub(super) const fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped + self.noted.evicted()
     }
 }
 
