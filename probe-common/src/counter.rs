@@ -126,6 +126,8 @@ counters! {
     TooDeep = "headers_too_deep", Lost;
     /// Packets whose headers contradict themselves (a length shorter than the header, say).
     Malformed = "malformed_headers", Lost;
+    /// Packets to be looked at closely for which the kernel did not start the program that does.
+    NotFollowed = "not_followed", Lost;
     /// Connection records evicted to make room for others.
     FlowsEvicted = "flows_evicted", Lost;
     /// DNS queries evicted less than ten seconds after they were asked, without an answer, or less
@@ -166,6 +168,7 @@ impl Counter {
         Self::Truncated,
         Self::TooDeep,
         Self::Malformed,
+        Self::NotFollowed,
     ];
 }
 

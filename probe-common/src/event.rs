@@ -242,7 +242,7 @@ impl<E: Default> Default for Message<E> {
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Scratch {
-    /// Where the transport header lies: see [`Scratch::relocate`].
+    /// Where the transport header lies: see [`Scratch::located`].
     pub located: Located,
     /// For the offsets on the way there.
     pub cell: u64,
@@ -259,14 +259,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Passes `located` through memory, so that the verifier forgets how it came about.
-    #[inline(always)]
-    pub fn relocate(&mut self, located: Located) -> Located {
-        self.located = located;
-        self.located()
-    }
-
-    /// Passes a question through memory, as [`relocate`](Self::relocate) does with offsets.
+    /// Passes a question through memory, so that the verifier forgets how it came about.
     #[inline(always)]
     pub fn requestion(&mut self, question: Question) -> Question {
         self.question = question;
@@ -276,11 +269,11 @@ impl Scratch {
         question
     }
 
-    /// What was passed to [`relocate`](Self::relocate) last, read from memory.
+    /// Where the transport header lies, read from memory: the verifier knows nothing of it but that the
+    /// offsets are within the masks.
     ///
-    /// The same trick as inside [`locate`](crate::wire::locate), for all that comes after it; the
-    /// offsets are known to be within the masks. To be called anew after a loop over the packet,
-    /// in each round of which the verifier learns another bound for the offset it began with.
+    /// To be called anew after a loop over the packet, in each round of which the verifier learns another
+    /// bound for the offset it began with.
     #[inline(always)]
     pub fn located(&self) -> Located {
         // SAFETY: a reference is valid to read.

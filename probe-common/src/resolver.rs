@@ -9,7 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
     hash::HashKey,
-    set::{Set, Tags, WAYS},
+    set::{self, Set, Tags, WAYS},
     wire::{Address, dns::flag, question::mix},
     words,
 };
@@ -138,25 +138,40 @@ pub trait ResolverStore {
 /// from addresses without number.
 #[inline(always)]
 pub fn place(set: &ResolverSet, tag: u64, asked: bool) -> usize {
-    let mut way = WAYS;
-    let mut oldest = u64::MAX;
-    for candidate in 0..WAYS {
-        let record = &set.records[candidate];
-        let last = if set.tags[candidate] == tag {
-            return candidate;
-        } else if set.tags[candidate] == 0 {
-            0
-        } else if asked || record.count(Tally::Queries) == 0 {
-            record.last.max(1)
-        } else {
-            continue;
-        };
-        if last < oldest {
-            oldest = last;
-            way = candidate;
-        }
+    if let Some(way) = set::place(&set.tags, tag) {
+        return way;
+    }
+    // Spelled out as there: of a loop the compiler makes a pointer to before the set, by which Linux 7.2
+    // reads nothing.
+    let ranks =
+        [rank(set, 0, asked), rank(set, 1, asked), rank(set, 2, asked), rank(set, 3, asked)];
+    let (mut way, mut least) = (WAYS, u64::MAX);
+    if ranks[0] < least {
+        (way, least) = (0, ranks[0]);
+    }
+    if ranks[1] < least {
+        (way, least) = (1, ranks[1]);
+    }
+    if ranks[2] < least {
+        (way, least) = (2, ranks[2]);
+    }
+    if ranks[3] < least {
+        way = 3;
     }
     way
+}
+
+/// How much a place is to be kept: 0 if it is free, and the most if it is not to be taken.
+#[inline(always)]
+fn rank(set: &ResolverSet, way: usize, asked: bool) -> u64 {
+    let record = &set.records[way];
+    if set.tags[way] == 0 {
+        0
+    } else if asked || record.count(Tally::Queries) == 0 {
+        record.last.max(1)
+    } else {
+        u64::MAX
+    }
 }
 
 impl ResolverRecord {

@@ -10,6 +10,7 @@ use aya_ebpf::{
 };
 use probe_common::{
     bench::{OFFSET_MAX, Vary},
+    engine::Branch,
     flow::FlowStore as _,
 };
 
@@ -37,6 +38,24 @@ pub fn bench_probe(ctx: XdpContext) -> u32 {
     vary(&ctx);
     XDP_PASS
 }
+
+/// Declares what [`bench_probe`] goes on to with the packets of one branch, varied there.
+macro_rules! follow {
+    ($branch:ident: $name:ident) => {
+        #[xdp(frags)]
+        #[inline(always)]
+        pub fn $name(ctx: XdpContext) -> u32 {
+            hook::ingress_follow::<true>(&ctx, Branch::$branch);
+            vary(&ctx);
+            XDP_PASS
+        }
+    };
+}
+
+follow!(Tcp: bench_probe_tcp);
+follow!(Dns: bench_probe_dns);
+follow!(Quic: bench_probe_quic);
+follow!(Icmp: bench_probe_icmp);
 
 /// The zero of the scale: varies the packet, and that is all.
 #[xdp(frags)]

@@ -7,8 +7,8 @@ use aya_ebpf::{
 use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, FLAG_STAMPED},
     counter::Counter,
-    engine::{Engine, Stamp},
-    event::{Metadata, hook},
+    engine::{Branch, Engine, Stamp},
+    event::{Metadata, Scratch, hook},
 };
 
 use crate::{
@@ -25,27 +25,51 @@ const SCRATCH_EGRESS: u32 = 1;
 #[inline(always)]
 pub(crate) fn ingress<const SEVERAL: bool>(ctx: &XdpContext) {
     let config = maps::config();
+    let branch = if config.flags & FLAG_STAMPED != 0 {
+        let Some(metadata) = metadata(ctx) else { return };
+        sort(config, &replayed::<SEVERAL>(ctx, &metadata), SCRATCH_INGRESS)
+    } else {
+        sort(config, &XdpOctets::<SEVERAL>::new(ctx, None), SCRATCH_INGRESS)
+    };
+    if let Some(branch) = branch {
+        maps::ingress_goes_on(ctx, branch);
+        count(Counter::NotFollowed);
+    }
+}
+
+/// A packet that entered is followed.
+#[inline(always)]
+pub(crate) fn ingress_follow<const SEVERAL: bool>(ctx: &XdpContext, branch: Branch) {
+    let config = maps::config();
     if config.flags & FLAG_STAMPED != 0 {
         let Some(metadata) = metadata(ctx) else { return };
-        let octets = XdpOctets::<SEVERAL>::new(ctx, Some(metadata.wire_len as usize));
-        let stamp = || Stamp {
+        let stamp = Stamp {
             time: metadata.time,
             frame: metadata.frame,
             interface: 0,
             vlan: 0,
             hook: hook::CAPTURE,
         };
-        run(config, &octets, SCRATCH_INGRESS, stamp);
+        follow(config, &replayed::<SEVERAL>(ctx, &metadata), SCRATCH_INGRESS, branch, stamp);
         return;
     }
-    let stamp = || Stamp {
+    let stamp = Stamp {
         time: now(),
         frame: 0,
         interface: ctx.ingress_ifindex() as u32,
         vlan: 0,
         hook: hook::INGRESS,
     };
-    run(config, &XdpOctets::<SEVERAL>::new(ctx, None), SCRATCH_INGRESS, stamp);
+    follow(config, &XdpOctets::<SEVERAL>::new(ctx, None), SCRATCH_INGRESS, branch, stamp);
+}
+
+/// A packet of a capture.
+#[inline(always)]
+fn replayed<'a, const SEVERAL: bool>(
+    ctx: &'a XdpContext,
+    metadata: &Metadata,
+) -> XdpOctets<'a, SEVERAL> {
+    XdpOctets::new(ctx, Some(metadata.wire_len as usize))
 }
 
 /// A packet leaves.
@@ -65,25 +89,36 @@ pub(crate) fn egress(ctx: &TcContext) {
         }
         return;
     }
-    let stamp = || Stamp {
+    // Forwarded packets often have little more than their headers in the linear part of the skb,
+    // and to make them linear would be to touch them. So the beginning is copied.
+    let Some(octets) = maps::copy(0).and_then(|copy| CopiedOctets::new(ctx, copy)) else {
+        if let Some(counts) = maps::counts(0) {
+            counts[Counter::Packets as usize] += 1;
+            counts[Counter::Octets as usize] += u64::from(skb.len);
+            counts[Counter::Truncated as usize] += 1;
+        }
+        return;
+    };
+    if let Some(branch) = sort(config, &octets, SCRATCH_EGRESS) {
+        maps::egress_goes_on(ctx, branch);
+        count(Counter::NotFollowed);
+    }
+}
+
+/// A packet that leaves is followed.
+#[inline(always)]
+pub(crate) fn egress_follow(ctx: &TcContext, branch: Branch) {
+    // SAFETY: the kernel gives a valid context.
+    let skb = unsafe { &*ctx.skb.skb };
+    let stamp = Stamp {
         time: now(),
         frame: 0,
         interface: skb.ifindex,
         vlan: if skb.vlan_present != 0 { skb.vlan_tci as u16 & 0x0fff } else { 0 },
         hook: hook::EGRESS,
     };
-    // Forwarded packets often have little more than their headers in the linear part of the skb,
-    // and to make them linear would be to touch them. So the beginning is copied.
-    match maps::copy(0).and_then(|copy| CopiedOctets::new(ctx, copy)) {
-        Some(octets) => run(config, &octets, SCRATCH_EGRESS, stamp),
-        None => {
-            if let Some(counts) = maps::counts(0) {
-                counts[Counter::Packets as usize] += 1;
-                counts[Counter::Octets as usize] += u64::from(skb.len);
-                counts[Counter::Truncated as usize] += 1;
-            }
-        }
-    }
+    let Some(copy) = maps::copy(0) else { return };
+    follow(maps::config(), &CopiedOctets::copied(ctx, copy), SCRATCH_EGRESS, branch, stamp);
 }
 
 #[inline(always)]
@@ -100,19 +135,45 @@ fn metadata(ctx: &XdpContext) -> Option<Metadata> {
     Window::new(md.data_meta, md.data).read(0)
 }
 
+/// Counts for this CPU.
 #[inline(always)]
-fn run<O: Capture>(config: &Config, octets: &O, scratch: u32, stamp: impl FnOnce() -> Stamp) {
+fn count(counter: Counter) {
+    if let Some(counts) = maps::counts(0) {
+        counts[counter as usize] += 1;
+    }
+}
+
+#[inline(always)]
+fn sort<O: Capture>(config: &Config, octets: &O, scratch: u32) -> Option<Branch> {
+    let (mut output, scratch) = (Output::new(config)?, maps::scratch(scratch)?);
+    engine(config, &mut output, scratch, |engine| engine.sort(octets))
+}
+
+#[inline(always)]
+fn follow<O: Capture>(config: &Config, octets: &O, scratch: u32, branch: Branch, stamp: Stamp) {
     let (Some(mut output), Some(scratch)) = (Output::new(config), maps::scratch(scratch)) else {
         return;
     };
-    let mut engine = Engine {
+    engine(config, &mut output, scratch, |engine| engine.follow(branch, octets, stamp));
+}
+
+/// The engine over the maps.
+type Live<'a, 'o> = Engine<'a, Flows, Questions, Resolvers, Quics, Output<'o>>;
+
+#[inline(always)]
+fn engine<'o, T>(
+    config: &Config,
+    output: &mut Output<'o>,
+    scratch: &mut Scratch,
+    act: impl FnOnce(&mut Live<'_, 'o>) -> T,
+) -> T {
+    act(&mut Engine {
         config,
         flows: &mut Flows,
         questions: &mut Questions,
         resolvers: &mut Resolvers,
         quics: &mut Quics,
-        output: &mut output,
+        output,
         scratch,
-    };
-    engine.packet(octets, stamp);
+    })
 }

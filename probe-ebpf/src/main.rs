@@ -25,6 +25,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use probe_common::engine::Branch;
 
 /// "No opinion": `TCX_NEXT`, and `TC_ACT_UNSPEC` where tc has no links.
 const TC_PASS: i32 = -1;
@@ -53,6 +54,37 @@ pub fn egress(ctx: TcContext) -> i32 {
     hook::egress(&ctx);
     TC_PASS
 }
+
+/// Declares the programs that those above go on to with the packets of one branch.
+macro_rules! follow {
+    ($branch:ident: $ingress:ident, $ingress_linear:ident, $egress:ident) => {
+        #[xdp(frags)]
+        #[inline(always)]
+        pub fn $ingress(ctx: XdpContext) -> u32 {
+            hook::ingress_follow::<true>(&ctx, Branch::$branch);
+            XDP_PASS
+        }
+
+        #[xdp]
+        #[inline(always)]
+        pub fn $ingress_linear(ctx: XdpContext) -> u32 {
+            hook::ingress_follow::<false>(&ctx, Branch::$branch);
+            XDP_PASS
+        }
+
+        #[classifier]
+        #[inline(always)]
+        pub fn $egress(ctx: TcContext) -> i32 {
+            hook::egress_follow(&ctx, Branch::$branch);
+            TC_PASS
+        }
+    };
+}
+
+follow!(Tcp: ingress_tcp, ingress_linear_tcp, egress_tcp);
+follow!(Dns: ingress_dns, ingress_linear_dns, egress_dns);
+follow!(Quic: ingress_quic, ingress_linear_quic, egress_quic);
+follow!(Icmp: ingress_icmp, ingress_linear_icmp, egress_icmp);
 
 /// The kernel lends its helpers to GPL programs only.
 #[unsafe(link_section = "license")]

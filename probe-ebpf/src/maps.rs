@@ -3,7 +3,8 @@
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, PerCpuArray, RingBuf},
+    maps::{Array, PerCpuArray, ProgramArray, RingBuf},
+    programs::{TcContext, XdpContext},
 };
 use probe_common::{
     bucket::Bucket,
@@ -13,6 +14,7 @@ use probe_common::{
     },
     counter::COUNTERS,
     dns::{DnsSet, DnsStore},
+    engine::Branch,
     event::{CLASSES, Scratch},
     flow::{FlowSet, FlowStore},
     handover::Handover,
@@ -79,6 +81,31 @@ static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(2, 0);
 /// Where the beginning of a packet is copied that is not linear; tc does not interrupt itself.
 #[map]
 static COPY: PerCpuArray<Copied> = PerCpuArray::with_max_entries(1, 0);
+
+/// The programs that a packet goes on to from the one at ingress, by [`Branch`]; the loader puts them
+/// there.
+#[map]
+static FROM_INGRESS: ProgramArray = ProgramArray::with_max_entries(BRANCHES, 0);
+
+/// The same for the one at egress: the kernel lets a program go on only to one of its own type.
+#[map]
+static FROM_EGRESS: ProgramArray = ProgramArray::with_max_entries(BRANCHES, 0);
+
+const BRANCHES: u32 = Branch::ALL.len() as u32;
+
+/// Goes on to the program for `branch`. Returns only if there is none.
+#[inline(always)]
+pub(crate) fn ingress_goes_on(ctx: &XdpContext, branch: Branch) {
+    // SAFETY: nothing is held here that would have to be given back.
+    unsafe { FROM_INGRESS.tail_call(ctx, branch as u32) }
+}
+
+/// Goes on to the program for `branch`. Returns only if there is none.
+#[inline(always)]
+pub(crate) fn egress_goes_on(ctx: &TcContext, branch: Branch) {
+    // SAFETY: as above.
+    unsafe { FROM_EGRESS.tail_call(ctx, branch as u32) }
+}
 
 /// The settings as loaded.
 ///

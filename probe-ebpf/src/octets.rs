@@ -263,6 +263,13 @@ impl<'a> CopiedOctets<'a> {
         if done { Some(Self { skb, copy }) } else { None }
     }
 
+    /// What [`new`](Self::new) has copied of the same packet before.
+    #[inline(always)]
+    pub(crate) fn copied(ctx: &'a TcContext, copy: &'a Copied) -> Self {
+        // SAFETY: the kernel gives a valid context.
+        Self { skb: unsafe { &*ctx.skb.skb }, copy }
+    }
+
     #[inline(always)]
     fn read<T: Copy>(&self, at: usize) -> Option<T> {
         // Loaded anew each time: in a register, each comparison would leave the verifier with

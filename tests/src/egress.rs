@@ -68,6 +68,16 @@ impl Egress {
         self.baton.watch_interface(slot, index);
     }
 
+    /// Leaves the program nothing to go on to, as when the agent that loaded it was killed: the kernel soon
+    /// empties a table of programs that nobody has open.
+    ///
+    /// # Panics
+    ///
+    /// If the object has no such table.
+    pub fn abandon(&mut self) {
+        drop(self.bpf.take_map(object::FROM_EGRESS).expect("a table of programs"));
+    }
+
     /// Runs one packet through the program, as one that entered by interface `from` (0: made here).
     ///
     /// # Errors

@@ -11,32 +11,27 @@ use crate::{
 };
 
 impl<F: FlowStore, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
-    /// Takes an ICMP packet; only errors that quote a TCP segment, or a datagram to the port of QUIC,
-    /// are of interest.
+    /// Takes an ICMP error; only those that quote a TCP segment, or a datagram to the port of QUIC, are
+    /// of interest.
     #[inline(always)]
     pub(super) fn control<O: Octets>(
         &mut self,
         octets: &O,
         found: &Located,
-        stamp: impl FnOnce() -> Stamp,
+        stamp: Stamp,
     ) -> Result<(), Counter>
     where
         S: Output<O>,
     {
-        let message = octets.u8(found.at).ok_or(Counter::Truncated)?;
-        if !icmp::is_error(found.version, message) {
-            return Err(Counter::OtherProtocol);
-        }
         let quoted = icmp::quoted(octets, found).ok_or(Counter::Truncated)?;
         self.output.count(Counter::IcmpErrors, 1);
         if quoted.protocol == protocol::UDP && quoted.destination_port == wire::quic::PORT {
-            return self.quic_error(octets, found, &quoted, stamp());
+            return self.quic_error(octets, found, &quoted, stamp);
         }
         if quoted.protocol != protocol::TCP {
             return Ok(());
         }
         let Self { config, flows, output, scratch, .. } = self;
-        let stamp = stamp();
         let event = &mut scratch.tcp.event;
         // It holds the segment before, of whomever, and an error fills but a few of its fields.
         words::clear(&mut event.packet);

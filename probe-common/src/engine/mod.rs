@@ -92,6 +92,39 @@ pub struct Engine<'a, F, D, R, Q, S> {
     pub scratch: &'a mut Scratch,
 }
 
+/// What is followed further than to its transport header.
+///
+/// In the kernel each is a program of its own, and the one that sorts packets goes on to it by a tail
+/// call: the verifier has a budget for each program, and follows each way through it in the light of all
+/// that was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Branch {
+    /// A TCP segment that is looked at.
+    Tcp = 0,
+    /// A datagram from or to a DNS port.
+    Dns = 1,
+    /// A datagram from or to the port of QUIC, with a long header.
+    Quic = 2,
+    /// An ICMP error.
+    Icmp = 3,
+}
+
+impl Branch {
+    /// All of them, in order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Tcp, Self::Dns, Self::Quic, Self::Icmp];
+
+    /// How the names of its programs end.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Dns => "dns",
+            Self::Quic => "quic",
+            Self::Icmp => "icmp",
+        }
+    }
+}
+
 impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
     /// Takes one packet. `stamp` is asked only if the packet is looked at closely: reading the
     /// clock costs more than passing a bulk packet.
@@ -100,15 +133,30 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
     where
         S: Output<O>,
     {
-        self.output.count(Counter::Packets, 1);
-        if let Err(counter) = self.sort(octets, stamp) {
-            self.output.count(counter, 1);
+        if let Some(branch) = self.sort(octets) {
+            self.follow(branch, octets, stamp());
         }
     }
 
-    /// Sends the packet to where its protocol is understood.
+    /// Counts a packet, finds its transport header, and says whether it is to be followed. If so, the
+    /// header's place is left in the scratch for [`follow`](Self::follow).
     #[inline(always)]
-    fn sort<O: Octets>(&mut self, octets: &O, stamp: impl FnOnce() -> Stamp) -> Result<(), Counter>
+    pub fn sort<O: Octets>(&mut self, octets: &O) -> Option<Branch>
+    where
+        S: Output<O>,
+    {
+        self.output.count(Counter::Packets, 1);
+        match self.branch(octets) {
+            Ok(branch) => branch,
+            Err(counter) => {
+                self.output.count(counter, 1);
+                None
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn branch<O: Octets>(&mut self, octets: &O) -> Result<Option<Branch>, Counter>
     where
         S: Output<O>,
     {
@@ -122,37 +170,57 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
         let len = octets.wire_len_up_to(found.at + found.length);
         self.output.count(Counter::Octets, len as u64);
         let octets = &octets.anew();
-        match found.protocol {
+        let branch = match found.protocol {
             protocol::TCP => {
                 if !self.config.watch_all()
                     && !tcp::interesting(octets, &found, self.config, self.output)?
                 {
                     self.output.count(Counter::TcpSegments, 1);
                     self.output.count(Counter::TcpUnwatched, 1);
-                    return Ok(());
+                    return Ok(None);
                 }
-                let found = self.scratch.relocate(found);
-                self.segment(&octets.anew(), &found, stamp())
+                Branch::Tcp
             }
             protocol::UDP => {
                 let (from, to) = wire::dns::ports(octets, &found).ok_or(Counter::Truncated)?;
                 if self.config.is_dns_port(from) || self.config.is_dns_port(to) {
-                    let found = self.scratch.relocate(found);
-                    return self.datagram(&octets.anew(), &found, stamp());
-                }
-                if from != wire::quic::PORT && to != wire::quic::PORT {
+                    Branch::Dns
+                } else if from == wire::quic::PORT || to == wire::quic::PORT {
+                    // Of an established connection: the bulk, which costs no more than this.
+                    wire::quic::long(octets, &found).ok_or(Counter::OtherProtocol)?;
+                    Branch::Quic
+                } else {
                     return Err(Counter::OtherProtocol);
                 }
-                // Of an established connection: the bulk, which costs no more than this.
-                let long = wire::quic::long(octets, &found).ok_or(Counter::OtherProtocol)?;
-                let found = self.scratch.relocate(found);
-                self.long_header(&octets.anew(), &found, long, stamp())
             }
             protocol::ICMP | protocol::ICMPV6 => {
-                let found = self.scratch.relocate(found);
-                self.control(octets, &found, stamp)
+                let message = octets.u8(found.at).ok_or(Counter::Truncated)?;
+                if !wire::icmp::is_error(found.version, message) {
+                    return Err(Counter::OtherProtocol);
+                }
+                Branch::Icmp
             }
-            _ => Err(Counter::OtherProtocol),
+            _ => return Err(Counter::OtherProtocol),
+        };
+        self.scratch.located = found;
+        Ok(Some(branch))
+    }
+
+    /// Follows a packet that [`sort`](Self::sort) has just said is to be followed.
+    #[inline(always)]
+    pub fn follow<O: Octets>(&mut self, branch: Branch, octets: &O, stamp: Stamp)
+    where
+        S: Output<O>,
+    {
+        let found = &self.scratch.located();
+        let done = match branch {
+            Branch::Tcp => self.segment(octets, found, stamp),
+            Branch::Dns => self.datagram(octets, found, stamp),
+            Branch::Quic => self.long_header(octets, found, stamp),
+            Branch::Icmp => self.control(octets, found, stamp),
+        };
+        if let Err(counter) = done {
+            self.output.count(counter, 1);
         }
     }
 }

@@ -35,12 +35,12 @@ impl<F, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
         &mut self,
         octets: &O,
         found: &Located,
-        long: Long,
         stamp: Stamp,
     ) -> Result<(), Counter>
     where
         S: Output<O>,
     {
+        let long = wire::quic::long(octets, found).ok_or(Counter::OtherProtocol)?;
         let Self { config, quics, output, scratch, .. } = self;
         let message = &mut scratch.quic;
         let packet = &mut message.event.packet;

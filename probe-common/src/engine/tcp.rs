@@ -47,11 +47,8 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     if found.length < header + 8 {
         return Ok(false);
     }
-    let at = found.at + header;
-    let (Some(head), Some(next)) = (octets.u32(at), octets.u32(at + 4)) else {
-        return Ok(false);
-    };
-    Ok(tcp::opens_conversation(head, next))
+    let Some(begins) = octets.u64(found.at + header) else { return Ok(false) };
+    Ok(tcp::opens_conversation((begins >> 32) as u32, begins as u32))
 }
 
 impl<F: FlowStore, D, R, Q, S> Engine<'_, F, D, R, Q, S> {

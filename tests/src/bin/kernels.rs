@@ -138,18 +138,16 @@ fn print(rows: &[Row], words: bool) -> bool {
 }
 
 fn line(what: &str, width: usize, told: &Told, took: Duration, good: bool) -> String {
-    let verified = |index: usize| {
-        let count = told.programs.get(index).and_then(|program| program.verified);
-        count.map_or("not told".to_owned(), |count| count.to_string())
+    let verified = |hook: usize| {
+        told.most_verified(hook).map_or("not told".to_owned(), |(count, _)| count.to_string())
     };
-    let loaded: f64 = told.programs.iter().map(|program| program.load_ms).sum();
     format!(
         "{what:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>6.0} ms  {:>8}  {:>5.0} s  {}",
         told.release,
         told.places(),
         verified(0),
         verified(1),
-        loaded,
+        told.load_ms,
         told.injected.len() + told.rejected.len(),
         took.as_secs_f64(),
         if good { "yes" } else { "NO" }

@@ -14,8 +14,11 @@ pub const MARK: &str = "told: ";
 pub struct Told {
     /// As `uname -r` says.
     pub release: String,
-    /// What the verifier did with the programs.
-    pub programs: Vec<Program>,
+    /// What the verifier did with the programs at ingress, and with those at egress.
+    pub programs: Vec<Vec<Program>>,
+    /// Milliseconds that loading them took, by the guest's clock: in an emulated machine an instruction is a
+    /// nanosecond.
+    pub load_ms: f64,
     /// XDP in the driver; otherwise in the network stack.
     pub native: bool,
     /// A tcx link at egress; otherwise a clsact filter.
@@ -39,9 +42,6 @@ pub struct Program {
     pub name: String,
     /// Instructions that it looked at; kernels tell since 5.16.
     pub verified: Option<u32>,
-    /// Milliseconds that loading took, by the guest's clock: in an emulated machine an instruction is a
-    /// nanosecond.
-    pub load_ms: f64,
     /// Octets of machine code.
     pub octets: u32,
 }
@@ -94,6 +94,13 @@ impl Told {
     pub fn find(output: &str) -> Option<Self> {
         let line = output.lines().find_map(|line| line.split_once(MARK))?.1;
         serde_json::from_str(line.trim_end()).ok()
+    }
+
+    /// The most that the verifier looked at for one of the programs at ingress (0) or egress (1), with its
+    /// name.
+    pub fn most_verified(&self, hook: usize) -> Option<(u32, &str)> {
+        let programs = self.programs.get(hook)?.iter();
+        programs.filter_map(|program| Some((program.verified?, program.name.as_str()))).max()
     }
 
     /// How the programs were attached, in words.

@@ -7,9 +7,10 @@ use probe_common::{
     counter::Counter,
 };
 use probe_tests::{
-    craft::{self, Capture, Packet, corpus},
+    craft::{self, Capture, Packet, Rng, corpus, talk},
     duel::{Counts, describe},
     egress::{Egress, TCX_NEXT},
+    lab::wait,
 };
 use probe_user::source::kernel::replay::{KernelReplay, XDP_PASS};
 
@@ -88,6 +89,30 @@ fn every_packet_that_leaves_passes_unchanged() {
             refused.long
         );
     }
+}
+
+#[test]
+fn what_cannot_be_followed_any_more_passes_and_is_counted() {
+    let mut egress = Egress::new(&Config::replay()).expect("the tc program");
+    egress.abandon();
+    let capture = talk::captures(&mut Rng::new(craft::SEED)).swap_remove(0);
+    let not_followed = |egress: &Egress| egress.counts()[Counter::NotFollowed as usize];
+    let mut packets = 0;
+    wait::until("the table of programs to be empty", wait::READY, || {
+        let passage = egress.packet(&capture.packets[0].data, 0).expect("a run");
+        assert_eq!(passage.verdict, TCX_NEXT);
+        packets += 1;
+        (not_followed(&egress) != 0).then_some(())
+    })
+    .expect("the kernel empties it");
+    let (before, events) = (not_followed(&egress), egress.counts()[Counter::Events as usize]);
+    for packet in &capture.packets {
+        let passage = egress.packet(&packet.data, 0).expect("a run");
+        assert!(passage.verdict == TCX_NEXT && passage.unchanged && passage.told.is_empty());
+        packets += 1;
+    }
+    assert_eq!(not_followed(&egress) - before, capture.packets.len() as u64);
+    assert_adds_up(&egress.counts(), packets, events);
 }
 
 /// Every packet was counted, ended in one way, and every event counted was received.

@@ -88,14 +88,8 @@ pub fn interface_index(name: &str) -> Result<u32, AttachError> {
 pub fn attach(bpf: &mut Ebpf, interface: &str) -> Result<Attached, AttachError> {
     let index = interface_index(interface)?;
     let native = attach_xdp(object::xdp(bpf, object::ingress())?, interface, index)?;
-    let tcx = attach_tc(loaded_tc(bpf)?, interface)?;
+    let tcx = attach_tc(object::tc(bpf)?, interface)?;
     Ok(Attached { interface: interface.into(), index, native, tcx })
-}
-
-fn loaded_tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
-    bpf.program_mut(EGRESS)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(ObjectError::Foreign { kind: "program", name: EGRESS })
 }
 
 fn attach_xdp(program: &mut Xdp, interface: &str, index: u32) -> Result<bool, AttachError> {

@@ -23,7 +23,7 @@ use probe_common::{
     wire::Address,
 };
 
-use super::object::ObjectError;
+use super::object::{self, ObjectError};
 
 /// All counters of one CPU.
 #[derive(Clone, Copy)]
@@ -42,10 +42,8 @@ fn map_error(name: &'static str, action: &'static str, reason: &impl ToString) -
 
 macro_rules! take {
     ($bpf:expr, $name:literal, $kind:ty) => {
-        <$kind>::try_from(
-            $bpf.take_map($name).ok_or(ObjectError::Foreign { kind: "map", name: $name })?,
-        )
-        .map_err(|error| map_error($name, "open", &error))
+        <$kind>::try_from($bpf.take_map($name).ok_or_else(|| object::foreign("map", $name))?)
+            .map_err(|error| map_error($name, "open", &error))
     };
 }
 
@@ -105,9 +103,9 @@ impl Shared {
         len: usize,
         writable: bool,
     ) -> Result<Self, ObjectError> {
-        let map = bpf.take_map(name).ok_or(ObjectError::Foreign { kind: "map", name })?;
+        let map = bpf.take_map(name).ok_or_else(|| object::foreign("map", name))?;
         let aya::maps::Map::Array(map) = map else {
-            return Err(ObjectError::Foreign { kind: "map", name });
+            return Err(object::foreign("map", name));
         };
         let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
         // SAFETY: a fresh mapping, placed by the kernel.

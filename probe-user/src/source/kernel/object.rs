@@ -4,10 +4,11 @@ use std::{path::PathBuf, sync::LazyLock};
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{ProgramType, SchedClassifier, Xdp},
+    maps::ProgramArray,
+    programs::{Program, ProgramFd, ProgramInfo, ProgramType, SchedClassifier, Xdp},
     sys::{BpfHelper, is_helper_supported},
 };
-use probe_common::config::Config;
+use probe_common::{config::Config, engine::Branch};
 use thiserror::Error;
 
 /// The object as xtask built it; empty in a build without the BPF toolchain.
@@ -19,6 +20,11 @@ pub const INGRESS: &str = "ingress";
 pub const INGRESS_LINEAR: &str = "ingress_linear";
 /// Name of the tc program.
 pub const EGRESS: &str = "egress";
+
+/// Name of the table of programs that an XDP program goes on to.
+const FROM_INGRESS: &str = "FROM_INGRESS";
+/// Name of the table of programs that the tc program goes on to.
+pub const FROM_EGRESS: &str = "FROM_EGRESS";
 
 /// Why the object could not be loaded.
 #[derive(Debug, Error)]
@@ -46,13 +52,13 @@ pub enum ObjectError {
         /// "program" or "map".
         kind: &'static str,
         /// Its name.
-        name: &'static str,
+        name: String,
     },
     /// A program was refused.
     #[error("the kernel refused the program `{name}`: {reason}")]
     Program {
         /// Its name.
-        name: &'static str,
+        name: String,
         /// The verifier's last words.
         reason: String,
     },
@@ -145,15 +151,70 @@ pub fn load_xdp(bpf: &mut Ebpf) -> Result<&mut Xdp, ObjectError> {
     load_xdp_as(bpf, name)
 }
 
-/// Loads one of the XDP programs.
+/// Loads one of the XDP programs, and those that it goes on to. Of one object only one can be loaded: the
+/// kernel takes the table of those others for one kind of program.
 ///
 /// # Errors
 ///
-/// If the object has none of that name, or the verifier refuses it.
-pub fn load_xdp_as<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, ObjectError> {
-    let program = xdp(bpf, name)?;
-    program.load().map_err(|error| ObjectError::Program { name, reason: last_words(&error) })?;
-    Ok(program)
+/// If the object has none of that name, or the verifier refuses one of them.
+pub fn load_xdp_as<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, ObjectError> {
+    load_program(bpf, name)?;
+    load_branches(bpf, name, FROM_INGRESS)?;
+    xdp(bpf, name)
+}
+
+/// Names of the programs that the one called `name` goes on to, in order of [`Branch`].
+pub fn branches(name: &str) -> [String; Branch::ALL.len()] {
+    Branch::ALL.map(|branch| format!("{name}_{}", branch.name()))
+}
+
+/// Loads the programs that the one called `name` goes on to, and puts them into the table at hand.
+///
+/// The table is to stay where it is: the kernel empties it when nobody has it open any more.
+fn load_branches(bpf: &mut Ebpf, name: &str, table: &'static str) -> Result<(), ObjectError> {
+    for (branch, name) in Branch::ALL.into_iter().zip(branches(name)) {
+        let program = load_program(bpf, &name)?;
+        let map = bpf.map_mut(table).ok_or_else(|| foreign("map", table))?;
+        let put =
+            ProgramArray::try_from(map).and_then(|mut map| map.set(branch as u32, &program, 0));
+        put.map_err(|error| ObjectError::Map {
+            name: table,
+            action: "write",
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(())
+}
+
+/// Loads one program. Returns what the kernel knows it by.
+fn load_program(bpf: &mut Ebpf, name: &str) -> Result<ProgramFd, ObjectError> {
+    let foreign = || foreign("program", name);
+    let program = bpf.program_mut(name).ok_or_else(foreign)?;
+    match program {
+        Program::Xdp(program) => program.load(),
+        Program::SchedClassifier(program) => program.load(),
+        _ => return Err(foreign()),
+    }
+    .and_then(|()| Ok(program.fd()?.try_clone()?))
+    .map_err(|error| ObjectError::Program { name: name.into(), reason: last_words(&error) })
+}
+
+/// What the kernel says of the program called `name` and of those that it goes on to, if they are loaded.
+///
+/// # Errors
+///
+/// If the object has one of them not, or the kernel does not say.
+pub fn infos(bpf: &Ebpf, name: &str) -> Result<Vec<ProgramInfo>, ObjectError> {
+    let names = [name.to_owned()].into_iter().chain(branches(name));
+    let info = |name: String| {
+        let program = bpf.program(&name).ok_or_else(|| foreign("program", &name))?;
+        program.info().map_err(|error| ObjectError::Program { name, reason: error.to_string() })
+    };
+    names.map(info).collect()
+}
+
+pub(super) fn foreign(kind: &'static str, name: &str) -> ObjectError {
+    ObjectError::Foreign { kind, name: name.into() }
 }
 
 /// One of the XDP programs of the object.
@@ -161,13 +222,13 @@ pub fn load_xdp_as<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut 
 /// # Errors
 ///
 /// If it has none of that name.
-pub(super) fn xdp<'a>(bpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, ObjectError> {
+pub(super) fn xdp<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, ObjectError> {
     bpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .ok_or(ObjectError::Foreign { kind: "program", name })
+        .ok_or_else(|| foreign("program", name))
 }
 
-/// Takes both programs off all interfaces and out of the kernel.
+/// Takes both programs off all interfaces. Those that they went on to stay in their tables, unreached.
 pub fn unload(bpf: &mut Ebpf) {
     let unloaded = [
         bpf.program_mut(ingress()).map(|program| <&mut Xdp>::try_from(program)?.unload()),
@@ -178,20 +239,26 @@ pub fn unload(bpf: &mut Ebpf) {
     }
 }
 
-/// Loads the tc program.
+/// Loads the tc program, and those that it goes on to.
 ///
 /// # Errors
 ///
-/// If the object has none, or the verifier refuses it.
+/// If the object has none, or the verifier refuses one of them.
 pub fn load_tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
-    let program: &mut SchedClassifier = bpf
-        .program_mut(EGRESS)
+    load_program(bpf, EGRESS)?;
+    load_branches(bpf, EGRESS, FROM_EGRESS)?;
+    tc(bpf)
+}
+
+/// The tc program of the object.
+///
+/// # Errors
+///
+/// If it has none.
+pub(super) fn tc(bpf: &mut Ebpf) -> Result<&mut SchedClassifier, ObjectError> {
+    bpf.program_mut(EGRESS)
         .and_then(|program| program.try_into().ok())
-        .ok_or(ObjectError::Foreign { kind: "program", name: EGRESS })?;
-    program
-        .load()
-        .map_err(|error| ObjectError::Program { name: EGRESS, reason: last_words(&error) })?;
-    Ok(program)
+        .ok_or_else(|| foreign("program", EGRESS))
 }
 
 impl ObjectError {

@@ -160,7 +160,7 @@ impl KernelReplay {
             .bpf
             .program(self.program)
             .and_then(|program| program.try_into().ok())
-            .ok_or(ObjectError::Foreign { kind: "program", name: self.program })?;
+            .ok_or_else(|| object::foreign("program", self.program))?;
         let result = program
             .test_run(TestRunOptions {
                 data_in: Some(&self.buffer),
@@ -169,7 +169,7 @@ impl KernelReplay {
                 ..TestRunOptions::default()
             })
             .map_err(|error| ObjectError::Program {
-                name: self.program,
+                name: self.program.into(),
                 reason: format!("test run of frame {}: {error}", frame.number),
             })?;
         let out = self.out.get(..result.data_size_out as usize).unwrap_or(&[]);

@@ -95,10 +95,8 @@ impl Stage {
     pub fn new(config: &Config, queues: u32) -> anyhow::Result<Self> {
         let xdp = [Program::Send, Program::Pass, Program::Drop, Program::Ingress];
         let mut bench = Bench::load(config, &xdp)?;
-        for name in [NEXT, object::EGRESS] {
-            let program = bench.classifier(name)?;
-            program.load().with_context(|| format!("the kernel refuses {name}"))?;
-        }
+        bench.classifier(NEXT)?.load().with_context(|| format!("the kernel refuses {NEXT}"))?;
+        object::load_tc(&mut bench.bpf)?;
         let events = take_ring(&mut bench.bpf)?;
         let counters = Counters::take(&mut bench.bpf)?;
         let road = Road::new(queues)?;
