@@ -104,9 +104,9 @@ enum Command {
         args: Vec<OsString>,
     },
     /// Send millions of innocent connections or look-ups through engine and judge: nobody may be
-    /// accused.
+    /// accused. Or soak the agent itself, live, with forgeries: all must be found.
     Soak {
-        /// `tcp` or `dns`, and further arguments.
+        /// `tcp`, `dns` or `live`, and further arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
     },
@@ -205,9 +205,12 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         },
         Command::Corpus { args } => corpus::run("corpus", &args),
         Command::Score { args } => corpus::run("score", &args),
+        Command::Soak { args } if args.first().is_some_and(|what| what == "live") => {
+            run::measured("soak", &args)
+        }
         Command::Soak { args } => corpus::run("soak", &args),
         Command::Simulate { args } => corpus::run("simulate", &args),
-        Command::Bench { args } => run::bench(&args),
+        Command::Bench { args } => run::measured("bench", &args),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Dist { only, check } => dist::all(&only, check),
         Command::Kernels { args } => run::kernels(&args),

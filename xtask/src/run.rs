@@ -91,19 +91,20 @@ pub(crate) fn kernels(args: &[OsString]) -> anyhow::Result<()> {
     become_command(command)
 }
 
-/// Builds the programs for measurement, the agent and the bench, and becomes the bench.
+/// Builds the programs for measurement, the agent, and program `name` of the test package, which needs
+/// both, and becomes that, as root.
 ///
 /// # Errors
 ///
 /// If something cannot be built or started.
-pub(crate) fn bench(args: &[OsString]) -> anyhow::Result<()> {
+pub(crate) fn measured(name: &str, args: &[OsString]) -> anyhow::Result<()> {
     let object = build::object()?;
     let measured = build::bench_object()?;
     let agent = build::agent_around(&object, Profile::Release)?;
-    let bench = build::test_program("bench", &object, Profile::Release)?;
+    let program = build::test_program(name, &object, Profile::Release)?;
     let variables =
         [(BENCH_VARIABLE, measured.into_os_string()), (AGENT_VARIABLE, agent.into_os_string())];
-    let mut command = steps::as_root(bench.as_os_str(), &variables)?;
+    let mut command = steps::as_root(program.as_os_str(), &variables)?;
     command.args(args.iter().filter(|word| *word != "--"));
     become_command(command)
 }

@@ -24,7 +24,7 @@ use super::{
 const AGENT: f64 = 64.0;
 
 /// A mebibyte.
-const MIB: f64 = 1_048_576.0;
+pub const MIB: f64 = 1_048_576.0;
 
 /// Connections that there are to be: a million.
 const CONNECTIONS: u64 = 1 << 20;
@@ -46,7 +46,7 @@ pub fn group(request: &Request, table: &mut Table) -> anyhow::Result<()> {
     table.add(Row::new("memory", "kernel's maps in all", &maps, "MiB"));
     let mut sender = Sender::new()?;
     let mut next = 0;
-    told(table, "nothing to do yet", &[agent(pid)?]);
+    told(table, "nothing to do yet", &[resident(pid)?]);
     let kinds = kinds::all();
     let opened = packets::handshake(Below::V4, WATCHED);
     let flood = |host, flags| vec![packets::flood(Below::V4, host, flags)];
@@ -67,7 +67,7 @@ pub fn group(request: &Request, table: &mut Table) -> anyhow::Result<()> {
             }
             next += u64::from(PART);
             connections += u64::from(PART);
-            seen.push(agent(pid)?);
+            seen.push(resident(pid)?);
         }
         told(table, name, &seen);
     }
@@ -119,7 +119,11 @@ fn records(table: &mut Table) {
 }
 
 /// Octets that the agent's pages take, except those of maps.
-fn agent(pid: i32) -> anyhow::Result<f64> {
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn resident(pid: i32) -> anyhow::Result<f64> {
     let path = format!("/proc/{pid}/smaps");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
     let (mut sum, mut is_map) = (0.0, false);

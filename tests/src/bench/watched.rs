@@ -1,5 +1,7 @@
 //! The agent itself, on the road, and what is sent past it.
 
+use std::thread;
+
 use anyhow::Context as _;
 use nix::net::if_::if_nametoindex;
 use probe_common::{bench::Vary, config::Config};
@@ -11,6 +13,7 @@ use super::{
 };
 use crate::lab::{
     agent::{Agent, Form},
+    process,
     road::{self, Road},
 };
 
@@ -33,10 +36,36 @@ impl Watched {
     ///
     /// If the agent does not come so far as to watch.
     pub fn new(see: impl Fn(&str) + Send + 'static) -> anyhow::Result<Self> {
-        let road = Road::new(1)?;
-        let agent = Agent::start_in(&road.router, Form::Json, &[road::IN], &[], see)?;
+        Self::on(Road::new(1)?, &[], see)
+    }
+
+    /// The same on a road on which two can send without being in each other's way: what the stack sends
+    /// comes by the first queue, and what another CPU than the first sends as live frames by the second.
+    /// `more` is told the agent besides.
+    ///
+    /// # Errors
+    ///
+    /// If the agent does not come so far as to watch.
+    pub fn apart(more: &[&str], see: impl Fn(&str) + Send + 'static) -> anyhow::Result<Self> {
+        let queues = thread::available_parallelism()?.get().min(2);
+        let road = Road::new(queues as u32)?;
+        if queues > 1 {
+            let mut command = road.source.command("ethtool");
+            command.args(["-L", road::GEN, "tx", "1"]);
+            process::succeed("ethtool", &mut command)?;
+        }
+        Self::on(road, more, see)
+    }
+
+    fn on(road: Road, more: &[&str], see: impl Fn(&str) + Send + 'static) -> anyhow::Result<Self> {
+        let agent = Agent::start_in(&road.router, Form::Json, &[road::IN], more, see)?;
         let from = road.source.enter(|| if_nametoindex(road::GEN))?;
         Ok(Self { agent, from: from.context("the road has no beginning")?, road })
+    }
+
+    /// Where it is.
+    pub const fn road(&self) -> &Road {
+        &self.road
     }
 
     /// Sends `count` packets of a kind past the agent, from the flow `first` on.

@@ -1,4 +1,5 @@
-//! Sends millions of innocent connections, or look-ups, through engine and judge.
+//! Sends millions of innocent connections, or look-ups, through engine and judge; or traffic with forgeries
+//! past the agent itself.
 
 use std::{
     fs,
@@ -12,10 +13,14 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use probe_tests::{
     corpus::{case, dns, innocents},
-    soak::{self, Cast, Connections, Count, Lookups, Soaked, Stream},
+    soak::{
+        self, Cast, Connections, Count, Lookups, Soaked, Stream,
+        live::{self, Plan, Row, Told},
+    },
 };
 
-/// Send innocent traffic through engine and judge: nobody may be accused.
+/// Send innocent traffic through engine and judge: nobody may be accused. Or send it past the agent, with
+/// forgeries among it: all must be found.
 #[derive(Parser)]
 struct Options {
     #[command(subcommand)]
@@ -28,6 +33,8 @@ enum What {
     Tcp(Tcp),
     /// Look-ups over DNS of every innocent behaviour
     Dns(Dns),
+    /// The agent itself, at the highest rate that this machine makes, with forgeries; as root
+    Live(Live),
 }
 
 #[derive(clap::Args)]
@@ -52,6 +59,22 @@ struct Dns {
     rate: u64,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(clap::Args)]
+struct Live {
+    /// How long, in minutes
+    #[arg(long, default_value_t = 60.0)]
+    minutes: f64,
+    /// Packets in a second, at most; by default as many as this machine makes
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Connections in a second that are forged, and as many answers
+    #[arg(long, default_value_t = 10.0)]
+    forged: f64,
+    /// Where the same goes as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/soak-live.json")]
+    json: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -92,8 +115,65 @@ fn main() -> anyhow::Result<ExitCode> {
             let cast = Lookups { seed: common.seed, behaviours: &behaviours };
             run(cast, &common, &Amount { word: "pairs", prefix: "dns-", wanted: pairs, rate })?
         }
+        What::Live(options) => live(&options)?,
     };
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Soaks the agent, and says whether all held that has to.
+fn live(options: &Live) -> anyhow::Result<bool> {
+    let lasting = Duration::try_from_secs_f64(options.minutes * 60.0)
+        .context("--minutes is no time to wait for")?;
+    let Live { rate, forged, .. } = *options;
+    // A row each minute, and some of a short run.
+    let every = (lasting / 10).clamp(Duration::from_secs(1), Duration::from_secs(60));
+    println!(
+        "{:>6} {:>14} {:>9} {:>12} {:>8} {:>8} {:>6} {:>9} {:>10}",
+        "s", "packets", "k/s", "events", "forged", "found", "wrong", "agent MiB", "ledger MiB"
+    );
+    let mut before = Vec::new();
+    let told = live::run(&Plan { lasting, rate, forged, every }, |row| {
+        println!("{}", line(row, &before));
+        before.clone_from(&row.lost);
+    })?;
+    report_live(&told);
+    let json = serde_json::to_vec_pretty(&told)?;
+    fs::write(&options.json, json)
+        .with_context(|| format!("cannot write {}", options.json.display()))?;
+    println!("as JSON: {}", options.json.display());
+    Ok(told.is_good())
+}
+
+/// A row of the table, with the losses that grew since the row before.
+fn line(row: &Row, before: &[(String, u64)]) -> String {
+    let of = |name: &str| before.iter().find(|(other, _)| other == name).map_or(0, |(_, n)| *n);
+    let grown = row.lost.iter().map(|(name, count)| (name, count.saturating_sub(of(name))));
+    let grown = grown.filter(|(_, count)| *count > 0).map(|(name, n)| format!("{name} {n}"));
+    format!(
+        "{:>6.0} {:>14} {:>9.0} {:>12} {:>8} {:>8} {:>6} {:>9.1} {:>10.1}  {}",
+        row.at,
+        row.packets,
+        row.rate / 1e3,
+        row.events,
+        row.forged,
+        row.found,
+        row.wrong,
+        row.memory,
+        row.ledger as f64 / 1_048_576.0,
+        grown.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn report_live(told: &Told) {
+    for (name, count) in &told.lost {
+        println!("lost: {name} {count}");
+    }
+    for example in &told.examples {
+        println!("wrong: {example}");
+    }
+    for check in &told.checks {
+        println!("{}  {}: {}", if check.holds { "yes" } else { "NO " }, check.what, check.by);
+    }
 }
 
 fn chosen<T>(

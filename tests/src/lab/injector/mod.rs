@@ -175,10 +175,10 @@ impl Drop for Injector {
     }
 }
 
-pub(super) type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);
+pub(crate) type Ends = (Box<dyn DataLinkSender>, Box<dyn DataLinkReceiver>);
 
 /// Opens a device of the calling thread's namespace.
-pub(super) fn open(device: &str) -> anyhow::Result<Ends> {
+pub(crate) fn open(device: &str) -> anyhow::Result<Ends> {
     let interfaces = datalink::interfaces();
     let interface = interfaces
         .iter()
