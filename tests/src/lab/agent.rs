@@ -4,7 +4,7 @@ use std::{
     env,
     io::{BufRead as _, BufReader},
     path::PathBuf,
-    process::{ChildStdout, ExitStatus, Stdio},
+    process::{ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::Duration,
@@ -195,6 +195,22 @@ impl Agent {
         more: &[&str],
         see: impl Fn(&str) + Send + 'static,
     ) -> anyhow::Result<Self> {
+        let mut command = Self::command(router, form, ifaces, more)?;
+        command.stderr(Stdio::inherit());
+        Self::start_by(&mut command, router, ifaces, see)
+    }
+
+    /// The command that starts it.
+    ///
+    /// # Errors
+    ///
+    /// If nothing says which agent.
+    pub fn command(
+        router: &Namespace,
+        form: Form,
+        ifaces: &[&str],
+        more: &[&str],
+    ) -> anyhow::Result<Command> {
         let mut command = router.command(path()?);
         command.arg("run").args(more);
         // Not by the configuration of this machine.
@@ -209,8 +225,21 @@ impl Agent {
         for iface in ifaces {
             command.args(["--iface", iface]);
         }
-        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut process = Process::start("forgewatch", &mut command)?;
+        Ok(command)
+    }
+
+    /// Starts it by a command from [`command`](Self::command), to which something may have been added.
+    ///
+    /// # Errors
+    ///
+    /// If it does not come so far as to watch.
+    pub fn start_by(
+        command: &mut Command,
+        router: &Namespace,
+        ifaces: &[&str],
+        see: impl Fn(&str) + Send + 'static,
+    ) -> anyhow::Result<Self> {
+        let mut process = Process::start("forgewatch", command.stdout(Stdio::piped()))?;
         let stdout = process.child().stdout.take().context("the agent's output is not a pipe")?;
         let lines = Lines::default();
         let reader = read(stdout, Arc::clone(&lines), see)?;

@@ -67,6 +67,9 @@ pub const ETH: &str = "eth0";
 /// The router's interface towards the clients.
 pub const LAN: &str = "lan0";
 
+/// The router's interface towards [`Network::second_client`].
+pub const LAN_TWO: &str = "lan2";
+
 /// The router's upstream interface.
 pub const WAN: &str = "wan0";
 
@@ -151,26 +154,12 @@ impl Network {
             ("ipv6/conf/all/hop_limit", SERVER_TTL),
             ("ipv6/conf/default/hop_limit", SERVER_TTL),
         ])?;
-        veth((&client, ETH), (&router, LAN))?;
-        veth((&router, WAN), (&upstream, DOWN))?;
+        lan(&client, &router)?;
+        upstream_link(&router, &upstream)?;
         let wire = Wire::new((&upstream, FAR), (&server, "near0"), DELAY)?;
-        client.ip("addr add 10.71.1.2/24 dev eth0\n\
-             addr add fd71:1::2/64 dev eth0 nodad\n\
-             route add default via 10.71.1.1\n\
-             route add ::/0 via fd71:1::1")?;
-        router.ip("addr add 10.71.1.1/24 dev lan0\n\
-             addr add fd71:1::1/64 dev lan0 nodad\n\
-             addr add 10.71.2.1/24 dev wan0\n\
-             addr add fd71:2::1/64 dev wan0 nodad\n\
-             route add default via 10.71.2.2\n\
-             route add ::/0 via fd71:2::2")?;
-        upstream.ip("addr add 10.71.2.2/24 dev down0\n\
-             addr add fd71:2::2/64 dev down0 nodad\n\
-             addr add 10.71.3.1/24 dev far0\n\
+        upstream.ip("addr add 10.71.3.1/24 dev far0\n\
              addr add fd71:3::1/64 dev far0 nodad\n\
              link set far0 up\n\
-             route add 10.71.1.0/24 via 10.71.2.1\n\
-             route add fd71:1::/64 via fd71:2::1\n\
              route add 10.71.4.0/24 dev far0\n\
              route add fd71:4::/64 dev far0")?;
         let mut lines = String::from(
@@ -224,6 +213,40 @@ impl Network {
         Ok(host)
     }
 
+    /// Adds a client behind an interface of the router's own, [`LAN_TWO`]: what becomes of the first one's
+    /// does not concern it.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn second_client(&self) -> anyhow::Result<Namespace> {
+        let client = Namespace::alone("second")?;
+        client.sysctl(COMMON)?;
+        veth((&client, ETH), (&self.router, LAN_TWO))?;
+        client.ip("addr add 10.71.8.2/24 dev eth0\nroute add default via 10.71.8.1")?;
+        self.router.ip(&format!("addr add 10.71.8.1/24 dev {LAN_TWO}"))?;
+        self.upstream.ip("route add 10.71.8.0/24 via 10.71.2.1")?;
+        Ok(client)
+    }
+
+    /// Makes the pair of devices between client and router anew, after one of them was removed.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn renew_lan(&self) -> anyhow::Result<()> {
+        lan(&self.client, &self.router)
+    }
+
+    /// The same of the pair between router and upstream box.
+    ///
+    /// # Errors
+    ///
+    /// If that fails.
+    pub fn renew_upstream(&self) -> anyhow::Result<()> {
+        upstream_link(&self.router, &self.upstream)
+    }
+
     /// Gives the server more addresses.
     ///
     /// # Errors
@@ -272,6 +295,29 @@ impl Network {
     pub fn dropped(&self) -> u64 {
         self.wire.dropped()
     }
+}
+
+/// The pair of devices between client and router.
+fn lan(client: &Namespace, router: &Namespace) -> anyhow::Result<()> {
+    veth((client, ETH), (router, LAN))?;
+    router.ip("addr add 10.71.1.1/24 dev lan0\naddr add fd71:1::1/64 dev lan0 nodad")?;
+    client.ip("addr add 10.71.1.2/24 dev eth0\n\
+         addr add fd71:1::2/64 dev eth0 nodad\n\
+         route add default via 10.71.1.1\n\
+         route add ::/0 via fd71:1::1")
+}
+
+/// The pair of devices between router and upstream box.
+fn upstream_link(router: &Namespace, upstream: &Namespace) -> anyhow::Result<()> {
+    veth((router, WAN), (upstream, DOWN))?;
+    router.ip("addr add 10.71.2.1/24 dev wan0\n\
+         addr add fd71:2::1/64 dev wan0 nodad\n\
+         route add default via 10.71.2.2\n\
+         route add ::/0 via fd71:2::2")?;
+    upstream.ip("addr add 10.71.2.2/24 dev down0\n\
+         addr add fd71:2::2/64 dev down0 nodad\n\
+         route add 10.71.1.0/24 via 10.71.2.1\n\
+         route add fd71:1::/64 via fd71:2::1")
 }
 
 /// What every box gets, before it has devices that would inherit something else.

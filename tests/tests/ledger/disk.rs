@@ -2,20 +2,19 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::Write as _,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
     process::Stdio,
     sync::Arc,
-    thread,
     time::Duration,
 };
 
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
+use nix::mount::{MsFlags, mount};
+use probe_tests::lab::{
+    agent,
+    disk::{self, fill, make_room},
+    process::Process,
+    wait,
 };
-use probe_tests::lab::{agent, process::Process, wait};
 use probe_user::{
     ledger::{
         LOCK, Options, Reader, Recorder, RunStart, SystemClocks, WAITING_MAX,
@@ -25,38 +24,6 @@ use probe_user::{
 };
 
 use super::{captures, fail, findings, forgewatch, formats, recorded, replay, run, succeed};
-
-/// Runs `work` with a disk of `octets` that nobody else sees and that is gone afterwards.
-fn on_a_small_disk(octets: u64, work: impl FnOnce(&Path) + Send) {
-    let dir = tempfile::tempdir().expect("a directory");
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNS).expect("mounts of its own; this takes root");
-            let none = None::<&str>;
-            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-                .expect("private mounts");
-            let size = format!("size={octets},mode=755");
-            mount(Some("disk"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some(size.as_str()))
-                .expect("a small disk");
-            work(dir.path());
-        });
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
-        }
-    });
-}
-
-/// Takes all the room there is.
-fn fill(disk: &Path) {
-    let mut file = File::create(disk.join("filler")).expect("a file");
-    for size in [65_536, 512, 1] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-}
-
-fn make_room(disk: &Path) {
-    fs::remove_file(disk.join("filler")).expect("the filler");
-}
 
 fn start() -> RunStart {
     RunStart {
@@ -72,7 +39,7 @@ fn start() -> RunStart {
 
 #[test]
 fn on_a_full_disk_the_agent_finds_what_it_finds_and_says_what_was_not_recorded() {
-    on_a_small_disk(2 << 20, |disk| {
+    disk::small(2 << 20, |disk| {
         let state = disk.join("state");
         succeed(&mut replay(&state));
         let all = findings(&Reader::open(&state).expect("a ledger")).len();
@@ -113,7 +80,7 @@ fn settled(recorder: &Recorder, entries: u64) {
 
 #[test]
 fn what_waits_while_the_disk_is_full_is_recorded_when_there_is_room() {
-    on_a_small_disk(16 << 20, |disk| {
+    disk::small(16 << 20, |disk| {
         let state = disk.join("state");
         let options = Options { patient: true, ..Options::default() };
         let mut recorder =
@@ -170,7 +137,7 @@ fn what_waits_while_the_disk_is_full_is_recorded_when_there_is_room() {
 
 #[test]
 fn a_ledger_that_cannot_be_made_for_want_of_room_is_made_later() {
-    on_a_small_disk(1 << 20, |disk| {
+    disk::small(1 << 20, |disk| {
         fill(disk);
         let state = disk.join("state");
         let options = Options { patient: true, ..Options::default() };
@@ -189,7 +156,7 @@ fn a_ledger_that_cannot_be_made_for_want_of_room_is_made_later() {
 
 #[test]
 fn what_is_read_only_is_reported_from_and_not_recorded_in() {
-    on_a_small_disk(4 << 20, |disk| {
+    disk::small(4 << 20, |disk| {
         let state = disk.join("state");
         succeed(&mut replay(&state));
         let none = None::<&str>;
