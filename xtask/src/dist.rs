@@ -16,6 +16,7 @@ use crate::{
     build::{self, Profile},
     crates,
     fixed::{self, Machine},
+    goldens,
     packages::{self, Install},
     run, steps,
 };
@@ -41,7 +42,8 @@ const FILES: [&str; 8] = [
     "docs/releasing.md",
 ];
 
-/// Makes packages and tarballs; with `check`, tries the package for this machine in a clean Debian.
+/// Makes packages and tarballs; with `check`, has each agent judge the goldens, that of the other machine
+/// emulated, and tries the package for this machine in a clean Debian.
 ///
 /// # Errors
 ///
@@ -64,13 +66,20 @@ pub(crate) fn all(only: &[String], check: bool) -> anyhow::Result<()> {
     fs::create_dir_all(&out)?;
     manual(&object, &stage)?;
     licences(&stage)?;
+    let mut agents = Vec::new();
     for machine in machines {
         let agent = fixed::agent(machine, &object)?;
         deb(machine, &out)?;
         tarball(machine, &agent, &stage, &out)?;
+        agents.push((machine, agent));
     }
     sums(&out)?;
-    if check { check_package(&object, &out) } else { Ok(()) }
+    if check {
+        packages::ensure_test_tools(Install::Announce)?;
+        goldens::check(&agents)?;
+        check_package(&object, &out)?;
+    }
+    Ok(())
 }
 
 fn tool(name: &str) -> Command {
@@ -193,7 +202,6 @@ fn sums(out: &Path) -> anyhow::Result<()> {
 
 /// Tries the package of this machine in a clean Debian 12.
 fn check_package(object: &Path, out: &Path) -> anyhow::Result<()> {
-    packages::ensure_test_tools(Install::Announce)?;
     let machine = Machine::ALL.into_iter().find(|one| one.name() == std::env::consts::ARCH);
     let ending = format!("_{}.deb", machine.context("no package for this machine")?.debian());
     let deb = files(out)?

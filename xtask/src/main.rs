@@ -13,6 +13,7 @@ mod crates;
 mod dist;
 mod fixed;
 mod fuzz;
+mod goldens;
 mod packages;
 mod python;
 mod run;
@@ -135,7 +136,8 @@ enum Command {
         /// Only for this architecture
         #[arg(long, value_name = "ARCH")]
         only: Vec<String>,
-        /// Also try the package in a clean Debian 12: installed, started, upgraded, purged; as root
+        /// Also have each agent judge the goldens, and try the package in a clean Debian 12: installed,
+        /// started, upgraded, purged; as root
         #[arg(long)]
         check: bool,
     },

@@ -75,6 +75,8 @@ const TEST_TOOLS: &[Tool] = &[
     tool("poppler-utils", "pdftotext"),
     // Other kernels: emulated, fetched, put together.
     tool("qemu-system-x86", "qemu-system-x86_64"),
+    // The agent for another machine.
+    tool("qemu-user-static", "qemu-aarch64-static"),
     tool("cpio", "cpio"),
     tool("kmod", "modinfo"),
     tool("xz-utils", "xz"),
