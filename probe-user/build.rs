@@ -16,6 +16,12 @@ const OBJECT_VARIABLE: &str = "FORGEWATCH_EBPF_OBJECT";
 /// Where `cargo xtask build-ebpf` leaves the object, seen from this package.
 const STABLE_PATH: &str = "../target/bpf/probe.bpf.o";
 
+/// Sources of what kernel and agent share, seen from this package.
+const SHARED: &str = "../probe-common/src";
+
+/// What a source has in it that lays something out: a record, the order of the counters, the version of all that.
+const LAYS_OUT: [&str; 3] = ["repr(C", "pub enum Counter", "const ABI_VERSION"];
+
 /// First octets of an ELF file, ELF specification, "ELF identification".
 const ELF_MAGIC: &[u8] = b"\x7fELF";
 
@@ -28,10 +34,54 @@ const EM_BPF: u16 = 247;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed={OBJECT_VARIABLE}");
-    if let Err(reason) = embed() {
+    if let Err(reason) = embed().and_then(|()| layout()) {
         println!("cargo::error={reason}");
         exit(1);
     }
+}
+
+/// Hashes the sources that say how what kernel and agent share is laid out, without comments and tests, for agents to
+/// know whether they can go on with what another one has left. A change of anything else in these files is taken for
+/// one of the layout as well: what is lost by that is what tables knew, and never what is true.
+fn layout() -> Result<(), String> {
+    let root =
+        Path::new(&env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo set no CARGO_MANIFEST_DIR")?)
+            .join(SHARED);
+    let mut files = Vec::new();
+    sources(&root, &mut files)?;
+    files.sort();
+    // FNV-1a.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for file in files {
+        println!("cargo::rerun-if-changed={}", file.display());
+        let text = fs::read_to_string(&file)
+            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        if !LAYS_OUT.iter().any(|sign| code.contains(sign)) {
+            continue;
+        }
+        let lines = code.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+        for octet in lines.flat_map(str::bytes) {
+            hash = (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+    println!("cargo::rustc-env=FORGEWATCH_LAYOUT={hash:016x}");
+    Ok(())
+}
+
+/// All sources below a directory.
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", directory.display());
+    println!("cargo::rerun-if-changed={}", directory.display());
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            sources(&path, found)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Copies the object, or writes the empty file that stands for "none".

@@ -23,16 +23,27 @@ impl Session {
         self.scan();
         self.judge.finish(|finding| self.told.tell(&finding));
 
-        let mut told = self.told;
         let epoch = clock::epoch_of_boot();
+        let counts = self.live.account()?;
+        let mut total = std::mem::take(&mut self.told.total);
+        self.taken_over(&mut total);
+        let mut told = self.told;
+        told.total = total;
         let total = &mut told.total;
-        summary::add(total, &self.live.counts()?, &self.judge);
+        summary::add(total, &counts, &self.judge);
         summary::histograms(total, &self.judge);
         total.histograms.insert("finding_latency".into(), Quantiles::of(&told.latency, "us"));
         total.counters.insert("events_received".into(), self.received);
         let emitted = total.counters.get("events_emitted").copied().unwrap_or_default();
-        total.lost.insert("events_unread".into(), emitted.saturating_sub(self.received));
-        total.first_packet = Some(self.started.saturating_add(epoch));
+        let unread = emitted.saturating_sub(self.received);
+        let pinned = self.live.pins().is_some();
+        // Where programs go on, they wait for the next agent, which counts them as well.
+        if pinned {
+            total.counters.insert("events_left".into(), unread);
+        }
+        total.lost.insert("events_unread".into(), if pinned { 0 } else { unread });
+        let since = self.live.taken_over().map_or(self.started, |left| left.accounted);
+        total.first_packet = Some(since.saturating_add(epoch));
         total.last_packet = Some(clock::now().saturating_add(epoch));
         self.attribution.take(&mut self.judge);
         let verdicts = self.attribution.finish(told.recorder.as_mut(), &mut total.lost);

@@ -6,7 +6,7 @@ use crate::{
     cli::{Failure, state::Place},
     config::{layers, settings::Settings},
     privilege::{self, Account, Places, Wanted, owner},
-    source::kernel::live::Live,
+    source::kernel::{live::Live, pins::Pins},
 };
 
 /// Gives up privileges; see [`privilege`] for what, and in which order. `files` are read again on a signal, and `port`
@@ -28,11 +28,18 @@ pub(super) fn confine(
         // Whether it can be used is found out when the ledger is opened.
         tracing::warn!("cannot hand {} over: {error}", state.display());
     }
+    // What comes back after it was removed is pinned anew.
+    let pins = live.pins().map(Pins::by_descriptor);
+    if let (Some(pins), Some(account)) = (live.pins(), account)
+        && let Err(error) = pins.hand_over(account)
+    {
+        tracing::warn!("cannot hand {} over: {error}", pins.path().display());
+    }
     let wanted = Wanted {
         account: account.cloned(),
         capabilities: live.needed_capabilities()?,
         places: Places {
-            own: state.into_iter().collect(),
+            own: state.into_iter().chain(pins).collect(),
             // The usual file may come to be there.
             reread: files.chain([layers::USUAL.into()]).collect(),
             port,

@@ -111,11 +111,20 @@ impl Session {
         summary::count(&mut summary, &self.live.counts()?, &self.judge);
         summary.lost.extend(self.attribution.losses());
         summary.counters.insert("events_received".into(), self.received);
+        self.taken_over(&mut summary);
         if let Some(recorder) = &self.told.recorder {
             summary.lost.extend(recorder.losses());
             summary.counters.extend(recorder.counters());
         }
         Ok(summary)
+    }
+
+    /// Of what was counted, the part that was before this agent.
+    pub(super) fn taken_over(&self, summary: &mut Summary) {
+        if let Some(left) = self.live.taken_over() {
+            summary.counters.insert("packets_taken_over".into(), left.packets);
+            summary.counters.insert("events_taken_over".into(), left.events);
+        }
     }
 
     /// All figures of this moment.

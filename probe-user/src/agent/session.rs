@@ -171,6 +171,7 @@ impl Session {
         if let Some(recorder) = &mut self.told.recorder {
             recorder.traffic(state::now(), Totals::from(&so_far));
             recorder.summary(&so_far);
+            self.live.account()?;
         }
         Ok(())
     }
@@ -191,6 +192,7 @@ impl Session {
         self.live.scan(|place, record| {
             judge.look(place, record, now, |finding| told.tell(&finding));
         });
+        self.live.looked(now);
         self.attribution.take(judge);
         self.attribution.record(now.saturating_add(epoch), told.recorder.as_mut());
     }

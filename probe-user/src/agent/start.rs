@@ -21,7 +21,10 @@ use crate::{
     config::{layers::Layers, settings::Settings},
     judge::{self, Judge, Telling},
     report::{Clients, Form, Writer, pseudonym::Pseudonyms},
-    source::{clock, kernel::live::Live},
+    source::{
+        clock,
+        kernel::{attach::AttachError, live::Live, pins::Pins},
+    },
 };
 
 /// Signals that a run listens to.
@@ -65,7 +68,7 @@ fn config(settings: &Settings) -> Result<Config, Failure> {
 /// Gets everything ready and attaches the programs. Needs the context of a tokio runtime.
 pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     let Layers { settings, file, .. } = layers;
-    let config = config(&settings)?;
+    let mut config = config(&settings)?;
     let targets = Arc::new(settings.load_targets()?);
     let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
     let stdout = io::stdout();
@@ -74,8 +77,9 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     let account = settings.user.account()?;
     // Before anything is attached: who is told to end from then on ends with a summary.
     let signals = Signals::new()?;
+    let pins = claim(&settings, &mut config)?;
     let names = targets.names(config.hash_key);
-    let live = Live::start(config, &names, &settings.interfaces, Some(settings.ring_octets))?;
+    let live = Live::start(config, &names, &settings.interfaces, Some(settings.ring_octets), pins)?;
     tell_attached(&live, settings.all);
     let mut measures = Measures::start(&settings);
     let files = file.iter().chain(&settings.targets).cloned();
@@ -90,6 +94,10 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     });
     judge.set_dns_ports(settings.ports());
     Attribution::prepare(&mut judge)?;
+    if let Some(left) = live.taken_over() {
+        // How these ended was another agent's to tell.
+        live.scan(|place, record| judge.skip(place, record, left.looked));
+    }
     measures.turn(clock::now());
     measures.pulse.set_ready(true);
     let session = Session {
@@ -116,7 +124,26 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     Ok((session, signals))
 }
 
+/// Holds the pins, if there are to be any. What was found with them is found by its own key only.
+fn claim(settings: &Settings, config: &mut Config) -> Result<Option<Pins>, AttachError> {
+    let Some(base) = &settings.pin else { return Ok(None) };
+    let pins = Pins::claim(base, &settings.interfaces, config, settings.ring_octets)?;
+    if let Some(key) = pins.hash_key() {
+        config.hash_key = key;
+    }
+    Ok(Some(pins))
+}
+
 fn tell_attached(live: &Live, all: bool) {
+    if let Some(left) = live.taken_over() {
+        let since = clock::now().saturating_sub(left.accounted) / 1_000_000_000;
+        tracing::info!(
+            "took over what an agent has left: {} packets have passed in the {since} s since its last account, and {} \
+             events wait",
+            left.packets,
+            left.events
+        );
+    }
     for at in live.attached() {
         tracing::info!(
             "watching {} ({}; {}){}",

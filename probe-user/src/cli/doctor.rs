@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use crate::doctor;
+use crate::{config::layers::Layers, doctor, source::kernel::pins};
 
 /// Arguments of `doctor`.
 #[derive(Args)]
@@ -19,7 +19,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let report = doctor::examine(&doctor::Options { ifaces: options.ifaces.clone() });
+    // A configuration that is no good is told by `config check` and `run`.
+    let pins = Layers::load(None).ok().and_then(|layers| layers.settings.pin);
+    let report = doctor::examine(&doctor::Options {
+        ifaces: options.ifaces.clone(),
+        pins: Some(pins.unwrap_or_else(|| pins::USUAL.into())),
+    });
     if options.json {
         println!("{}", report.to_json());
     } else {

@@ -11,7 +11,7 @@ use crate::{
     report::ReportError,
     source::{
         capture::CaptureError,
-        kernel::{attach::AttachError, object::ObjectError},
+        kernel::{attach::AttachError, object::ObjectError, pins::PinError},
     },
 };
 
@@ -36,6 +36,9 @@ pub enum Failure {
     /// Code 7.
     #[error(transparent)]
     State(#[from] LedgerError),
+    /// Code 8.
+    #[error("{0}")]
+    Held(String),
     /// Code 1.
     #[error(transparent)]
     Export(ExportError),
@@ -57,6 +60,7 @@ impl Failure {
             Self::Input(_) => 5,
             Self::Kernel(_) => 6,
             Self::State(_) => 7,
+            Self::Held(_) => 8,
             Self::Output(_) | Self::Export(_) | Self::Other(_) => 1,
         })
     }
@@ -77,10 +81,26 @@ impl From<AttachError> for Failure {
     fn from(error: AttachError) -> Self {
         match error {
             AttachError::Object(error) => error.into(),
+            AttachError::Pin(error) => error.into(),
             AttachError::TooMany { .. } => Self::Usage(error.to_string()),
             AttachError::NoInterface { .. } | AttachError::Refused { .. } => {
                 Self::Interface(error.to_string())
             }
+        }
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        let said = error.to_string();
+        match error {
+            PinError::Busy { .. } => Self::Held(said),
+            PinError::Elsewhere { .. } => Self::Interface(said),
+            PinError::NoFileSystem { .. } => Self::Kernel(said),
+            PinError::Io { .. } if error.is_permission() => {
+                Self::Privileges(format!("{said}; run it as root"))
+            }
+            PinError::Io { .. } => Self::Other(said),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod attribute;
 mod config;
+mod detach;
 mod doctor;
 mod exit;
 mod observer;
@@ -32,6 +33,7 @@ Exit codes:
   5  a capture that cannot be read, or not to its end (what was read is reported)
   6  the kernel lacks something, or the BPF object was not built in
   7  a state directory or ledger that cannot be used
+  8  another agent has what is pinned there
 
 Forgewatch only looks. It never delays, changes or drops a packet, and says nothing that names a \
 client.";
@@ -72,6 +74,14 @@ Examples:
     /// Check, show or print the configuration of `run`
     #[command(subcommand)]
     Config(config::Action),
+    /// Take off what an agent with --pin has left: programs, their links and their tables
+    #[command(after_help = "\
+Examples:
+  forgewatch detach --iface eth0    what is left on one interface
+  forgewatch detach --all           on all of them
+
+It is no error if there is nothing. What a running agent has is left alone (exit code 8): end it first.")]
+    Detach(detach::Options),
     /// Tell whether this machine and these interfaces are fit, and what to do if not
     Doctor(doctor::Options),
 }
@@ -134,6 +144,7 @@ pub fn main() -> ExitCode {
         Action::Replay(options) => replay::run(&options),
         Action::Report(options) => report::run(&options),
         Action::Config(action) => config::run(&action),
+        Action::Detach(options) => detach::run(&options),
         Action::Doctor(options) => doctor::run(&options),
     };
     match done {

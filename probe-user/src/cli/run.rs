@@ -13,6 +13,7 @@ use crate::{
     },
     log::Form,
     privilege::{Sandbox, UserChoice},
+    source::kernel::pins,
 };
 
 /// Arguments of `run`. What is given here counts before what a file says.
@@ -46,6 +47,10 @@ pub(super) struct Options {
     /// Size of the ring buffer between kernel and agent, in octets: a power of two
     #[arg(long, value_name = "OCTETS", value_parser = ring_octets)]
     ring: Option<u32>,
+    /// Pin programs and tables, so that they outlive the agent, and take over what another one has left
+    /// [default of DIR: /sys/fs/bpf/forgewatch]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = pins::USUAL)]
+    pin: Option<PathBuf>,
     /// How what is said beside findings looks: auto, human, json or journal [default: auto]
     #[arg(long, value_name = "FORM", value_parser = log_form)]
     log: Option<Form>,
@@ -94,6 +99,11 @@ impl Options {
         }
         if let Some(octets) = self.ring {
             layers.set("kernel.ring_octets", said, |to| to.ring_octets = octets);
+        }
+        if let Some(pin) = &self.pin {
+            // Empty: not, whatever the file says.
+            let pin = Some(pin.clone()).filter(|pin| !pin.as_os_str().is_empty());
+            layers.set("kernel.pin", said, |to| to.pin = pin);
         }
         if let Some(ports) = ports {
             layers.set("dns_ports", said, |to| to.dns_ports = ports);

@@ -69,6 +69,7 @@ pub(crate) const KEYS: &[Key] = &[
     sets!("kernel.question_sets", question_sets),
     sets!("kernel.quic_sets", quic_sets),
     sets!("kernel.resolver_sets", resolver_sets),
+    key!("kernel.pin", Start, pin, value::path),
     key!("state.record", Start, record, value::flag),
     key!("state.directory", Start, directory, value::path),
     key!("state.keep_days", Live, keep_days, |found| value::number(found, 1..=DAYS_MAX)),

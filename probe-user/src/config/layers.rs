@@ -122,8 +122,8 @@ impl Layers {
         self.parse(&path, &text)?;
         // A service has no working directory to speak of.
         let base = path.parent().unwrap_or(Path::new(""));
-        let Settings { targets, directory, .. } = &mut self.settings;
-        targets.iter_mut().chain(directory).for_each(|path| *path = base.join(&*path));
+        let Settings { targets, directory, pin, .. } = &mut self.settings;
+        targets.iter_mut().chain(directory).chain(pin).for_each(|path| *path = base.join(&*path));
         self.file = Some(path);
         Ok(())
     }

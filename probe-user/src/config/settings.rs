@@ -60,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) quic_sets: u32,
     /// Sets of the table of resolvers.
     pub(crate) resolver_sets: u32,
+    /// Where programs and tables are pinned, so that they outlive the agent; nowhere if nobody says.
+    pub(crate) pin: Option<PathBuf>,
     /// Whether anything is recorded.
     pub(crate) record: bool,
     /// Where, if somebody said so.
@@ -104,6 +106,7 @@ impl Default for Settings {
             question_sets: DEFAULT_DNS_SETS,
             quic_sets: DEFAULT_QUIC_SETS,
             resolver_sets: DEFAULT_RESOLVER_SETS,
+            pin: None,
             record: true,
             directory: None,
             keep_days: KEEP_DAYS,

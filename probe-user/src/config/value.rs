@@ -101,7 +101,9 @@ pub(super) fn path(found: &Found<'_>) -> Result<Option<PathBuf>, Fault> {
     match found.get_ref().as_str() {
         Some("") => Ok(None),
         Some(text) => Ok(Some(text.into())),
-        None => fault(found, "a path as in \"/var/lib/forgewatch\", or \"\" for the usual one"),
+        None => {
+            fault(found, "a path as in \"/var/lib/forgewatch\", or \"\" for what holds without it")
+        }
     }
 }
 

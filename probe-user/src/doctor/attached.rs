@@ -7,7 +7,7 @@ use aya::programs::{ProgramError, loaded_programs};
 use nix::sys::socket::SockProtocol;
 
 use super::link::Link;
-use super::netlink::{Netlink, attribute, text};
+use super::netlink::{Netlink, attribute, text, u32_at};
 use super::report::{Cause, Check};
 
 /// How the kernel numbers modes (`XDP_ATTACHED_` in `linux/if_link.h`).
@@ -95,14 +95,29 @@ fn tcx(iface: &str) -> io::Result<Vec<String>> {
 
 /// The filters of clsact at egress.
 fn filters(index: u32) -> io::Result<Vec<String>> {
+    let answers = dump_filters(index)?;
+    let mut names: Vec<String> = answers.iter().filter_map(|body| filter(body)).collect();
+    names.dedup();
+    Ok(names)
+}
+
+/// Priority and handle of the BPF filter of clsact at egress that has this name.
+pub(crate) fn egress_filter(index: u32, name: &str) -> io::Result<Option<(u16, u32)>> {
+    let wanted = format!("bpf \"{name}\"");
+    let found = dump_filters(index)?.into_iter().find_map(|body| {
+        // The upper half of `tcm_info` is the priority.
+        let (handle, info) = (u32_at(&body, 8)?, u32_at(&body, 16)?);
+        (filter(&body)? == wanted && handle != 0).then_some(((info >> 16) as u16, handle))
+    });
+    Ok(found)
+}
+
+fn dump_filters(index: u32) -> io::Result<Vec<Vec<u8>>> {
     let mut body = vec![0; TC_HEADER];
     body[4..8].copy_from_slice(&index.to_ne_bytes());
     body[12..16].copy_from_slice(&CLSACT_EGRESS.to_ne_bytes());
     let netlink = Netlink::open(SockProtocol::NetlinkRoute)?;
-    let answers = netlink.dump(libc::RTM_GETTFILTER, &body)?;
-    let mut names: Vec<String> = answers.iter().filter_map(|body| filter(body)).collect();
-    names.dedup();
-    Ok(names)
+    netlink.dump(libc::RTM_GETTFILTER, &body)
 }
 
 /// The kind of a filter, and the name of its program.

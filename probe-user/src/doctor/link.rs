@@ -59,6 +59,11 @@ pub(super) fn all() -> io::Result<Vec<Link>> {
     Ok(answers.iter().filter_map(|body| parse(body)).collect())
 }
 
+/// Whether an XDP program is on the interface of this index.
+pub(crate) fn has_xdp(index: u32) -> bool {
+    all().is_ok_and(|links| links.iter().any(|link| link.index == index && link.xdp_mode != 0))
+}
+
 fn parse(body: &[u8]) -> Option<Link> {
     let flags = u32_at(body, 8)?.cast_signed();
     let mut link = Link {

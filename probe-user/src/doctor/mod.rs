@@ -14,13 +14,18 @@ mod link;
 mod nat;
 mod netlink;
 mod offload;
+mod pins;
 mod privileges;
 mod report;
 mod routing;
 mod sandbox;
 mod xdp;
 
+pub(crate) use attached::egress_filter;
+pub(crate) use link::has_xdp;
 pub use report::{Check, Outcome, Report, Status};
+
+use std::path::PathBuf;
 
 use ethtool::Ethtool;
 use kernel::Version;
@@ -31,6 +36,8 @@ use link::Link;
 pub struct Options {
     /// The interfaces that Forgewatch is to watch; with none, only the host is examined.
     pub ifaces: Vec<String>,
+    /// Where agents pin; with none, that is not looked at.
+    pub pins: Option<PathBuf>,
 }
 
 /// Examines the host, and the interfaces asked for.
@@ -50,6 +57,8 @@ pub fn examine(options: &Options) -> Report {
     checks.push(nat::check(options.ifaces.len()));
     checks.push(routing::forwarding());
     checks.push(routing::uplinks(&options.ifaces));
+
+    checks.extend(options.pins.iter().flat_map(|base| pins::checks(base)));
 
     let links = link::all();
     if options.ifaces.is_empty() {

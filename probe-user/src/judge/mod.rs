@@ -420,6 +420,18 @@ impl Judge {
         });
     }
 
+    /// Takes the connection at `place` for one that another judge has looked at, the last time at `then`: how it had
+    /// ended by then is not told again.
+    pub fn skip(&mut self, place: usize, record: &FlowRecord, then: u64) {
+        if record.last() > then {
+            return;
+        }
+        if let Some(outcomes) = &mut self.outcomes {
+            let _ = outcomes.ended(place, record, then);
+        }
+        self.silence.skip(place, record, then);
+    }
+
     /// What is known of a connection.
     fn context(&self, record: &FlowRecord) -> outcomes::Context<'_> {
         let name = self.flows.name_of(record);

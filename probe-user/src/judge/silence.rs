@@ -74,6 +74,15 @@ impl Silence {
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does.
     /// One that has been silent for long enough is counted once; returns whether it was now.
     pub(super) fn look(&mut self, place: usize, record: &FlowRecord, now: u64) -> bool {
+        let counts = self.skip(place, record, now);
+        if counts {
+            self.counts.add(stage(Stage::of(record)));
+        }
+        counts
+    }
+
+    /// The same, without counting it.
+    pub(super) fn skip(&mut self, place: usize, record: &FlowRecord, now: u64) -> bool {
         if !is_silent(record, now) {
             return false;
         }
@@ -84,7 +93,6 @@ impl Silence {
             return false;
         }
         self.counted[place] = record.opened;
-        self.counts.add(stage(Stage::of(record)));
         true
     }
 

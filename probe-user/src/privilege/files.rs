@@ -61,7 +61,7 @@ pub(crate) fn directory_of(file: &Path) -> PathBuf {
 pub(super) fn restrict(places: &Places) -> Result<Layer, PrivilegeError> {
     const NAME: &str = "files";
     let status = rules(places).map_err(|error| PrivilegeError::step("restrict files", &error))?;
-    let own: Vec<_> = places.own.iter().map(|path| path.display().to_string()).collect();
+    let own: Vec<_> = places.own.iter().map(|path| named(path).display().to_string()).collect();
     let own = if own.is_empty() { "nothing to write".into() } else { own.join(", ") };
     let LandlockStatus::Available { effective_abi, .. } = status.landlock else {
         return Ok(Layer::lacking(NAME, absent(status.landlock)));
@@ -107,9 +107,19 @@ fn rules(places: &Places) -> Result<landlock::RestrictionStatus, landlock::Rules
     ruleset.restrict_self()
 }
 
-/// Opens what a rule is to be about. A pipe (`/dev/fd/63`) has no name, needs no rule, and would be refused.
+/// Opens what a rule is to be about. A pipe (`/dev/fd/63`) has no name, needs no rule, and would be refused. A
+/// directory may be named by a descriptor as well, because the way to it is closed by now.
 fn open(path: &Path) -> Result<PathFd, Box<dyn std::error::Error>> {
+    if path.is_dir() {
+        return Ok(PathFd::new(path)?);
+    }
     Ok(PathFd::new(path.canonicalize()?)?)
+}
+
+/// What a path is called that may be that of a descriptor.
+fn named(path: &Path) -> PathBuf {
+    let descriptor = path.starts_with("/proc/self/fd").then(|| path.read_link().ok()).flatten();
+    descriptor.unwrap_or_else(|| path.to_owned())
 }
 
 fn absent(status: LandlockStatus) -> &'static str {

@@ -47,7 +47,7 @@ fn run(command: &str, arguments: &str) {
 
 fn doctor(ifaces: &[&str]) -> Report {
     let ifaces = ifaces.iter().map(|iface| (*iface).to_owned()).collect();
-    let report = examine(&Options { ifaces });
+    let report = examine(&Options { ifaces, ..Options::default() });
     println!("{report}");
     report
 }

@@ -5,12 +5,17 @@ use aya::{
     Ebpf,
     programs::{
         ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        tc::{qdisc_add_clsact, qdisc_detach_program},
+        tc::{SchedClassifierLinkId, qdisc_add_clsact, qdisc_detach_program},
+        xdp::XdpLinkId,
     },
 };
 use thiserror::Error;
 
-use super::object::{self, EGRESS, ObjectError};
+use super::{
+    object::{self, EGRESS, ObjectError},
+    pins::PinError,
+};
+use crate::doctor;
 
 /// How the programs ended up on one interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +66,9 @@ pub enum AttachError {
     /// The object itself.
     #[error(transparent)]
     Object(#[from] ObjectError),
+    /// What is pinned, or was to be.
+    #[error(transparent)]
+    Pin(#[from] PinError),
 }
 
 /// The index of an interface.
@@ -87,31 +95,40 @@ pub fn interface_index(name: &str) -> Result<u32, AttachError> {
 /// See [`AttachError`].
 pub fn attach(bpf: &mut Ebpf, interface: &str) -> Result<Attached, AttachError> {
     let index = interface_index(interface)?;
-    let native = attach_xdp(object::xdp(bpf, object::ingress())?, interface, index)?;
-    let tcx = attach_tc(object::tc(bpf)?, interface)?;
+    let (_, native) = attach_xdp(object::xdp(bpf, object::ingress())?, interface, index)?;
+    let (_, tcx) = attach_tc(object::tc(bpf)?, interface)?;
     Ok(Attached { interface: interface.into(), index, native, tcx })
 }
 
-fn attach_xdp(program: &mut Xdp, interface: &str, index: u32) -> Result<bool, AttachError> {
-    let Err(native) = program.attach_to_if_index(index, XdpMode::Driver) else { return Ok(true) };
+/// Says as well whether it runs in the driver.
+pub(super) fn attach_xdp(
+    program: &mut Xdp,
+    interface: &str,
+    index: u32,
+) -> Result<(XdpLinkId, bool), AttachError> {
+    let native = match program.attach_to_if_index(index, XdpMode::Driver) {
+        Ok(id) => return Ok((id, true)),
+        Err(error) => error,
+    };
     if is_busy(&native) {
         return Err(AttachError::Refused {
             program: "XDP",
             interface: interface.into(),
             reason: chain(&native),
-            advice: "; another XDP program is attached there: see `forgewatch doctor`, take it \
-                     off with `ip link set dev IF xdp off`, or watch another interface",
+            advice: "; another XDP program is attached there: see `forgewatch doctor`. One that an agent \
+                     with --pin has left is taken over by `forgewatch run --pin` and taken off by \
+                     `forgewatch detach`, any other by `ip link set dev IF xdp off`",
         });
     }
     match program.attach_to_if_index(index, XdpMode::Skb) {
-        Ok(_) => {
+        Ok(id) => {
             tracing::warn!(
                 interface,
                 "the driver does not run XDP ({}); the network stack does it instead, which costs \
                  more for each packet but sees the same",
                 chain(&native)
             );
-            Ok(false)
+            Ok((id, false))
         }
         Err(error) => Err(AttachError::Refused {
             program: "XDP",
@@ -122,8 +139,17 @@ fn attach_xdp(program: &mut Xdp, interface: &str, index: u32) -> Result<bool, At
     }
 }
 
-fn attach_tc(program: &mut SchedClassifier, interface: &str) -> Result<bool, AttachError> {
-    let tcx = KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0));
+/// Whether this kernel has tcx, by which egress is a link; otherwise it is a filter of clsact.
+pub(super) fn has_tcx() -> bool {
+    KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0))
+}
+
+/// Says as well whether it is a tcx link.
+pub(super) fn attach_tc(
+    program: &mut SchedClassifier,
+    interface: &str,
+) -> Result<(SchedClassifierLinkId, bool), AttachError> {
+    let tcx = has_tcx();
     if !tcx {
         // It may be there already; and whatever else is wrong with it, attaching will tell.
         let _ = qdisc_add_clsact(interface);
@@ -131,13 +157,34 @@ fn attach_tc(program: &mut SchedClassifier, interface: &str) -> Result<bool, Att
             tracing::warn!(interface, "took off the filter of an agent that was killed");
         }
     }
-    program.attach(interface, TcAttachType::Egress).map_err(|error| AttachError::Refused {
-        program: "tc",
-        interface: interface.into(),
-        reason: chain(&error),
-        advice: "",
-    })?;
-    Ok(tcx)
+    let id =
+        program.attach(interface, TcAttachType::Egress).map_err(|error| AttachError::Refused {
+            program: "tc",
+            interface: interface.into(),
+            reason: chain(&error),
+            advice: "",
+        })?;
+    Ok((id, tcx))
+}
+
+/// Takes off the egress filters that killed agents have left, on these interfaces, or on all if none is given: below
+/// Linux 6.6 they are no links, and stay. Returns on which there was one.
+///
+/// One that has an XDP program beside it is of an agent at work.
+pub fn stale_filters(interfaces: &[String]) -> Vec<String> {
+    if has_tcx() {
+        return Vec::new();
+    }
+    let known = pnet::datalink::interfaces().into_iter();
+    let asked = known.filter(|at| interfaces.is_empty() || interfaces.contains(&at.name));
+    let stale = asked.filter(|at| {
+        let left = doctor::egress_filter(at.index, EGRESS).ok().flatten();
+        left.is_some() && !doctor::has_xdp(at.index)
+    });
+    stale
+        .filter(|at| qdisc_detach_program(&at.name, TcAttachType::Egress, EGRESS).is_ok())
+        .map(|at| at.name)
+        .collect()
 }
 
 fn is_busy(error: &ProgramError) -> bool {
@@ -152,7 +199,7 @@ fn is_busy(error: &ProgramError) -> bool {
 }
 
 /// An error with what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -12,13 +12,28 @@ use aya::Ebpf;
 use probe_common::{
     config::INTERFACES,
     counter::{COUNTERS, Counter},
-    handover::Handover,
+    handover::{Handover, SIZES},
+    hash::HashKey,
 };
 
 use super::{maps::Shared, object::ObjectError};
 
 /// All counters.
 pub type Counts = [u64; COUNTERS as usize];
+
+/// One that says nothing.
+pub(super) const EMPTY: Handover = Handover {
+    layout: 0,
+    namespace: 0,
+    hash_key: HashKey { k0: 0, k1: 0 },
+    sizes: [0; SIZES],
+    reserved: 0,
+    interfaces: [0; INTERFACES],
+    received: 0,
+    looked: 0,
+    accounted: 0,
+    counts: [0; COUNTERS as usize],
+};
 
 /// The handover, in the memory of this process.
 pub struct Baton {
@@ -73,6 +88,11 @@ impl Baton {
     /// An event was taken out of the ring.
     pub fn received(&self) {
         self.word(offset_of!(Handover, received)).fetch_add(1, Relaxed);
+    }
+
+    /// How many events are in the ring when so many have gone in.
+    pub fn unread(&self, emitted: u64) -> u64 {
+        emitted.saturating_sub(self.word(offset_of!(Handover, received)).load(Relaxed))
     }
 
     /// The flow table is looked through, at this time.

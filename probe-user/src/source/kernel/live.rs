@@ -10,7 +10,7 @@ use aya::{
 use caps::CapsHashSet;
 use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, INTERFACES},
-    counter::COUNTERS,
+    counter::Counter,
     flow::FlowRecord,
     names::Names,
     resolver::ResolverRecord,
@@ -22,14 +22,18 @@ use super::{
     attach::{AttachError, Attached, attach, interface_index},
     away::{self, Turn},
     gauge::RingGauge,
-    handover::Baton,
+    handover::{Baton, Counts},
     maps::{Counters, FlowTable, Questions, Quics, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
+    pins::{self, Pins},
 };
 use crate::{
     again::Backoff,
     privilege::{PrivilegeError, capability},
-    source::event::{Event, EventError},
+    source::{
+        clock,
+        event::{Event, EventError},
+    },
 };
 
 /// Events taken from the ring in one go before the clock and the signals get their turn.
@@ -52,33 +56,78 @@ pub struct Live {
     attached: Vec<Attached>,
     /// Which of them were removed, and when to look whether they are there again.
     away: Vec<Option<Backoff>>,
+    taken_over: Option<TakenOver>,
+    /// Holds what is pinned, if it is to outlive this process.
+    pins: Option<Pins>,
+}
+
+/// What an agent finds that takes over from another one.
+#[derive(Clone, Copy, Debug)]
+pub struct TakenOver {
+    /// Packets that passed since the other one has last told of any.
+    pub packets: u64,
+    /// Events in the ring.
+    pub events: u64,
+    /// Until when the other one has told, by the kernel's monotonic clock.
+    pub accounted: u64,
+    /// When it last looked through the flow table, by the same clock.
+    pub looked: u64,
 }
 
 /// How large the ring buffer is, in octets, if not as the object has it.
 pub type RingOctets = Option<u32>;
 
 impl Live {
-    /// Loads the programs under `config`, has them watch `names`, and attaches them to `interfaces`.
+    /// Loads the programs under `config`, has them watch `names`, and attaches them to `interfaces`; with `pins`, so
+    /// that they outlive this process, and in the place of what another one has left there.
     /// Needs the context of a tokio runtime.
     ///
     /// # Errors
     ///
     /// See [`AttachError`].
     pub fn start(
+        config: Config,
+        names: &Names,
+        interfaces: &[String],
+        ring: RingOctets,
+        pins: Option<Pins>,
+    ) -> Result<Self, AttachError> {
+        match Self::begin(config, names, interfaces, ring, pins.as_ref()) {
+            Ok(live) => Ok(Self { pins, ..live }),
+            Err(error) => {
+                if let Some(pins) = pins {
+                    pins.give_up();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn begin(
         mut config: Config,
         names: &Names,
         interfaces: &[String],
         ring: RingOctets,
+        pins: Option<&Pins>,
     ) -> Result<Self, AttachError> {
+        let indices: Vec<u32> =
+            interfaces.iter().map(|name| interface_index(name)).collect::<Result<_, _>>()?;
         if interfaces.len() > INTERFACES {
             return Err(AttachError::TooMany { asked: interfaces.len(), most: INTERFACES });
         }
         if interfaces.len() > 1 {
             config.flags |= FLAG_SKIP_FORWARDED;
         }
-        let mut bpf = object::load_with_ring(&config, ring)?;
+        let mut bpf = object::load_with(&config, ring, |loader| {
+            if let Some(pins) = pins {
+                pins.adopt(loader);
+            }
+        })?;
         object::load_xdp(&mut bpf)?;
         object::load_tc(&mut bpf)?;
+        if let Some(pins) = pins {
+            pins.keep(&bpf)?;
+        }
         let ring = take_ring(&mut bpf)?;
         let gauge = RingGauge::of(&ring).map_err(|error| ObjectError::Map {
             name: "EVENTS",
@@ -101,14 +150,35 @@ impl Live {
         let quics = Quics::take(&mut bpf, config.quic_mask + 1)?;
         let list = WatchedNames::take(&mut bpf)?;
         list.replace(names);
-        let baton = Baton::take(&mut bpf)?;
-        for (slot, name) in interfaces.iter().enumerate() {
-            baton.watch_interface(slot, interface_index(name)?);
+        let mut baton = Baton::take(&mut bpf)?;
+        if let Some(fresh) = pins.and_then(|pins| pins.fresh(config.hash_key)) {
+            baton.begin(fresh);
         }
-        let attached = interfaces
-            .iter()
-            .map(|interface| attach(&mut bpf, interface))
-            .collect::<Result<_, _>>()?;
+        for (slot, index) in indices.into_iter().enumerate() {
+            baton.watch_interface(slot, index);
+        }
+        let taken_over = match pins {
+            Some(pins) if pins.has_found() => {
+                let own = baton.own(&counters.read()?);
+                Some(TakenOver {
+                    packets: own[Counter::Packets as usize],
+                    events: own[Counter::Events as usize],
+                    accounted: baton.found().accounted,
+                    looked: baton.found().looked,
+                })
+            }
+            _ => None,
+        };
+        let mut attached = Vec::new();
+        for interface in interfaces {
+            attached.push(match pins {
+                Some(pins) => pins::attach(&mut bpf, pins, interface, false)?,
+                None => attach(&mut bpf, interface)?,
+            });
+        }
+        if let Some(pins) = pins {
+            pins.settle()?;
+        }
         let away = interfaces.iter().map(|_| None).collect();
         Ok(Self {
             bpf,
@@ -124,6 +194,8 @@ impl Live {
             baton,
             attached,
             away,
+            taken_over,
+            pins: None,
         })
     }
 
@@ -138,7 +210,10 @@ impl Live {
             let again = interface_index(&at.interface).and_then(|index| {
                 // Before anything is seen there: what passes in between is missed rather than seen twice.
                 self.baton.watch_interface(slot, index);
-                attach(&mut self.bpf, &at.interface)
+                match &self.pins {
+                    Some(pins) => pins::attach(&mut self.bpf, pins, &at.interface, true),
+                    None => attach(&mut self.bpf, &at.interface),
+                }
             });
             match again {
                 Ok(again) => {
@@ -161,34 +236,82 @@ impl Live {
     /// # Errors
     ///
     /// If the ring cannot be waited for, or holds something that is no event.
-    pub async fn events(&mut self, sink: impl FnMut(Event<'_>)) -> Result<u64, ObjectError> {
+    pub async fn events(&mut self, mut sink: impl FnMut(Event<'_>)) -> Result<u64, ObjectError> {
         let mut guard = self.ring.readable_mut().await.map_err(|error| ObjectError::Map {
             name: "EVENTS",
             action: "wait for",
             reason: error.to_string(),
         })?;
-        let (count, more) =
-            drain(guard.get_inner_mut(), BATCH, sink).map_err(super::replay::event_error)?;
+        let baton = &self.baton;
+        let (count, more) = drain(guard.get_inner_mut(), BATCH, |event| {
+            sink(event);
+            baton.received();
+        })
+        .map_err(super::replay::event_error)?;
         if !more {
             guard.clear_ready();
         }
         Ok(count)
     }
 
-    /// Hands out all events that there are, without waiting.
+    /// Hands out all events that there are, without waiting. Where programs go on, others come meanwhile: those
+    /// are left in the ring.
     ///
     /// # Errors
     ///
     /// If the ring holds something that is no event.
-    pub fn rest(&mut self, sink: impl FnMut(Event<'_>)) -> Result<u64, ObjectError> {
-        drain(self.ring.get_mut(), usize::MAX, sink)
-            .map(|(count, _)| count)
-            .map_err(super::replay::event_error)
+    pub fn rest(&mut self, mut sink: impl FnMut(Event<'_>)) -> Result<u64, ObjectError> {
+        let most = match &self.pins {
+            None => usize::MAX,
+            Some(_) => {
+                let emitted = self.counters.read()?[Counter::Events as usize];
+                usize::try_from(self.baton.unread(emitted)).unwrap_or(usize::MAX)
+            }
+        };
+        let baton = &self.baton;
+        drain(self.ring.get_mut(), most, |event| {
+            sink(event);
+            baton.received();
+        })
+        .map(|(count, _)| count)
+        .map_err(super::replay::event_error)
     }
 
-    /// Takes the programs off the interfaces; maps and what is left in the ring stay.
+    /// Takes the programs off the interfaces, unless they are pinned; maps and what is left in the ring stay.
     pub fn detach(&mut self) {
-        object::unload(&mut self.bpf);
+        let Some(pins) = &self.pins else { return object::unload(&mut self.bpf) };
+        tracing::info!(
+            "the programs stay, pinned in {}: the next agent with --pin takes them over, and `forgewatch detach` \
+             takes them off",
+            pins.path().display()
+        );
+    }
+
+    /// What was counted before this agent began, and nobody has told of; nothing if it is the first.
+    pub const fn taken_over(&self) -> Option<&TakenOver> {
+        self.taken_over.as_ref()
+    }
+
+    /// What holds the pins, if there are any.
+    pub const fn pins(&self) -> Option<&Pins> {
+        self.pins.as_ref()
+    }
+
+    /// The flow table is looked through now.
+    pub fn looked(&self, now: u64) {
+        self.baton.looked(now);
+    }
+
+    /// All that was counted so far is told or recorded: the next agent counts from here. Returns what
+    /// [`Self::counts`] does.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses to read them.
+    pub fn account(&self) -> Result<Counts, ObjectError> {
+        let counts = self.counters.read()?;
+        self.baton.account(&counts, clock::now());
+        Ok(self.baton.own(&counts))
     }
 
     /// Watches `address` from now on.
@@ -211,13 +334,13 @@ impl Live {
         self.table.scan(look);
     }
 
-    /// The counters.
+    /// The counters, without what another agent has told of: see [`Baton::own`].
     ///
     /// # Errors
     ///
     /// If the kernel refuses to read them.
-    pub fn counts(&self) -> Result<[u64; COUNTERS as usize], ObjectError> {
-        self.counters.read()
+    pub fn counts(&self) -> Result<Counts, ObjectError> {
+        self.counters.read().map(|counts| self.baton.own(&counts))
     }
 
     /// Octets of the ring that wait to be read.

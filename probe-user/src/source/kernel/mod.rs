@@ -7,4 +7,5 @@ pub mod handover;
 pub mod live;
 pub mod maps;
 pub mod object;
+pub mod pins;
 pub mod replay;

@@ -89,6 +89,15 @@ pub fn load(config: &Config) -> Result<Ebpf, ObjectError> {
 ///
 /// See [`ObjectError`].
 pub fn load_with_ring(config: &Config, ring: Option<u32>) -> Result<Ebpf, ObjectError> {
+    load_with(config, ring, |_| {})
+}
+
+/// The same, after `prepare` had its say.
+pub(super) fn load_with(
+    config: &Config,
+    ring: Option<u32>,
+    prepare: impl FnOnce(&mut EbpfLoader<'_>),
+) -> Result<Ebpf, ObjectError> {
     if EMBEDDED.is_empty() {
         return Err(ObjectError::Absent);
     }
@@ -97,6 +106,7 @@ pub fn load_with_ring(config: &Config, ring: Option<u32>) -> Result<Ebpf, Object
         loader.map_max_entries("EVENTS", octets);
     }
     configure(&mut loader, config);
+    prepare(&mut loader);
     loader.load(EMBEDDED).map_err(|error| ObjectError::Load(Box::new(error)))
 }
 

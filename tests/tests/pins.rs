@@ -1,0 +1,466 @@
+//! Agents that pin, one after the other: ended, killed, replaced by one that would lay things out otherwise, doubled;
+//! and what is taken off at last. Packets pass all the time, and none goes unlooked at.
+//!
+//! Each test has a BPF file system of its own, which nobody else sees and which is gone with it.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Output,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+    sys::signal::Signal,
+};
+use probe_common::handover::Handover;
+use probe_tests::lab::{
+    Lab,
+    agent::{self, Attachments, Finding, attached},
+    clients::Outcome,
+    injector::{Injector, Settings, model::Model},
+    namespace::Namespace,
+    network::{LAN, OTHER, OWN, WAN},
+    process::{self, Process},
+    wait,
+};
+use probe_user::source::kernel::pins::USUAL;
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A name that the censor acts on.
+const CENSORED: &str = "static.licdn.com";
+
+/// Exit code of an agent, or of `detach`, that finds another agent at work.
+const HELD: i32 = 8;
+
+/// From here on this thread, and what it starts, has file systems of its own, and none of BPF among them.
+fn alone() {
+    unshare(CloneFlags::CLONE_NEWNS).expect("root may have file systems of its own");
+    let none = None::<&str>;
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(none, "/", none, private, none).expect("nothing is shared with others");
+    while umount2("/sys/fs/bpf", MntFlags::MNT_DETACH).is_ok() {}
+}
+
+fn lab() -> Lab {
+    let lab = Lab::new()
+        .expect("a lab; this takes root and the tools that `cargo xtask setup --tests` installs");
+    alone();
+    lab
+}
+
+/// An agent whose lines, of either kind, go to one file.
+struct Pinned {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Pinned {
+    fn start(lab: &Lab, name: &str, ifaces: &[&str], more: &[&str]) -> Self {
+        Self::start_in(&lab.network.router, lab.directory(), name, ifaces, more)
+    }
+
+    /// Starts it, and waits until it watches and has given up its privileges.
+    fn start_in(
+        namespace: &Namespace,
+        directory: &Path,
+        name: &str,
+        ifaces: &[&str],
+        more: &[&str],
+    ) -> Self {
+        let mut command = namespace.command(agent::path().expect("which agent to test"));
+        command.args(["run", "--pin", "--json", "--no-state", "--all"]).args(more);
+        for iface in ifaces {
+            command.args(["--iface", iface]);
+        }
+        command.env("FORGEWATCH_CONFIG", "").env("FORGEWATCH_LOG", "info");
+        let process =
+            Process::start_logged(name, &mut command, directory).expect("it can be started");
+        let pinned = Self { process, log: directory.join(format!("{name}.log")) };
+        pinned.says("confined:");
+        pinned
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("it has a log")
+    }
+
+    #[track_caller]
+    fn says(&self, words: &str) {
+        wait::until(words, SOON, || self.log().contains(words).then_some(()))
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.log()));
+    }
+
+    fn records(&self, kind: &str) -> Vec<Value> {
+        let log = self.log();
+        let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        records.filter(|record| record["record"] == kind).collect()
+    }
+
+    /// The accusations so far, each connection once.
+    fn injected(&self) -> Vec<Finding> {
+        let read = |record| serde_json::from_value(record).expect("a finding as documented");
+        let findings: Vec<Finding> = self.records("finding").into_iter().map(read).collect();
+        agent::last_words(&findings).into_iter().cloned().collect()
+    }
+
+    #[track_caller]
+    fn wait_for_injected(&self, number: usize) {
+        let enough = || (self.injected().len() >= number).then_some(());
+        wait::until("what is forged to be found", SOON, enough)
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.log()));
+    }
+
+    fn kill(mut self) -> String {
+        self.process.signal(Signal::SIGKILL).expect("it was running");
+        self.process.wait(SOON).expect("it is dead");
+        self.log()
+    }
+
+    /// Ends it, and returns its summary.
+    fn stop(&mut self) -> Value {
+        self.process.signal(Signal::SIGTERM).expect("it was running");
+        let status = self.process.wait(SOON).expect("it ends");
+        assert!(status.success(), "{status}\n{}", self.log());
+        self.records("summary").pop().unwrap_or_else(|| panic!("no summary\n{}", self.log()))
+    }
+}
+
+/// A figure of a summary.
+#[track_caller]
+fn figure(summary: &Value, name: &str) -> u64 {
+    [&summary["lost"][name], &summary["counters"][name], &summary[name]]
+        .into_iter()
+        .find_map(Value::as_u64)
+        .unwrap_or_else(|| panic!("no `{name}` in the summary: {summary}"))
+}
+
+fn forgewatch(namespace: &Namespace, arguments: &[&str]) -> Output {
+    let mut command = namespace.command(agent::path().expect("which agent to test"));
+    command.args(arguments).env("FORGEWATCH_CONFIG", "");
+    process::output("forgewatch", &mut command, wait::READY).expect("it ends")
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text)).concat()
+}
+
+#[track_caller]
+fn assert_watched(namespace: &Namespace, ifaces: &[&str]) {
+    for iface in ifaces {
+        let at = attached(namespace, iface).expect("it is there");
+        assert!(at.xdp && at.tcx == 1, "{iface}: {at:?}");
+    }
+}
+
+/// Takes everything off, and sees that nothing is left: neither on interfaces nor in the file system.
+#[track_caller]
+fn assert_detaches(namespace: &Namespace, ifaces: &[&str]) {
+    let output = forgewatch(namespace, &["detach", "--iface", ifaces[0]]);
+    assert!(output.status.success(), "{}", said(&output));
+    for iface in ifaces {
+        assert!(
+            said(&output).contains(&format!("the XDP program of {iface}")),
+            "{}",
+            said(&output)
+        );
+        let left = attached(namespace, iface).expect("it is there");
+        assert!(!Attachments::any(left), "{iface}: {left:?}");
+    }
+    let left = fs::read_dir(USUAL).expect("it is there").count();
+    assert_eq!(left, 0, "something is pinned still");
+}
+
+/// Pings through the router fifty times a second.
+struct Pings(Process);
+
+impl Pings {
+    fn start(lab: &Lab) -> Self {
+        let mut ping = lab.network.client.command("ping");
+        ping.args(["-n", "-i", "0.02", "-W", "2", &OTHER.v4.to_string()]);
+        Self(Process::start_logged("ping", &mut ping, lab.directory()).expect("ping runs"))
+    }
+
+    /// Ends it: every ping was answered, but for those that are on their way.
+    fn assert_all_answered(mut self) {
+        self.0.signal(Signal::SIGINT).expect("ping was running");
+        self.0.wait(SOON).expect("ping ends");
+        let log = self.0.log();
+        let number = |line: &str| line.split_once("icmp_seq=")?.1.split(' ').next()?.parse().ok();
+        let mut answered: Vec<usize> = log.lines().filter_map(number).collect();
+        answered.sort_unstable();
+        assert!(answered.len() > 50, "{log}");
+        assert_eq!(answered, (1..=answered.len()).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_is_forged_while_no_agent_runs_is_found_by_the_next() {
+    let lab = lab();
+    let router = &lab.network.router;
+    let first = Pinned::start(&lab, "first", &[LAN, WAN], &[]);
+    let injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works");
+    let pings = Pings::start(&lab);
+    // A connection that both agents see: half of it each.
+    let server = SocketAddr::new(OWN.v4.into(), 80);
+    let stream = lab.network.client.enter(|| TcpStream::connect(server));
+    let mut stream = stream.expect("in the namespace").expect("a connection");
+    stream.write_all(b"GET / HTTP/1.1\r\n").expect("a connection");
+    // It passes the router.
+    thread::sleep(Duration::from_millis(100));
+    let log = first.kill();
+    assert!(!log.contains(r#""verdict":"injected""#), "{log}");
+
+    // Nobody is there to hear of it, and the programs look all the same.
+    assert_watched(router, &[LAN, WAN]);
+    assert_eq!(lab.https(CENSORED, OWN.v4).expect("curl runs"), Outcome::Reset);
+    assert_eq!(injector.shots().len(), 1);
+
+    let mut second = Pinned::start(&lab, "second", &[LAN, WAN], &[]);
+    second.says("took over what an agent has left");
+    second.wait_for_injected(1);
+    stream.set_read_timeout(Some(SOON)).expect("a time-out");
+    write!(stream, "Host: {CENSORED}\r\n\r\n").expect("a connection");
+    assert!(stream.read(&mut [0; 512]).is_err(), "the connection is reset");
+    second.wait_for_injected(2);
+    pings.assert_all_answered();
+    let summary = second.stop();
+    // Had its record been lost, the connection would have been taken up in its middle, without what its server's
+    // packets are like.
+    assert_eq!(figure(&summary, "tcp_midstream"), 0, "{summary}");
+    let found = second.injected();
+    assert_eq!(found.len(), 2, "{found:#?}");
+    let old = found.iter().find(|one| one.server.ends_with(":80")).expect("it is accused");
+    assert!(old.signatures.iter().any(|one| one.id == "DATA_AFTER_RST"), "{old:#?}");
+    assert_eq!(figure(&summary, "events_ring_full"), 0);
+    assert!(figure(&summary, "events_taken_over") > 0, "{summary}");
+    assert!(figure(&summary, "packets_taken_over") > 0, "{summary}");
+    assert_detaches(router, &[LAN, WAN]);
+}
+
+#[test]
+fn over_an_end_a_start_a_kill_and_a_start_nothing_is_missed() {
+    let lab = lab();
+    let router = &lab.network.router;
+    let injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works");
+    let mut first = Pinned::start(&lab, "first", &[LAN], &[]);
+    let before = passed(router, LAN);
+    let pings = Pings::start(&lab);
+    let going_on = Arc::new(AtomicBool::new(true));
+    let (mut summaries, mut found) = (Vec::new(), Vec::new());
+    thread::scope(|scope| {
+        let censored = Arc::clone(&going_on);
+        let lab = &lab;
+        let clients = scope.spawn(move || {
+            let mut resets = 0;
+            while censored.load(Ordering::Relaxed) {
+                // On a busy machine an answer may come before the censor's.
+                let outcome = lab.https(CENSORED, OWN.v4).expect("curl runs");
+                resets += usize::from(outcome == Outcome::Reset);
+            }
+            resets
+        });
+        let pause = || thread::sleep(Duration::from_millis(700));
+        pause();
+        summaries.push(first.stop());
+        found.extend(first.injected());
+        pause();
+        let second = Pinned::start(lab, "second", &[LAN], &[]);
+        pause();
+        let log = second.log.clone();
+        second.kill();
+        pause();
+        let mut third = Pinned::start(lab, "third", &[LAN], &[]);
+        pause();
+        going_on.store(false, Ordering::Relaxed);
+        let resets: usize = clients.join().expect("all were censored");
+        pings.assert_all_answered();
+        // What is on its way arrives, and is looked at.
+        pause();
+        let read = |line: &str| serde_json::from_str::<Finding>(line).ok();
+        found.extend(fs::read_to_string(log).expect("it had a log").lines().filter_map(read));
+        summaries.push(third.stop());
+        found.extend(third.injected());
+        let distinct = agent::last_words(&found).len();
+        println!("{distinct} of {resets} were found, of {} tried", injector.shots().len());
+        assert!(resets > 10, "{resets}");
+        // One that is in the middle of being judged when its agent is killed may go with it.
+        assert!(distinct + 1 >= resets, "{distinct} of {resets}");
+    });
+    let after = passed(router, LAN);
+    // Packets: those of the second agent, which told of nothing, are told of by the third.
+    let seen: u64 = summaries.iter().map(|summary| figure(summary, "packets")).sum();
+    assert!(seen.abs_diff(after - before) <= 4, "{seen} of {}", after - before);
+    // Events: all that was emitted was received, by one or the other.
+    for summary in &summaries {
+        assert_eq!(figure(summary, "events_unread"), 0, "{summary}");
+        assert_eq!(figure(summary, "events_ring_full"), 0, "{summary}");
+    }
+    assert_detaches(router, &[LAN]);
+}
+
+/// Packets that went in and out of an interface, as it counts them.
+fn passed(namespace: &Namespace, iface: &str) -> u64 {
+    let table = namespace.enter(|| fs::read_to_string("/proc/thread-self/net/dev"));
+    let table = table.expect("in the namespace").expect("a table of devices");
+    let line = table.lines().find_map(|line| line.trim().strip_prefix(iface)?.strip_prefix(':'));
+    let cells: Vec<u64> = line
+        .expect("it is in the table")
+        .split_whitespace()
+        .map(|cell| cell.parse().expect("a number"))
+        .collect();
+    cells[1] + cells[9]
+}
+
+#[test]
+fn what_is_laid_out_otherwise_is_replaced_and_told() {
+    let lab = lab();
+    let router = &lab.network.router;
+    let _injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works");
+    let pings = Pings::start(&lab);
+    Pinned::start(&lab, "first", &[WAN], &[]).kill();
+
+    // Another size.
+    let second = Pinned::start(&lab, "second", &[WAN], &["--ring", "65536"]);
+    second.says("kernel.ring_octets was 16777216, and is 65536");
+    assert!(!second.log().contains("took over"), "{}", second.log());
+    assert_eq!(lab.https(CENSORED, OWN.v4).expect("curl runs"), Outcome::Reset);
+    second.wait_for_injected(1);
+    second.kill();
+
+    // Another build.
+    let map =
+        aya::maps::MapData::from_pin(format!("{USUAL}/{WAN}/HANDOVER")).expect("it is pinned");
+    let map = aya::maps::Map::from_map_data(map).expect("an array");
+    let mut map =
+        aya::maps::Array::<_, [u8; size_of::<Handover>()]>::try_from(map).expect("its size");
+    let mut left = map.get(&0, 0).expect("what is handed over");
+    left[0] ^= 1;
+    map.set(0, left, 0).expect("root may write it");
+    let mut third = Pinned::start(&lab, "third", &[WAN], &["--ring", "65536"]);
+    third.says("its agent was of another build");
+    assert_eq!(lab.https(CENSORED, OWN.v4).expect("curl runs"), Outcome::Reset);
+    third.wait_for_injected(1);
+    pings.assert_all_answered();
+    let summary = third.stop();
+    assert!(summary["counters"]["packets_taken_over"].is_null(), "{summary}");
+    assert_detaches(router, &[WAN]);
+}
+
+#[test]
+fn nobody_takes_what_a_running_agent_has() {
+    let lab = lab();
+    let router = &lab.network.router;
+    let _injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works");
+    let mut first = Pinned::start(&lab, "first", &[LAN, WAN], &[]);
+    for arguments in [
+        &["run", "--pin", "--no-state", "--iface", WAN, "--iface", LAN] as &[&str],
+        &["detach", "--iface", WAN],
+        &["detach", "--all"],
+    ] {
+        let output = forgewatch(router, arguments);
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(HELD), "{arguments:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.contains("another agent watches lan0, wan0"), "{said}");
+    }
+    // One that does not pin, or pins other interfaces, finds the place taken.
+    for more in [&["--no-state"] as &[&str], &["--no-state", "--pin"]] {
+        let output = forgewatch(router, &[&["run", "--iface", WAN], more].concat());
+        assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+        assert!(said(&output).contains("forgewatch detach"), "{}", said(&output));
+    }
+    let doctor = said(&forgewatch(router, &["doctor", "--iface", WAN]));
+    assert!(doctor.contains("an agent watches lan0, wan0"), "{doctor}");
+    assert_watched(router, &[LAN, WAN]);
+    assert_eq!(lab.https(CENSORED, OWN.v4).expect("curl runs"), Outcome::Reset);
+    first.wait_for_injected(1);
+    first.stop();
+    first.says("the programs stay, pinned in");
+
+    assert_watched(router, &[LAN, WAN]);
+    let doctor = said(&forgewatch(router, &["doctor", "--iface", WAN]));
+    assert!(doctor.contains("lan0, wan0: pinned, and no agent has it"), "{doctor}");
+    assert!(doctor.contains("forgewatch detach"), "{doctor}");
+    assert_detaches(router, &[LAN, WAN]);
+    for which in [&["--all"] as &[&str], &["--iface", WAN], &["--iface", "none0"]] {
+        let output = forgewatch(router, &[&["detach"], which].concat());
+        assert!(output.status.success(), "{}", said(&output));
+        assert_eq!(said(&output), "nothing is left by an agent\n");
+    }
+    assert_eq!(forgewatch(router, &["detach"]).status.code(), Some(2));
+}
+
+#[test]
+fn pins_of_an_interface_that_is_gone_are_replaced_by_agents_of_any_rights() {
+    let namespace = Namespace::alone("router").expect("a namespace; this takes root");
+    alone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let make =
+        || namespace.ip("link add v0.7 type veth peer name v1\nlink set v0.7 up\nlink set v1 up");
+    let start =
+        |name, more: &[&str]| Pinned::start_in(&namespace, directory.path(), name, &["v0.7"], more);
+    make().expect("an interface");
+    start("first", &[]).kill();
+    namespace.ip("link del v0.7").expect("it is removed");
+    make().expect("another one of that name");
+    assert!(!attached(&namespace, "v0.7").expect("it is there").any());
+
+    let second = start("second", &["--user", "64771"]);
+    second.says("took over what an agent has left");
+    second.says("not of this v0.7, but of one that was removed or renamed");
+    assert_watched(&namespace, &["v0.7"]);
+
+    // It has no rights left, but its own directory.
+    namespace.ip("link del v0.7").expect("it is removed");
+    second.says("v0.7 was removed");
+    make().expect("another one of that name");
+    second.says("v0.7 is there again, and is watched again");
+    second.kill();
+    assert_watched(&namespace, &["v0.7"]);
+
+    // Under another name it is watched still, and is no more what it was pinned as.
+    namespace.ip("link set v0.7 down\nlink set v0.7 name w0\nlink set w0 up").expect("a new name");
+    make().unwrap_or_else(|_| {
+        namespace.ip("link add v0.7 type veth peer name v2\nlink set v0.7 up").expect("a new one");
+    });
+    let mut third = start("third", &["--user", "64771"]);
+    third.says("not of this v0.7");
+    assert_watched(&namespace, &["v0.7"]);
+    assert!(!attached(&namespace, "w0").expect("it is there").any(), "nobody would take it off");
+    third.stop();
+    assert_detaches(&namespace, &["v0.7"]);
+}
+
+#[test]
+fn a_file_system_for_pins_is_mounted_or_asked_for() {
+    let namespace = Namespace::alone("router").expect("a namespace; this takes root");
+    alone();
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut agent = Pinned::start_in(&namespace, directory.path(), "agent", &["lo"], &[]);
+    agent.says("mounted a BPF file system at /sys/fs/bpf");
+    agent.stop();
+    assert_detaches(&namespace, &["lo"]);
+    let elsewhere = directory.path().join("pins");
+    let elsewhere = elsewhere.to_str().expect("a path of letters");
+    let output =
+        forgewatch(&namespace, &["run", "--iface", "lo", "--no-state", "--pin", elsewhere]);
+    assert_eq!(output.status.code(), Some(6), "{}", said(&output));
+    assert!(said(&output).contains("mount -t bpf bpf DIR"), "{}", said(&output));
+    assert!(!attached(&namespace, "lo").expect("it is there").any());
+}
