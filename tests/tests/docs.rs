@@ -12,7 +12,11 @@ use std::{
 
 use probe_tests::{
     docs::{self, Page, detectors},
-    lab::{agent, namespace::Namespace, process},
+    lab::{
+        agent,
+        namespace::{Namespace, own_file_systems},
+        process,
+    },
 };
 use serde_json::Value;
 
@@ -193,6 +197,7 @@ fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
 #[test]
 fn every_example_of_forgewatch_runs() {
     let namespace = Namespace::alone("docs").expect("a namespace; this takes root");
+    own_file_systems().expect("root may");
     namespace.ip("link set lo up").expect("loopback");
     let scratch = tempfile::tempdir().expect("a directory");
     // The example of a target file is one that is taken.
@@ -218,6 +223,10 @@ fn every_example_of_forgewatch_runs() {
             }
             run += 1;
             let output = example(&namespace, scratch.path(), &words);
+            if words.iter().any(|word| word == "--pin") {
+                let detach = ["forgewatch", "detach", "--iface", "lo"].map(str::to_owned);
+                example(&namespace, scratch.path(), &detach);
+            }
             // A report may go into a file, or have nothing to say.
             let nothing = output.stdout.is_empty() && words[1] != "report";
             if !output.status.success() || nothing {

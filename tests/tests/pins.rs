@@ -17,18 +17,14 @@ use std::{
     time::Duration,
 };
 
-use nix::{
-    mount::{MntFlags, MsFlags, mount, umount2},
-    sched::{CloneFlags, unshare},
-    sys::signal::Signal,
-};
+use nix::sys::signal::Signal;
 use probe_common::handover::Handover;
 use probe_tests::lab::{
     Lab,
     agent::{self, Attachments, Finding, attached},
     clients::Outcome,
     injector::{Injector, Settings, model::Model},
-    namespace::Namespace,
+    namespace::{Namespace, own_file_systems},
     network::{LAN, OTHER, OWN, WAN},
     process::{self, Process},
     wait,
@@ -44,19 +40,10 @@ const CENSORED: &str = "static.licdn.com";
 /// Exit code of an agent, or of `detach`, that finds another agent at work.
 const HELD: i32 = 8;
 
-/// From here on this thread, and what it starts, has file systems of its own, and none of BPF among them.
-fn alone() {
-    unshare(CloneFlags::CLONE_NEWNS).expect("root may have file systems of its own");
-    let none = None::<&str>;
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).expect("nothing is shared with others");
-    while umount2("/sys/fs/bpf", MntFlags::MNT_DETACH).is_ok() {}
-}
-
 fn lab() -> Lab {
     let lab = Lab::new()
         .expect("a lab; this takes root and the tools that `cargo xtask setup --tests` installs");
-    alone();
+    own_file_systems().expect("root may");
     lab
 }
 
@@ -331,8 +318,9 @@ fn what_is_laid_out_otherwise_is_replaced_and_told() {
     let router = &lab.network.router;
     let _injector = Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
         .expect("the censor works");
+    let first = Pinned::start(&lab, "first", &[WAN], &[]);
     let pings = Pings::start(&lab);
-    Pinned::start(&lab, "first", &[WAN], &[]).kill();
+    first.kill();
 
     // Another size.
     let second = Pinned::start(&lab, "second", &[WAN], &["--ring", "65536"]);
@@ -409,7 +397,7 @@ fn nobody_takes_what_a_running_agent_has() {
 #[test]
 fn pins_of_an_interface_that_is_gone_are_replaced_by_agents_of_any_rights() {
     let namespace = Namespace::alone("router").expect("a namespace; this takes root");
-    alone();
+    own_file_systems().expect("root may");
     let directory = tempfile::tempdir().expect("a directory");
     let make =
         || namespace.ip("link add v0.7 type veth peer name v1\nlink set v0.7 up\nlink set v1 up");
@@ -450,7 +438,7 @@ fn pins_of_an_interface_that_is_gone_are_replaced_by_agents_of_any_rights() {
 #[test]
 fn a_file_system_for_pins_is_mounted_or_asked_for() {
     let namespace = Namespace::alone("router").expect("a namespace; this takes root");
-    alone();
+    own_file_systems().expect("root may");
     let directory = tempfile::tempdir().expect("a directory");
     let mut agent = Pinned::start_in(&namespace, directory.path(), "agent", &["lo"], &[]);
     agent.says("mounted a BPF file system at /sys/fs/bpf");

@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, setns, unshare},
+};
 
 use super::{cleanup, process};
 
@@ -141,4 +144,19 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         cleanup::forget_namespace(&self.name);
     }
+}
+
+/// From here on this thread, and what it starts, has file systems of its own, and none of BPF among them: what is pinned
+/// is seen by nobody else, and gone with them.
+///
+/// # Errors
+///
+/// If that is not permitted; it takes root.
+pub fn own_file_systems() -> anyhow::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("cannot have file systems of its own")?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .context("cannot keep file systems to itself")?;
+    while umount2("/sys/fs/bpf", MntFlags::MNT_DETACH).is_ok() {}
+    Ok(())
 }
