@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Output,
@@ -204,7 +204,7 @@ fn what_is_forged_while_no_agent_runs_is_found_by_the_next() {
     let server = SocketAddr::new(OWN.v4.into(), 80);
     let stream = lab.network.client.enter(|| TcpStream::connect(server));
     let mut stream = stream.expect("in the namespace").expect("a connection");
-    stream.write_all(b"GET / HTTP/1.1\r\n").expect("a connection");
+    stream.write_all(b"GET /slow HTTP/1.1\r\n").expect("a connection");
     // It passes the router.
     thread::sleep(Duration::from_millis(100));
     let log = first.kill();
@@ -218,9 +218,8 @@ fn what_is_forged_while_no_agent_runs_is_found_by_the_next() {
     let mut second = Pinned::start(&lab, "second", &[LAN, WAN], &[]);
     second.says("took over what an agent has left");
     second.wait_for_injected(1);
-    stream.set_read_timeout(Some(SOON)).expect("a time-out");
+    // What is answered trickles, so that the server goes on after "its" reset, however late that comes.
     write!(stream, "Host: {CENSORED}\r\n\r\n").expect("a connection");
-    assert!(stream.read(&mut [0; 512]).is_err(), "the connection is reset");
     second.wait_for_injected(2);
     pings.assert_all_answered();
     let summary = second.stop();
