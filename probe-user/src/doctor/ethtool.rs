@@ -92,7 +92,8 @@ impl Ethtool {
         // SAFETY: `ifreq` is plain data, for which all zeroes are a value.
         let mut ifreq: libc::ifreq = unsafe { std::mem::zeroed() };
         for (to, from) in ifreq.ifr_name.iter_mut().zip(self.name.as_bytes()) {
-            *to = from.cast_signed();
+            // Signed or not, by the machine.
+            *to = libc::c_char::from_ne_bytes([*from]);
         }
         ifreq.ifr_ifru.ifru_data = data.as_mut_ptr().cast();
         // SAFETY: the descriptor is open; `ifreq` and `data` outlive the call, and `data` is as
