@@ -4,9 +4,9 @@
 //! The next agent checks that the maps are laid out as it would lay them out, adopts them, and puts its own programs
 //! in the place of the others, link by link, each at one stroke: no packet passes unlooked at.
 //!
-//! * [`place`] is where pins are, and who has them.
-//! * [`adopt`] is how programs take the place of others.
-//! * [`sys`] is what aya does not do.
+//! * `place` is where pins are, and who has them.
+//! * `adopt` is how programs take the place of others.
+//! * `sys` is what aya does not do.
 
 mod adopt;
 mod place;
