@@ -234,7 +234,9 @@ impl BlockPages {
         let body = head.body.and_then(|at| response.get(at..)).unwrap_or_default();
         let found = self.found(&body[..body.len().min(BODY_MAX)]);
         let location = head.location.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let matching = || self.pages.iter().filter(|page| page.is(&head, &location, &found));
+        let host = host_of(&location);
+        let redirect = Redirect { location: &location, host: host.as_deref() };
+        let matching = || self.pages.iter().filter(|page| page.is(&head, redirect, &found));
         matching().find(|page| page.weak.is_none()).or_else(|| matching().next())
     }
 
@@ -263,6 +265,15 @@ impl BlockPages {
     }
 }
 
+/// Where a response leads.
+#[derive(Clone, Copy)]
+struct Redirect<'a> {
+    /// In lower case.
+    location: &'a str,
+    /// Its host, normalised.
+    host: Option<&'a str>,
+}
+
 impl Page {
     /// One line in words.
     #[must_use]
@@ -275,13 +286,12 @@ impl Page {
         line
     }
 
-    /// All that is asked for holds; `location` is in lower case, `found` says of each mark whether it
-    /// stands in the body.
-    fn is(&self, head: &Response, location: &str, found: &[bool]) -> bool {
+    /// All that is asked for holds; `found` says of each mark whether it stands in the body.
+    fn is(&self, head: &Response, redirect: Redirect<'_>, found: &[bool]) -> bool {
         let holds = |asked: bool, holds: &dyn Fn() -> bool| !asked || holds();
         let redirects = !(self.location_hosts.is_empty() && self.location_prefixes.is_empty());
         holds(!self.status.is_empty(), &|| self.status.contains(&head.status))
-            && holds(redirects, &|| self.redirects(location))
+            && holds(redirects, &|| self.redirects(redirect))
             && holds(self.server.is_some(), &|| self.serves(head))
             && holds(!self.body.is_empty(), &|| found[self.body.clone()].contains(&true))
     }
@@ -293,10 +303,9 @@ impl Page {
         }
     }
 
-    fn redirects(&self, location: &str) -> bool {
-        let host = host_of(location);
+    fn redirects(&self, Redirect { location, host }: Redirect<'_>) -> bool {
         let under = |site: &String| {
-            host.as_ref().is_some_and(|host| {
+            host.is_some_and(|host| {
                 host.strip_suffix(&**site)
                     .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             })
