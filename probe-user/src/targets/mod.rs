@@ -116,6 +116,8 @@ pub struct TargetSet {
     operators: Vec<Operator>,
     by_operator: Networks,
     by_suffix: Index<Box<str>>,
+    /// Lengths of suffixes below 64, a bit each.
+    suffix_lengths: u64,
     by_prefix: Networks,
     hash: String,
 }
@@ -188,11 +190,21 @@ impl TargetSet {
             rest = &lowered;
         }
         loop {
-            if let Some(&index) = self.by_suffix.get(rest) {
+            // Most names are of nobody, and most of their parts of no length that any suffix has.
+            if self.has_suffix_of(rest.len())
+                && let Some(&index) = self.by_suffix.get(rest)
+            {
                 return Some(&self.services[index]);
             }
-            rest = rest.split_once('.')?.1;
+            let dot = rest.bytes().position(|octet| octet == b'.')?;
+            rest = &rest[dot + 1..];
         }
+    }
+
+    /// Whether any suffix is so many octets long; of those longer than that, it is not known.
+    fn has_suffix_of(&self, length: usize) -> bool {
+        let bit = u32::try_from(length).ok().and_then(|length| 1_u64.checked_shl(length));
+        bit.is_none_or(|bit| self.suffix_lengths & bit != 0)
     }
 
     /// The service whose own network an address is in: the longest prefix wins. An IPv4 address
@@ -267,7 +279,7 @@ impl TargetSet {
     }
 
     fn index_as_is(services: Vec<Service>, operators: Vec<Operator>) -> Self {
-        let (mut by_suffix, mut by_prefix) = (Index::default(), Networks::default());
+        let (mut by_suffix, mut by_prefix) = (Index::<Box<str>>::default(), Networks::default());
         for (index, service) in services.iter().enumerate() {
             by_suffix.extend(service.suffixes.iter().map(|suffix| (suffix.as_str().into(), index)));
             by_prefix.add(&service.prefixes, index);
@@ -276,8 +288,10 @@ impl TargetSet {
         for (place, operator) in operators.iter().enumerate() {
             by_operator.add(&operator.prefixes, place);
         }
+        let lengths = by_suffix.keys().filter_map(|suffix| 1_u64.checked_shl(suffix.len() as u32));
+        let suffix_lengths = lengths.fold(0, |all, length| all | length);
         let hash = hash(&services, &operators);
-        Self { services, operators, by_operator, by_suffix, by_prefix, hash }
+        Self { services, operators, by_operator, by_suffix, suffix_lengths, by_prefix, hash }
     }
 }
 
