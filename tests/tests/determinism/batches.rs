@@ -8,6 +8,7 @@ use probe_tests::{
     duel::{Told, difference},
 };
 use probe_user::{
+    fingerprint::FingerprintId,
     judge::{Judge, QUIET, Settings, Telling},
     report::Finding,
     source::local::Local,
@@ -36,7 +37,10 @@ const EVENTS_MAX: usize = 4_000;
 /// Nothing is due later than this after the last event.
 const SETTLED: u64 = QUIET + 200 * MS;
 
-fn findings(events: &[Told], telling: Telling, clock: Clock) -> Vec<Finding> {
+/// Ids of devices, and on how many connections each was met.
+type Devices = Vec<(FingerprintId, u64)>;
+
+fn findings(events: &[Told], telling: Telling, clock: Clock) -> (Vec<Finding>, Devices) {
     let targets = Arc::new(TargetSet::builtin());
     let mut judge = Judge::new(Settings { telling, epoch: 0, targets });
     let mut told = Vec::new();
@@ -58,7 +62,8 @@ fn findings(events: &[Told], telling: Telling, clock: Clock) -> Vec<Finding> {
         judge.advance(now, |finding| told.push(finding));
     }
     judge.finish(|finding| told.push(finding));
-    told
+    let devices = judge.clusters().iter().map(|cluster| (cluster.id, cluster.count)).collect();
+    (told, devices)
 }
 
 /// The times that are told from `after` to `before`, where `recent` are those of the last events.
@@ -102,9 +107,9 @@ fn findings_do_not_depend_on_when_the_time_is_told() {
     for capture in craft::captures().into_iter().chain(corpus::captures()) {
         let events = events(&capture);
         for telling in [Telling::AtOnce, Telling::AtClose] {
-            let plain = findings(&events, telling, Clock::Events);
+            let (plain, devices) = findings(&events, telling, Clock::Events);
             for &clock in CLOCKS {
-                let other = findings(&events, telling, clock);
+                let (other, as_often) = findings(&events, telling, clock);
                 assert!(
                     plain == other,
                     "{}, told {telling:?}, {} findings by the events' own clock, {} with {clock:?}: {}",
@@ -113,6 +118,7 @@ fn findings_do_not_depend_on_when_the_time_is_told() {
                     other.len(),
                     difference(["so", "otherwise"], &plain, &other)
                 );
+                assert_eq!(devices, as_often, "{}, told {telling:?}, {clock:?}", capture.name);
             }
             total += plain.len();
         }
@@ -127,7 +133,7 @@ fn judging_twice_gives_the_same_octets() {
     for capture in craft::captures() {
         let [one, other] = [0, 1].map(|_| {
             let events = events(&capture);
-            let findings = findings(&events, Telling::AtClose, Clock::Events);
+            let (findings, _) = findings(&events, Telling::AtClose, Clock::Events);
             format!("{events:?}{findings:?}")
         });
         assert!(one == other, "{}", capture.name);
