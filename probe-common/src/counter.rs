@@ -130,6 +130,9 @@ counters! {
     NotFollowed = "not_followed", Lost;
     /// Connection records evicted to make room for others.
     FlowsEvicted = "flows_evicted", Lost;
+    /// Segments that would have opened a record while another CPU was opening one in the same sets, and
+    /// went on without: records are opened by one at a time.
+    FlowsContended = "flows_contended", Lost;
     /// DNS queries evicted less than ten seconds after they were asked, without an answer, or less
     /// than two seconds after it.
     DnsEvicted = "dns_evicted", Lost;

@@ -21,6 +21,9 @@ pub unsafe trait Set {
     const TAGS: usize;
     /// Offset of its records, one behind the other.
     const RECORDS: usize;
+
+    /// Makes a record whole that was copied out of the set as it stood.
+    fn complete(_record: &mut Self::Record) {}
 }
 
 /// The place tagged `tag`, below [`WAYS`].

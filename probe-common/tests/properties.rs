@@ -2,7 +2,7 @@
 
 use probe_common::{
     dns::{self, DnsSet},
-    flow::{self, FlowSet},
+    flow::{self, FlowSet, SOUGHT, STEP, UNIT, WORTH},
     hash::HashKey,
     names::{Names, SUFFIX_MAX},
     resolver::{self, ResolverSet, Tally},
@@ -35,45 +35,63 @@ proptest! {
         prop_assert!(seq::after(b, a) && seq::after(c, b) && seq::after(c, a));
     }
 
-    /// The set against a list that does the same: tags, and until when each is worth keeping.
+    /// The set against a list that does the same: connections by number, and until when each is worth
+    /// keeping.
     #[test]
-    fn a_flow_once_claimed_is_found_until_it_is_worth_least(
+    fn a_flow_once_claimed_is_kept_until_it_is_worth_least(
         steps in prop::collection::vec(
-            (1_u64..12, 0_u64..100_000_000_000, any::<bool>()),
+            (1_u64..12, 0_u64..100_000_000_000, any::<[bool; 2]>()),
             1..200,
         ),
     ) {
-        let mut set = Box::new(FlowSet::default());
-        let mut model: Vec<(u64, u32)> = Vec::new();
+        let mut set = FlowSet::default();
+        let mut model: Vec<(u64, u64, u32)> = Vec::new();
         let mut now = 1;
-        for (tag, passed, established) in steps {
+        for (number, passed, [established, followed]) in steps {
             now += passed;
-            let (way, until) = if let Some(way) = flow::place(&set, tag) {
-                let known = model.iter_mut().find(|(known, _)| *known == tag);
-                let until = &mut known.expect("found, but never claimed").1;
-                *until = flow::worth(set.states[way], now);
-                (way, *until)
+            // The tag of a hash is its highest bits.
+            let tags = set.tags;
+            let mut held = tags.taken().filter(|&way| u64::from(tags.of(way)) == number);
+            let held = (held.next(), held.next());
+            prop_assert_eq!(held.1, None, "in two places");
+            let mut states = 0;
+            let way = if let Some(way) = held.0 {
+                let known = model.iter().position(|(known, ..)| *known == number);
+                states = model.remove(known.expect("there, but never claimed")).2;
+                way
             } else {
-                prop_assert!(model.iter().all(|(known, _)| *known != tag), "claimed, but not found");
-                let claim = flow::claim(&mut set, tag).expect("a set has places");
+                prop_assert!(model.iter().all(|(known, ..)| *known != number), "claimed, but gone");
+                let way = set.choose(number << 48, now);
+                let claim = set.claim(way, number << 48);
                 prop_assert_eq!(claim.evicted, model.len() == WAYS);
                 if claim.evicted {
-                    let gone = claim.flow.record.opened;
-                    let least = model.iter().map(|(_, until)| *until).min();
-                    let at =
-                        model.iter().position(|(known, _)| *known == gone).expect("it was there");
-                    prop_assert_eq!(Some(model.remove(at).1), least, "not what is worth least");
+                    let gone = u64::from(tags.of(way));
+                    let least = model.iter().map(|(_, until, _)| *until).min();
+                    let at = model.iter().position(|(known, ..)| *known == gone);
+                    let gone = model.remove(at.expect("it was there"));
+                    prop_assert_eq!(Some(gone.1), least, "not what is worth least");
+                    let followed = gone.2 & flow::state::FOLLOWED != 0;
+                    prop_assert_eq!(claim.awaited, followed);
                 }
-                *claim.flow.record = flow::FlowRecord::default();
-                claim.flow.record.opened = tag;
-                *claim.flow.state = if established { flow::state::ESTABLISHED } else { 0 };
-                let until = flow::worth(*claim.flow.state, now);
-                model.push((tag, until));
-                (claim.way, until)
+                if followed {
+                    states |= flow::state::FOLLOWED;
+                }
+                if established {
+                    states |= flow::state::ESTABLISHED;
+                }
+                way
             };
-            set.until[way] = until;
-            prop_assert_eq!(set.records[way].opened, tag, "another flow's record");
-            prop_assert!(set.tags.iter().filter(|&&known| known == tag).count() == 1);
+            let again = held.0.is_some();
+            set.ages.note(way, states, now, again);
+            let worth = if states & flow::state::ESTABLISHED != 0 {
+                WORTH
+            } else if states & flow::state::FOLLOWED != 0 {
+                SOUGHT
+            } else {
+                0
+            };
+            let step = if again { STEP } else { 0 };
+            model.push((number, (now >> UNIT) + u64::from(worth + step), states));
         }
     }
 

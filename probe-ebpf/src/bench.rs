@@ -94,8 +94,8 @@ fn touch() {
     let spread = (vary.sequence ^ vary.read).wrapping_mul(FACTOR);
     let spread = (spread ^ spread >> 29).wrapping_mul(FACTOR);
     let (mut flows, index) = (Flows, (spread >> 32) as u32 & maps::config().flow_mask);
-    let Some(set) = flows.flow_set(index) else { return };
-    vary.read = set.tags[0];
+    let Some(block) = flows.flow_block(index) else { return };
+    vary.read = block.tags[0];
 }
 
 /// Varies the packet and sends it out of the interface that it is said to have come by.

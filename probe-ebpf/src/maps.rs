@@ -16,7 +16,7 @@ use probe_common::{
     dns::{DnsSet, DnsStore},
     engine::Branch,
     event::{CLASSES, Scratch},
-    flow::{FlowSet, FlowStore},
+    flow::{FlowBlock, FlowSet, FlowStore, TURNS, Turn},
     handover::Handover,
     names::Names,
     quic::{QuicSet, QuicStore},
@@ -35,7 +35,15 @@ static CONFIG: Config = Config::replay();
 
 /// The flow table; the agent maps it into its memory and reads it without a system call.
 #[map]
-static FLOWS: Array<FlowSet> = Array::with_max_entries(DEFAULT_FLOW_SETS, BPF_F_MMAPABLE);
+static FLOWS: Array<FlowBlock> = Array::with_max_entries(DEFAULT_FLOW_SETS, BPF_F_MMAPABLE);
+
+/// What is asked of its sets without their records.
+#[map]
+static FLOW_SETS: Array<FlowSet> = Array::with_max_entries(DEFAULT_FLOW_SETS, 0);
+
+/// Whose turn it is to open records.
+#[map]
+static FLOW_TURNS: Array<Turn> = Array::with_max_entries(TURNS, 0);
 
 /// The DNS table; the agent maps it, to count what is in it.
 #[map]
@@ -172,8 +180,26 @@ pub(crate) struct Flows;
 impl FlowStore for Flows {
     #[inline(always)]
     fn flow_set(&mut self, index: u32) -> Option<&mut FlowSet> {
+        // SAFETY: as in `borrow!`; its tags are written by whose turn it is, in one word, and who writes
+        // its ages is said at `FlowAges`.
+        FLOW_SETS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+    }
+
+    #[inline(always)]
+    fn flow_block(&mut self, index: u32) -> Option<&mut FlowBlock> {
         // SAFETY: as in `borrow!`; who writes what of a record is said at `Half`.
-        FLOWS.get_ptr_mut(index).map(|set| unsafe { &mut *set })
+        FLOWS.get_ptr_mut(index).map(|block| unsafe { &mut *block })
+    }
+
+    #[inline(always)]
+    fn flow_turn(&mut self, index: u32) -> Option<&mut Turn> {
+        // SAFETY: as in `borrow!`; how several write it at once is said at `Turn`.
+        FLOW_TURNS.get_ptr_mut(index & (TURNS - 1)).map(|turn| unsafe { &mut *turn })
+    }
+
+    #[inline(always)]
+    fn add(number: &mut u64, by: u64) {
+        add(number, by);
     }
 }
 
@@ -211,16 +237,21 @@ impl ResolverStore for Resolvers {
 
     #[inline(always)]
     fn increment(count: &mut u64) {
-        // SAFETY: adds to the borrowed number, at once for all CPUs. (The compiler has no atomics
-        // for BPF.)
-        unsafe {
-            core::arch::asm!(
-                "lock *(u64 *)({0} + 0) += {1}",
-                in(reg) count,
-                in(reg) 1_u64,
-                options(nostack, preserves_flags)
-            );
-        }
+        add(count, 1);
+    }
+}
+
+/// Adds to the borrowed number, at once for all CPUs. (The compiler has no atomics for BPF.)
+#[inline(always)]
+fn add(number: &mut u64, by: u64) {
+    // SAFETY: the reference is valid to write.
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({0} + 0) += {1}",
+            in(reg) number,
+            in(reg) by,
+            options(nostack, preserves_flags)
+        );
     }
 }
 

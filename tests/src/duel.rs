@@ -9,7 +9,6 @@ use probe_common::{
     event::{DnsEvent, QuicEvent, TcpEvent},
     names::Names,
     resolver::ResolverRecord,
-    set::{self, WAYS},
 };
 use probe_user::source::{
     capture::Frame,
@@ -150,12 +149,7 @@ impl Duel {
     pub fn compare_tables(&self) {
         let mut kernel = Vec::new();
         self.kernel.scan(|place, record| kernel.push((place, *record)));
-        let mut local = Vec::new();
-        for (index, set) in self.local.flow_sets().iter().enumerate() {
-            for way in set::taken(&set.tags) {
-                local.push((index * WAYS + way, set.records[way]));
-            }
-        }
+        let local: Vec<_> = self.local.flows().collect();
         assert_eq!(local.len(), kernel.len(), "connections on record");
         for (local, kernel) in local.iter().zip(&kernel) {
             assert!(local == kernel, "the flow tables: {}", difference(ENGINES, local, kernel));

@@ -109,13 +109,10 @@ impl Bench {
     }
 
     fn record(&self, one: Connection) -> FlowRecord {
-        let sets = self.engine.flow_sets().iter();
-        let mut records = sets.flat_map(|set| set.tags.iter().zip(&set.records));
-        let found = records.find(|(tag, record)| {
-            let ports = [record.key.low_port, record.key.high_port];
-            **tag != 0 && ports.contains(&one.port)
-        });
-        *found.expect("the connection is on record").1
+        let mut records = self.engine.flows().map(|(_, record)| record);
+        let found =
+            records.find(|record| [record.key.low_port, record.key.high_port].contains(&one.port));
+        found.expect("the connection is on record")
     }
 
     fn is_followed(&self, one: Connection) -> bool {

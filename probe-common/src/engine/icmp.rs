@@ -4,7 +4,7 @@ use super::{Engine, Output, Stamp, tcp::Teller};
 use crate::{
     counter::Counter,
     event::{Class, kind},
-    flow::{self, FlowStore},
+    flow::FlowStore,
     quic::QuicStore,
     wire::{self, Located, Octets, icmp, protocol},
     words,
@@ -39,9 +39,10 @@ impl<F: FlowStore, D, R, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
         stamp.mark(&mut event.packet);
         event.packet.seq = quoted.seq;
         let (key, side) = quoted.flow(event.packet.vlan);
-        let tag = key.hash(config.hash_key, 0);
-        let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
-        let Some(record) = flow::find(set, tag) else { return Ok(()) };
+        let hash = key.hash(config.hash_key, 0);
+        let block = flows.flow_block(hash as u32 & config.flow_mask).ok_or(Counter::Internal)?;
+        let Some(way) = block.place(hash) else { return Ok(()) };
+        let record = block.records.get(way).ok_or(Counter::Internal)?;
         event.header.begin(stamp.frame, side);
         words::clear(&mut event.tells);
         let mut teller = Teller {

@@ -20,6 +20,9 @@ const RESET_CAPTURE: u32 = 64;
 /// both ends ignore must not turn a download into a flood of events.
 const AFTER_MAX: u16 = 16;
 
+/// Beside the place of a connection: it was on record before.
+const KNOWN: u16 = 1 << 15;
+
 /// Whether a segment of a flow that need not be watched is to be looked at all the same: it opens
 /// or resets a connection, begins a conversation, carries DNS, or concerns a watched address.
 #[inline(always)]
@@ -75,14 +78,13 @@ impl<F: FlowStore, D, R, Q, S> Engine<'_, F, D, R, Q, S> {
         }
         let (key, side) = FlowKey::of(packet);
         message.event.header.begin(stamp.frame, side);
-        let tag = key.hash(config.hash_key, 0);
-        let set = flows.flow_set(tag as u32 & config.flow_mask).ok_or(Counter::Internal)?;
+        let hash = key.hash(config.hash_key, 0);
         let watched = config.watch_all()
             || is_dns(config, &message.event.packet)
             || is_watched(&message.event.packet, &**output);
         let cell = &mut scratch.cell;
         let mut teller = Teller { message, output: &mut **output, config, octets, watched, cell };
-        teller.follow(set, tag, key, side)
+        teller.follow(*flows, hash, key, side)
     }
 }
 
@@ -120,50 +122,95 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     }
 
     #[inline(always)]
-    fn follow(
+    fn follow<F: FlowStore>(
         &mut self,
-        set: &mut flow::FlowSet,
-        tag: u64,
+        flows: &mut F,
+        hash: u64,
         key: FlowKey,
         side: Side,
     ) -> Result<(), Counter> {
+        let index = hash as u32 & self.config.flow_mask;
         let flags = self.packet().flags & (tcp_flag::SYN | tcp_flag::ACK | tcp_flag::RST);
         let opens = flags == tcp_flag::SYN;
-        let way = match flow::place(set, tag) {
-            Some(way) => {
-                let mut flow = flow::at(set, way).ok_or(Counter::Internal)?;
-                if opens && is_reuse(flow.record, self.packet(), side) {
-                    self.output.count(Counter::TcpPortReuse, 1);
-                    self.end(&flow);
-                    self.open(&mut flow, key);
-                }
-                way
-            }
-            None => {
-                if !opens && !self.worth_opening() {
-                    return Ok(());
-                }
-                let mut claim = flow::claim(set, tag).ok_or(Counter::Internal)?;
-                if claim.evicted {
-                    self.output.count(Counter::FlowsEvicted, 1);
-                    self.end(&claim.flow);
-                }
-                self.open(&mut claim.flow, key);
-                claim.way
-            }
-        };
+        let mut way = WAYS;
+        // That there is none, which is asked of these only, is known without its record.
+        let strange = flags & (tcp_flag::SYN | tcp_flag::RST) != 0;
+        if !strange || flows.flow_set(index).ok_or(Counter::Internal)?.tags.may_have(hash) {
+            let block = flows.flow_block(index).ok_or(Counter::Internal)?;
+            way = block.place(hash).unwrap_or(WAYS);
+        }
         // Else the verifier would follow all that comes for each of the set's places.
-        let way = usize::from(forget(self.cell, way as u16)) & (WAYS - 1);
-        let mut flow = flow::at(set, way).ok_or(Counter::Internal)?;
+        way = usize::from(forget(self.cell, way as u16));
+        let known = way < WAYS;
+        if known {
+            let block = flows.flow_block(index).ok_or(Counter::Internal)?;
+            let mut flow = block.at(way).ok_or(Counter::Internal)?;
+            flow.complete();
+            if opens && is_reuse(flow.record, self.packet(), side) {
+                self.output.count(Counter::TcpPortReuse, 1);
+                let awaited = flow.is(state::FOLLOWED);
+                self.end(flow.record, awaited);
+                self.open(&mut flow, key, side);
+            }
+        } else {
+            if !opens && !self.worth_opening() {
+                return Ok(());
+            }
+            let Some((at, claim)) = self.claim(flows, index, hash)? else { return Ok(()) };
+            way = at;
+            let block = flows.flow_block(index).ok_or(Counter::Internal)?;
+            let mut flow = block.at(way).ok_or(Counter::Internal)?;
+            if claim.evicted {
+                self.output.count(Counter::FlowsEvicted, 1);
+                self.end(flow.record, claim.awaited);
+            }
+            self.open(&mut flow, key, side);
+        }
+        let found = forget(self.cell, (way & (WAYS - 1)) as u16 | if known { KNOWN } else { 0 });
+        let (way, known) = (usize::from(found) & (WAYS - 1), found & KNOWN != 0);
+        let block = flows.flow_block(index).ok_or(Counter::Internal)?;
+        let mut flow = block.at(way).ok_or(Counter::Internal)?;
+        let (before, last) = (*flow.state, flow.record.half(side).last);
         self.tell(&mut flow, side);
-        flow.update(&self.message.event.packet, side);
-        let until = flow::worth(*flow.state, self.packet().time);
-        if let Some(before) = set.until.get_mut(way)
-            && *before != until
-        {
-            *before = until;
+        let packet = &self.message.event.packet;
+        flow.update(packet, side);
+        let after = *flow.state;
+        if before != after || flow::step(last) != flow::step(packet.time) {
+            let set = flows.flow_set(index).ok_or(Counter::Internal)?;
+            set.ages.note(way, after, packet.time, known);
+        }
+        if !known {
+            flows.flow_turn(index).ok_or(Counter::Internal)?.end();
         }
         Ok(())
+    }
+
+    /// Claims a place for a connection that has none, and with it the turn to open a record in its set.
+    /// `None` if another CPU has the turn, or has just opened a record for this very connection.
+    #[inline(always)]
+    fn claim<F: FlowStore>(
+        &mut self,
+        flows: &mut F,
+        index: u32,
+        hash: u64,
+    ) -> Result<Option<(usize, flow::Claim)>, Counter> {
+        if !flows.flow_turn(index).ok_or(Counter::Internal)?.take::<F>() {
+            self.output.count(Counter::FlowsContended, 1);
+            return Ok(None);
+        }
+        let may_have = flows.flow_set(index).ok_or(Counter::Internal)?.tags.may_have(hash);
+        if may_have && flows.flow_block(index).ok_or(Counter::Internal)?.place(hash).is_some() {
+            flows.flow_turn(index).ok_or(Counter::Internal)?.end();
+            self.output.count(Counter::FlowsContended, 1);
+            return Ok(None);
+        }
+        let set = flows.flow_set(index).ok_or(Counter::Internal)?;
+        let way = set.choose(hash, self.packet().time);
+        let way = usize::from(forget(self.cell, way as u16)) & (WAYS - 1);
+        let claim = set.claim(way, hash);
+        let block = flows.flow_block(index).ok_or(Counter::Internal)?;
+        *block.tags.get_mut(way).ok_or(Counter::Internal)? = hash;
+        Ok(Some((way, claim)))
     }
 
     /// Whether a segment that is no SYN deserves a record of its own: SYN+ACKs always (the SYN may
@@ -195,8 +242,8 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     }
 
     #[inline(always)]
-    fn open(&mut self, flow: &mut Flow<'_>, key: FlowKey) {
-        flow.open(key, self.packet().time);
+    fn open(&mut self, flow: &mut Flow<'_>, key: FlowKey, side: Side) {
+        flow.open(key, self.packet(), side);
         if !self.packet().has(tcp_flag::SYN) {
             self.output.count(Counter::TcpMidstream, 1);
             return;
@@ -284,12 +331,12 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             && side as u8 != record.initiator() as u8
     }
 
-    /// Tells that `flow` is given up; only what is followed has a judge waiting for its end.
+    /// Tells that a connection is given up; only what is followed has a judge waiting for its end.
     #[inline(always)]
-    fn end(&mut self, flow: &Flow<'_>) {
-        if self.config.watch_all() || flow.is(state::FOLLOWED) {
+    fn end(&mut self, record: &FlowRecord, awaited: bool) {
+        if self.config.watch_all() || awaited {
             words::clear(&mut self.message.event.tells);
-            self.emit(flow.record, kind::FLOW_END, 0, Class::Other);
+            self.emit(record, kind::FLOW_END, 0, Class::Other);
         }
     }
 
@@ -300,6 +347,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             event.header.kind = kind;
             event.header.captured = captured(self.octets, &event.packet, capture);
             words::copy(record, &mut event.flow);
+            event.flow.complete();
             output.tcp(self.message, self.octets)
         });
     }

@@ -31,13 +31,34 @@ impl Flow<'_> {
         self.record.state = *self.state;
     }
 
-    /// Opens the record anew for another connection.
+    /// Opens the record anew for another connection, of which `packet`, from `side`, is the first.
+    ///
+    /// A SYN leaves the other side's half as it was, since it has nothing to ask of it, and a flood of SYNs
+    /// waits for each cache line that it writes. See [`FlowRecord::complete`].
     #[inline(always)]
-    pub fn open(&mut self, key: FlowKey, time: u64) {
-        words::clear(self.record);
-        *self.state = 0;
-        self.record.key = key;
-        self.record.opened = time;
+    pub fn open(&mut self, key: FlowKey, packet: &Packet, side: Side) {
+        let alone = packet.has(tcp_flag::SYN) && !packet.has(tcp_flag::ACK);
+        *self.state = if alone { blank(side.other()) } else { 0 };
+        let record = &mut *self.record;
+        record.key = key;
+        record.state = *self.state;
+        record.responder_rtt = 0;
+        record.initiator_rtt = 0;
+        record.told_after = [0; 2];
+        record.opened = packet.time;
+        words::clear(record.half_mut(side));
+        if !alone {
+            words::clear(record.half_mut(side.other()));
+        }
+    }
+
+    /// See [`FlowRecord::complete`].
+    #[inline(always)]
+    pub fn complete(&mut self) {
+        if *self.state & BLANK != 0 {
+            self.record.complete();
+            *self.state &= !BLANK;
+        }
     }
 
     /// Takes a segment of `side` into the record.
@@ -105,6 +126,30 @@ impl Flow<'_> {
                 self.add(state::SYN_REPEATED);
             }
             self.add(state::SYN);
+        }
+    }
+}
+
+/// Either half is not there.
+const BLANK: u32 = state::LOW_BLANK | state::HIGH_BLANK;
+
+/// The bit that says that a side's half is as it was before the record was opened.
+#[inline(always)]
+const fn blank(side: Side) -> u32 {
+    match side {
+        Side::Low => state::LOW_BLANK,
+        Side::High => state::HIGH_BLANK,
+    }
+}
+
+impl FlowRecord {
+    /// Makes a half empty that a SYN has left as it was: what is in it is another connection's.
+    #[inline(always)]
+    pub fn complete(&mut self) {
+        if self.state & BLANK != 0 {
+            let low = self.state & state::LOW_BLANK != 0;
+            words::clear(self.half_mut(if low { Side::Low } else { Side::High }));
+            self.state &= !BLANK;
         }
     }
 }

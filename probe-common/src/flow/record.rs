@@ -31,6 +31,11 @@ pub mod state {
     pub const SYN_REPEATED: u32 = 1 << 8;
     /// A segment was unlike those of its sender before it, and was told of.
     pub const ODD: u32 = 1 << 9;
+    /// The low side's half is not this connection's yet, and counts as empty: see
+    /// [`FlowRecord::complete`](super::FlowRecord::complete). Nobody else is shown a record that has it.
+    pub const LOW_BLANK: u32 = 1 << 10;
+    /// The same of the high side's.
+    pub const HIGH_BLANK: u32 = 1 << 11;
 }
 
 /// How the IP-ID of a sender moved from one packet to the next, as a set.
@@ -119,7 +124,7 @@ pub struct Half {
 pub struct FlowRecord {
     /// Whose record it is.
     pub key: FlowKey,
-    /// See [`state`]. In the table it is kept twice: see [`FlowSet::states`](super::FlowSet::states).
+    /// See [`state`]. In the table it is kept twice: see [`FlowBlock::states`](super::FlowBlock::states).
     pub state: u32,
     /// From the last SYN to the SYN+ACK, in nanoseconds, at most 4.29 s: the round trip between
     /// here and the responder. 0: not known.

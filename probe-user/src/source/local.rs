@@ -6,7 +6,7 @@ use probe_common::{
     dns::{DnsSet, DnsStore},
     engine::{Engine, Output, Stamp},
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent, hook},
-    flow::{FlowRecord, FlowSet, FlowStore, watch_bit},
+    flow::{FlowBlock, FlowRecord, FlowSet, FlowStore, Turn, watch_bit},
     names::Names,
     quic::{QuicSet, QuicStore},
     resolver::{ResolverRecord, ResolverSet, ResolverStore},
@@ -33,14 +33,28 @@ pub struct Local {
 /// The flow table, and which of its sets have been touched lately, a bit each.
 struct Flows {
     sets: Vec<FlowSet>,
+    blocks: Vec<FlowBlock>,
+    turn: Turn,
     lively: Vec<u64>,
 }
 
 impl FlowStore for Flows {
     fn flow_set(&mut self, index: u32) -> Option<&mut FlowSet> {
-        let set = self.sets.get_mut(index as usize)?;
+        self.sets.get_mut(index as usize)
+    }
+
+    fn flow_block(&mut self, index: u32) -> Option<&mut FlowBlock> {
+        let block = self.blocks.get_mut(index as usize)?;
         self.lively[index as usize / 64] |= 1 << (index % 64);
-        Some(set)
+        Some(block)
+    }
+
+    fn flow_turn(&mut self, _index: u32) -> Option<&mut Turn> {
+        Some(&mut self.turn)
+    }
+
+    fn add(number: &mut u64, by: u64) {
+        *number = number.wrapping_add(by);
     }
 }
 
@@ -85,6 +99,8 @@ impl Local {
             config,
             flows: Flows {
                 sets: zeroed(config.flow_mask + 1),
+                blocks: zeroed(config.flow_mask + 1),
+                turn: Turn::default(),
                 lively: vec![0; (config.flow_mask as usize + 1).div_ceil(64)],
             },
             questions: Questions(zeroed(config.dns_mask + 1)),
@@ -139,23 +155,32 @@ impl Local {
         }
     }
 
-    /// The flow table.
-    pub fn flow_sets(&self) -> &[FlowSet] {
-        &self.flows.sets
+    /// The connections on record, by their places.
+    pub fn flows(&self) -> impl Iterator<Item = (usize, FlowRecord)> {
+        self.flows.blocks.iter().enumerate().flat_map(|(index, block)| {
+            set::taken(&block.tags).map(move |way| {
+                let mut record = block.records[way];
+                record.complete();
+                (index * WAYS + way, record)
+            })
+        })
     }
 
     /// Shows the connections on record, by their places, that may have fallen silent or idle since the
     /// scan before: not those of which nothing has been seen for [`STILL`].
     pub fn scan(&mut self, now: u64, mut look: impl FnMut(usize, &FlowRecord)) {
-        let Flows { sets, lively } = &mut self.flows;
+        let Flows { blocks, lively, .. } = &mut self.flows;
         for (word, bits) in lively.iter_mut().enumerate() {
             let touched = *bits;
             for bit in (0..64).filter(|bit| touched >> bit & 1 != 0) {
                 let index = word * 64 + bit;
-                let set = &sets[index];
                 let mut still = true;
-                for way in set::taken(&set.tags) {
-                    let record = &set.records[way];
+                let block = &mut blocks[index];
+                for way in 0..WAYS {
+                    let free = block.tags[way] == 0;
+                    let Some(mut flow) = block.at(way).filter(|_| !free) else { continue };
+                    flow.complete();
+                    let record = &*flow.record;
                     look(index * WAYS + way, record);
                     still &= record.last().saturating_add(STILL) < now;
                 }

@@ -9,7 +9,13 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use probe_common::{dns::DnsSet, flow::FlowSet, quic::QuicSet, set::WAYS, wire::tcp_flag};
+use probe_common::{
+    dns::DnsSet,
+    flow::{FlowBlock, FlowSet},
+    quic::QuicSet,
+    set::WAYS,
+    wire::tcp_flag,
+};
 
 use super::{
     events::kinds,
@@ -113,7 +119,8 @@ fn records(table: &mut Table) {
         let octets = Sample::new(vec![octets as f64 / WAYS as f64]);
         table.add(Row::new("memory", name, &octets, "octets"));
     };
-    each("a connection's record", size_of::<FlowSet>(), table);
+    let flows = size_of::<FlowSet>() + size_of::<FlowBlock>();
+    each("a connection's record", flows, table);
     each("a DNS question's record", size_of::<DnsSet>(), table);
     each("a QUIC connection's record", size_of::<QuicSet>(), table);
 }

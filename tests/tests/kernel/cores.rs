@@ -5,8 +5,12 @@
 //! CPU the threads take turns, and the same has to hold.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, Ipv4Addr},
-    sync::Barrier,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -15,6 +19,7 @@ use probe_common::{
     config::{Config, FLAG_WATCH_ALL},
     counter::Counter,
     flow::{FlowKey, FlowRecord, Half, Side},
+    set::WAYS,
     wire::{Address, tcp_flag},
 };
 use probe_tests::{
@@ -130,4 +135,91 @@ fn the_two_directions_of_a_flow_do_not_touch_each_others_half() {
         assert_whole(record.half(client), ROUNDS * REPEAT + 1, 100, 64, 501);
         assert_whole(record.half(client.other()), ROUNDS * REPEAT, 300, 57, 777);
     }
+}
+
+/// Two CPUs in step through all sets, each to open a connection in the same one at the same time: as many
+/// are on record as were not counted as given up, and each record is of one connection alone.
+#[test]
+fn two_cpus_do_not_open_a_record_in_one_place() {
+    const SETS: usize = 1 << 14;
+    let config = config(SETS as u32 - 1);
+    let flows = by_set(&config, SETS);
+    let mut bpf = object::load(&config).expect("an object that loads");
+    object::load_xdp(&mut bpf).expect("the XDP program");
+    let counters = Counters::take(&mut bpf).expect("counters");
+    let table = FlowTable::take(&mut bpf, config.flow_mask + 1).expect("the flow table");
+    let program: &Xdp =
+        bpf.program(object::INGRESS).expect("the XDP program").try_into().expect("an XDP program");
+    let arrived = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for cpu in 0..2 {
+            let (flows, arrived) = (&flows, &arrived);
+            scope.spawn(move || {
+                let alone = pin(cpu).is_err();
+                for (step, &number) in flows.iter().skip(cpu).step_by(2).enumerate() {
+                    let frame = syn(number);
+                    let options = TestRunOptions {
+                        data_in: Some(&frame),
+                        repeat: 1,
+                        ..TestRunOptions::new()
+                    };
+                    arrived.fetch_add(1, Ordering::SeqCst);
+                    while arrived.load(Ordering::SeqCst) < 2 * (step + 1) {
+                        if alone { thread::yield_now() } else { std::hint::spin_loop() }
+                    }
+                    program.test_run(options).expect("a run");
+                }
+            });
+        }
+    });
+    let counts = counters.read().expect("counters");
+    let [contended, evicted, opened] =
+        [Counter::FlowsContended, Counter::FlowsEvicted, Counter::TcpFlows]
+            .map(|one| counts[one as usize]);
+    let mut records = Vec::new();
+    table.scan(|_, record| records.push(*record));
+    assert_eq!(evicted, 0, "there is room for all");
+    assert_eq!(records.len() as u64 + contended, flows.len() as u64, "a record was lost uncounted");
+    assert_eq!(opened, records.len() as u64);
+    let expected: HashMap<FlowKey, u32> =
+        flows.iter().map(|&number| (key(number).0, number)).collect();
+    for record in &records {
+        let number = *expected.get(&record.key).expect("a key of these");
+        let (_, client) = key(number);
+        let half = record.half(client);
+        assert_whole(half, 1, 0, 64, number as u16);
+        assert_eq!((half.syn.isn, half.end), (number, number.wrapping_add(1)));
+        assert_eq!((half.first, half.last), (record.opened, record.opened));
+        assert_eq!(*record.half(client.other()), Half::default());
+    }
+}
+
+/// Of each of `sets` sets as many flows as it has places, set by set.
+fn by_set(config: &Config, sets: usize) -> Vec<u32> {
+    let mut places = vec![Vec::new(); sets];
+    let (mut number, mut missing) = (0, sets * WAYS);
+    while missing > 0 {
+        let (key, _) = key(number);
+        let set = &mut places[(key.hash(config.hash_key, 0) as u32 & config.flow_mask) as usize];
+        if set.len() < WAYS {
+            set.push(number);
+            missing -= 1;
+        }
+        number += 1;
+    }
+    places.into_iter().flatten().collect()
+}
+
+/// The SYN of flow `number`, told by its numbers from any other.
+fn syn(number: u32) -> Vec<u8> {
+    let (client, server) = ends(number);
+    let one = Segment {
+        ports: (client.1, server.1),
+        seq: number,
+        ack: 0,
+        flags: tcp_flag::SYN,
+        window: number as u16,
+        ..Segment::default()
+    };
+    frame::ethernet(&one.packet(&Ip { hops: 64, ..Ip::new(client.0, server.0) }))
 }

@@ -15,7 +15,7 @@ use probe_common::{
     config::WATCH_WORDS,
     counter::COUNTERS,
     dns::DnsSet,
-    flow::{FlowSet, watch_bit},
+    flow::{FlowBlock, watch_bit},
     names::{NAME_BIT_WORDS, Names},
     quic::QuicSet,
     resolver::ResolverSet,
@@ -145,7 +145,7 @@ pub struct Table<S> {
 }
 
 /// The flow table.
-pub type FlowTable = Table<FlowSet>;
+pub type FlowTable = Table<FlowBlock>;
 
 /// The table of resolvers.
 pub type Resolvers = Table<ResolverSet>;
@@ -202,9 +202,10 @@ impl<S: Set> Table<S> {
         for (set, way) in self.taken() {
             // SAFETY: within the mapping, at the offset that the set's type says; the kernel writes
             // it, hence volatile.
-            let record = unsafe {
+            let mut record = unsafe {
                 self.set(set).byte_add(S::RECORDS).cast::<S::Record>().add(way).read_volatile()
             };
+            S::complete(&mut record);
             look(set * WAYS + way, &record);
         }
     }

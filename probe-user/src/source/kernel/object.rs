@@ -116,6 +116,7 @@ pub fn configure<'a>(loader: &mut EbpfLoader<'a>, config: &'a Config) {
         .verifier_log_level(VerifierLogLevel::STATS)
         .override_global("CONFIG", config.as_octets(), true)
         .map_max_entries("FLOWS", config.flow_mask + 1)
+        .map_max_entries("FLOW_SETS", config.flow_mask + 1)
         .map_max_entries("QUESTIONS", config.dns_mask + 1)
         .map_max_entries("RESOLVERS", config.resolver_mask + 1)
         .map_max_entries("QUICS", config.quic_mask + 1);
