@@ -12,7 +12,6 @@ use probe_common::{
     counter::Counter,
     flow::FlowKey,
     hash::HashKey,
-    set,
     wire::{Packet, tcp_flag},
 };
 use probe_tests::craft::{

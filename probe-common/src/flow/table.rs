@@ -140,7 +140,7 @@ impl FlowTags {
     pub const fn may_have(self, hash: u64) -> bool {
         let differ = self.0 ^ (tag(hash) as u64).wrapping_mul(ONES);
         // Whether one of the four is zero (Mycroft's test).
-        differ.wrapping_sub(ONES) & !differ & 0x8000 * ONES != 0
+        differ.wrapping_sub(ONES) & !differ & (0x8000 * ONES) != 0
     }
 
     #[inline(always)]
