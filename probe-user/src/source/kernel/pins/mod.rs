@@ -44,8 +44,19 @@ pub const USUAL: &str = "/sys/fs/bpf/forgewatch";
 
 /// All maps that outlive a program: tables and lists, what was counted, what waits to be read, what is handed over.
 /// What is not here holds nothing beyond a packet, or a second.
-const MAPS: [&str; 9] =
-    ["COUNTS", "EVENTS", "FLOWS", HANDOVER, "NAMES", "QUESTIONS", "QUICS", "RESOLVERS", "WATCHED"];
+const MAPS: [&str; 11] = [
+    "COUNTS",
+    "EVENTS",
+    "FLOWS",
+    "FLOW_SETS",
+    "FLOW_TURNS",
+    HANDOVER,
+    "NAMES",
+    "QUESTIONS",
+    "QUICS",
+    "RESOLVERS",
+    "WATCHED",
+];
 
 const HANDOVER: &str = "HANDOVER";
 
