@@ -607,6 +607,27 @@ fn the_ledger_stays_within_its_octets_and_keeps_the_latest() {
     assert!(notices(&reader).contains(&NoticeKind::Expired));
 }
 
+/// However many findings of a kind there are: a writer that goes through all of them falls behind.
+#[test]
+fn findings_with_packets_are_found_without_a_look_at_all_others() {
+    let dir = TempDir::new().expect("a directory");
+    drop(Ledger::open(dir.path()).expect("a ledger"));
+    let file = Connection::open(dir.path().join(FILE)).expect("a file");
+    let plan = format!("EXPLAIN QUERY PLAN {}", super::write::WITH_EVIDENCE);
+    let mut plan = file.prepare(&plan).expect("a query");
+    let steps = plan.query_map(["linkedin", "tcp", "injected"], |row| row.get::<_, String>(3));
+    let steps: Vec<String> = steps.expect("a plan").map(|step| step.expect("a step")).collect();
+    assert!(
+        steps.iter().any(|step| step.contains("SEARCH f USING INTEGER PRIMARY KEY")),
+        "{steps:?}"
+    );
+    let scans = steps.iter().filter(|step| step.starts_with("SCAN"));
+    assert!(
+        scans.clone().count() > 0 && scans.clone().all(|step| step == "SCAN kept"),
+        "{steps:?}"
+    );
+}
+
 #[test]
 fn packets_are_kept_of_the_first_and_the_latest_of_a_kind() {
     let dir = TempDir::new().expect("a directory");

@@ -288,15 +288,23 @@ fn finding(
     Ok(())
 }
 
+/// Findings of one kind whose packets are kept. There may be a hundred thousand of that kind, of which few
+/// have any: so it goes from one that has to the next, and never through all of the kind.
+pub(super) const WITH_EVIDENCE: &str = "
+    WITH RECURSIVE kept (id) AS (
+        SELECT min(finding) FROM evidence
+        UNION ALL
+        SELECT (SELECT min(finding) FROM evidence WHERE finding > kept.id)
+        FROM kept WHERE kept.id IS NOT NULL
+    )
+    SELECT f.id FROM kept CROSS JOIN findings f ON f.id = kept.id
+    WHERE f.service IS ?1 AND f.protocol = ?2 AND f.verdict = ?3
+    ORDER BY f.id";
+
 /// Of one kind of finding the packets of the first half and of the latest are kept: a kind that comes
 /// a thousand times a day is shown by its first and its latest.
 fn make_room(change: &Transaction<'_>, row: &FindingRow) -> rusqlite::Result<u64> {
-    let mut others = change.prepare_cached(
-        "SELECT f.id FROM findings f
-         WHERE f.service IS ?1 AND f.protocol = ?2 AND f.verdict = ?3
-             AND EXISTS (SELECT 1 FROM evidence e WHERE e.finding = f.id)
-         ORDER BY f.id",
-    )?;
+    let mut others = change.prepare_cached(WITH_EVIDENCE)?;
     let ids: Vec<i64> = others
         .query_map(params![row.service, word(&row.protocol), word(&row.verdict)], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
