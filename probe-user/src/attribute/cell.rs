@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     method::Method,
-    pairs::{Side, Sums, join},
+    pairs::{Sums, joined},
     sketch::Range,
     tally::method_of,
     unit,
@@ -58,8 +58,7 @@ impl Cell {
         window: &Window,
         length: u64,
     ) -> Self {
-        let mut clients = Side::new();
-        window.servers(key).for_each(|(_, more)| join(&mut clients, more));
+        let clients = joined(window.servers(key).map(|(_, clients)| clients));
         let sums = Sums::of(&clients);
         let methods = unit.lanes.iter().filter_map(|(&lane, signs)| {
             let affected = Affected {

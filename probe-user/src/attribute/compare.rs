@@ -1,11 +1,14 @@
 //! The sides of each comparison in a window: the unit, all controls, and the nearest ones.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
 
 use super::{
     method::{Method, Symptom},
     outcome::{Network, Protocol},
-    pairs::{Pair, Side, Sums, join, pair},
+    pairs::{Pair, Side, Sums, join, joined, pair},
     tally::{Pace, STEPS, Shares, Tally, lane},
     window::{Key, Window},
 };
@@ -28,8 +31,8 @@ pub(super) type Trouble = BTreeSet<(u16, u16, Network)>;
 
 /// What a unit is compared with.
 #[derive(Debug, Default)]
-pub(super) struct Comparison {
-    pub(super) targets: Side,
+pub(super) struct Comparison<'a> {
+    pub(super) targets: Cow<'a, Side>,
     /// Clients of the same service at the same network, as other observers see them.
     pub(super) elsewhere: Side,
     pub(super) any: Against,
@@ -91,13 +94,10 @@ impl<'a> Comparer<'a> {
     }
 
     /// The sides of a unit.
-    pub(super) fn compare(&mut self, key: Key, nearest: Nearest) -> Comparison {
-        let mut targets = Side::new();
-        let mut servers = BTreeSet::new();
-        for (server, clients) in self.window.servers(key) {
-            servers.insert(server);
-            join(&mut targets, clients);
-        }
+    pub(super) fn compare(&mut self, key: Key, nearest: Nearest) -> Comparison<'a> {
+        let window = self.window;
+        let servers: BTreeSet<u64> = window.servers(key).map(|(server, _)| server).collect();
+        let targets = joined(window.servers(key).map(|(_, clients)| clients));
         let same = self.same_addresses(key);
         let (any, near) = match nearest {
             Nearest::Address => (Against::of(&targets, self.common(key)), same),
@@ -177,9 +177,9 @@ impl<'a> Comparer<'a> {
         key: Key,
         references: &mut References,
         length: u64,
-    ) -> (Comparison, Vec<(u64, Pace)>) {
-        let mut targets = Side::new();
-        self.window.servers(key).for_each(|(_, clients)| join(&mut targets, clients));
+    ) -> (Comparison<'a>, Vec<(u64, Pace)>) {
+        let window = self.window;
+        let targets = joined(window.servers(key).map(|(_, clients)| clients));
         let near = self.neighbours(key, &BTreeSet::new());
         let at = self.window.start;
         let since = at.saturating_sub(HOUR * length);
@@ -200,7 +200,7 @@ impl<'a> Comparer<'a> {
         let any = Against::of(&targets, &any);
         let near = Against::of(&targets, &near);
         // Lines differ from place to place, and with them what is slow: nothing is said of elsewhere.
-        (Comparison { targets, elsewhere: Side::new(), any, near }, slow)
+        (Comparison { targets: Cow::Owned(targets), elsewhere: Side::new(), any, near }, slow)
     }
 
     fn common(&mut self, key: Key) -> &Side {
@@ -246,7 +246,7 @@ impl Against {
     }
 }
 
-impl Comparison {
+impl Comparison<'_> {
     /// What fails after a trigger may fail in any way, and so may what it is held against.
     fn any_failure(&mut self) {
         let residual = lane(Method::Residual);

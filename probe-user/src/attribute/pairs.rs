@@ -4,7 +4,7 @@
 //! Clients that asked for one of the two only are gathered into as many groups as the smaller side has
 //! clients, and group stands against group. Tokens are hashes, so their order is as good as a draw.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::tally::{LANES, Shares, Tally};
 
@@ -55,6 +55,16 @@ pub(super) fn join<'a>(side: &mut Side, clients: impl IntoIterator<Item = (&'a u
     for (&token, tally) in clients {
         side.entry(token).or_default().join(tally);
     }
+}
+
+/// The clients of all places; of a single one they are not copied, for there may be many.
+pub(super) fn joined<'a>(mut places: impl Iterator<Item = &'a Side>) -> Cow<'a, Side> {
+    let Some(first) = places.next() else { return Cow::default() };
+    let mut side = Cow::Borrowed(first);
+    for place in places {
+        join(side.to_mut(), place);
+    }
+    side
 }
 
 /// Pairs two sides.

@@ -138,7 +138,7 @@ impl Track {
     }
 
     /// Takes a window's comparison.
-    pub(super) fn window(&mut self, comparison: &Comparison, windowed: &Windowed<'_>) {
+    pub(super) fn window(&mut self, comparison: &Comparison<'_>, windowed: &Windowed<'_>) {
         let lane = self.lane;
         let targets = Sums::of(&comparison.targets);
         bet(&mut self.any, &comparison.any.pairs, lane);
@@ -171,7 +171,7 @@ impl Track {
         self.estimate(windowed);
     }
 
-    fn remember(&mut self, comparison: &Comparison, targets: &Sums, windowed: &Windowed<'_>) {
+    fn remember(&mut self, comparison: &Comparison<'_>, targets: &Sums, windowed: &Windowed<'_>) {
         let (lane, run) = (self.lane, &mut self.run);
         let (any, near) = (&comparison.any.sums, &comparison.near.sums);
         if run.n == 0.0 {
@@ -186,7 +186,7 @@ impl Track {
         run.near_n += near.n;
         run.near_bad += near.lanes[lane];
         run.near_large += near.large_served;
-        for (&token, tally) in &comparison.targets {
+        for (&token, tally) in comparison.targets.iter() {
             run.weights.add(windowed.start / DAY, token, tally.shares()[lane]);
         }
         for tally in comparison.targets.values().filter(|tally| tally.slots() > 1) {

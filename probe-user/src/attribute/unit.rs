@@ -151,7 +151,7 @@ impl Unit {
     }
 
     /// Whether it fails, or does not, whatever the controls do.
-    fn health(&mut self, comparison: &Comparison) {
+    fn health(&mut self, comparison: &Comparison<'_>) {
         self.clear.window();
         self.failing.window();
         for tally in comparison.targets.values().filter(|tally| !tally.is_empty()) {
@@ -181,7 +181,13 @@ impl Unit {
     }
 
     /// Adds a window to what has been seen since it became healthy, or ceased to be.
-    fn remember(&mut self, comparison: &Comparison, targets: &Sums, window: Period, all: &Signs) {
+    fn remember(
+        &mut self,
+        comparison: &Comparison<'_>,
+        targets: &Sums,
+        window: Period,
+        all: &Signs,
+    ) {
         if self.points.len() >= HISTORY_MAX {
             self.points.pop_front();
         }
