@@ -22,6 +22,9 @@ const LONG: f64 = 600.0;
 const EXCUSES: [&str; 4] =
     ["events_ring_full", "events_rate_limited", "events_unread", "internal_errors"];
 
+/// How many of those missing are named.
+const SHOWN: usize = 20;
+
 /// One thing that has to hold.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
@@ -90,7 +93,8 @@ impl End<'_> {
     }
 
     fn found(&self) -> Check {
-        let missing = self.counts.missing();
+        let missing = self.counts.missing().count() as u64;
+        let which: Vec<_> = self.counts.missing().take(SHOWN).collect();
         let excuses: Vec<(&str, u64)> = EXCUSES
             .into_iter()
             .map(|name| (name, self.figures.get(name)))
@@ -101,7 +105,10 @@ impl End<'_> {
         Check {
             what: "all that is forged is found, or lost by a counter",
             holds: forged > 0 && missing <= lost,
-            by: format!("{forged} forged, {missing} not found, lost: {excuses:?}"),
+            by: format!(
+                "{forged} forged, {missing} not found {which:?}, lost: {excuses:?}; {} said too late",
+                self.counts.late
+            ),
         }
     }
 
@@ -160,7 +167,7 @@ pub fn growth(memory: &[Look]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
 
     use super::{super::talk::Kind, Check, Counts, End, Figures, Look, growth};
 
@@ -186,9 +193,8 @@ mod tests {
         {
             figures.seen.insert(name.into(), count);
         }
-        let found = [(Kind::Reset, 0), (Kind::Reset, 1)].into();
-        let said = BTreeMap::from([(Kind::Reset, 2), (Kind::OwnReset, 5)]);
-        let mut counts = Counts { said, found, ..Counts::default() };
+        let forged = BTreeSet::from([(Kind::Reset, 0), (Kind::Reset, 1)]);
+        let mut counts = Counts { found: forged.clone(), forged, ..Counts::default() };
         change(&mut figures, &mut counts);
         let (figures, counts) = (&figures, &counts);
         let memory = [Look { at: 0.0, mib: 20.0 }];

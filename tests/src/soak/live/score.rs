@@ -20,8 +20,12 @@ pub struct Score(Mutex<Counts>);
 /// How things stand.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Conversations that were said to their end.
+    /// Conversations that were said to their end, and in time.
     pub said: BTreeMap<Kind, u64>,
+    /// Of forged ones, which.
+    pub forged: BTreeSet<(Kind, u64)>,
+    /// Conversations that were said too late.
+    pub late: u64,
     /// Forged conversations that were found.
     pub found: BTreeSet<(Kind, u64)>,
     /// Findings about others that accuse somebody.
@@ -33,9 +37,17 @@ pub struct Counts {
 }
 
 impl Score {
-    /// A conversation of this kind has come to its end.
-    pub fn said(&self, kind: Kind) {
-        *self.counts().said.entry(kind).or_default() += 1;
+    /// A conversation has come to its end.
+    pub fn said(&self, kind: Kind, number: u64, in_time: bool) {
+        let mut counts = self.counts();
+        if !in_time {
+            counts.late += 1;
+            return;
+        }
+        *counts.said.entry(kind).or_default() += 1;
+        if kind.is_forged() {
+            counts.forged.insert((kind, number));
+        }
     }
 
     /// A line that the agent has written.
@@ -78,14 +90,14 @@ impl Score {
 }
 
 impl Counts {
-    /// Forged conversations that were said to their end.
+    /// How many forged conversations were said to their end.
     pub fn due(&self) -> u64 {
-        self.said.iter().filter(|(kind, _)| kind.is_forged()).map(|(_, count)| count).sum()
+        self.forged.len() as u64
     }
 
-    /// Forged conversations that were not found.
-    pub fn missing(&self) -> u64 {
-        self.due().saturating_sub(self.found.len() as u64)
+    /// Those that were not found.
+    pub fn missing(&self) -> impl Iterator<Item = &(Kind, u64)> {
+        self.forged.difference(&self.found)
     }
 }
 
@@ -103,15 +115,18 @@ mod tests {
     #[test]
     fn what_was_forged_is_found_and_who_was_not_is_wronged() {
         let score = Score::default();
-        for kind in [Kind::Reset, Kind::Reset, Kind::Answer, Kind::OwnReset] {
-            score.said(kind);
+        let said = [(Kind::Reset, 0), (Kind::Reset, 1), (Kind::Answer, 0), (Kind::OwnReset, 0)];
+        for (kind, number) in said {
+            score.said(kind, number, true);
         }
+        score.said(Kind::Reset, 2, false);
         score.told(&finding("reset-0.linkedin.com", "injected", "C3"));
         // Told again with more evidence.
         score.told(&finding("reset-0.linkedin.com", "injected", "C3"));
         score.told(&finding("reset-1.linkedin.com", "suspect", "C2"));
         let counts = score.now();
-        assert_eq!((counts.due(), counts.missing(), counts.wrong, counts.suspected), (3, 2, 0, 1));
+        assert_eq!((counts.due(), counts.missing().count()), (3, 2));
+        assert_eq!((counts.wrong, counts.suspected, counts.late), (0, 1, 1));
         score.told(&finding("own-reset-0.linkedin.com", "injected", "C3"));
         score.told(&finding("www.linkedin.com", "dropped", "C2"));
         assert_eq!(score.now().wrong, 2);

@@ -24,6 +24,10 @@ use crate::craft::frame;
 /// How long it sleeps at most, so that it sees when it is to end.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The most that a packet may be late. If what a forgery contradicts comes seconds after it, nobody could
+/// know any more that the two belong together; such a conversation says nothing, and is counted apart.
+const LATE_MAX: Duration = Duration::from_millis(500);
+
 /// A conversation under way, by when its next packet is due.
 struct Due {
     at: Instant,
@@ -33,13 +37,12 @@ struct Due {
 }
 
 impl Due {
-    /// Notes that a packet was sent just now; `None` when it was the last.
-    fn next(mut self, now: Instant) -> Option<Self> {
+    /// Notes that a packet was sent just now; says when the next is due, if there is one.
+    fn next(&mut self, now: Instant) -> Option<Instant> {
         self.late = self.late.max(now.saturating_duration_since(self.at));
         let step = self.talk.steps.front()?;
         let stretch = if step.answers { self.late * 2 } else { Duration::ZERO };
-        self.at = now + step.after + stretch;
-        Some(self)
+        Some(now + step.after + stretch)
     }
 }
 
@@ -105,10 +108,12 @@ pub fn speak(
             let frame = frame::ethernet(&step.packet);
             device.send_to(&frame, None).context("no room for a packet")?.context("cannot send")?;
             sent += 1;
-            let kind = due.talk.kind;
-            match due.next(Instant::now()) {
-                Some(due) => waiting.push(Reverse(due)),
-                None => score.said(kind),
+            let next = due.next(Instant::now());
+            if due.talk.steps.is_empty() {
+                score.said(due.talk.kind, due.talk.number, due.late <= LATE_MAX);
+            } else if let Some(at) = next {
+                due.at = at;
+                waiting.push(Reverse(due));
             }
         }
         let next = waiting.peek().map(|Reverse(due)| due.at);

@@ -120,6 +120,8 @@ pub struct Step {
 pub struct Talk {
     /// What becomes of it.
     pub kind: Kind,
+    /// Which of its kind it is.
+    pub number: u64,
     /// Packets that are still to be sent.
     pub steps: VecDeque<Step>,
 }
@@ -133,7 +135,7 @@ impl Talk {
             Kind::Answer | Kind::Lookup | Kind::Doubled => look_up(kind, client, &name, number),
             _ => connection(kind, client, &name, number),
         };
-        Self { kind, steps: steps.into() }
+        Self { kind, number, steps: steps.into() }
     }
 }
 
