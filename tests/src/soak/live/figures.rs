@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use probe_common::counter::Counter;
 use serde_json::Value;
 
-use crate::lab::namespace::Namespace;
+use crate::lab::{namespace::Namespace, wait};
 
 /// Where it serves them, in its own namespace.
 pub const ADDRESS: &str = "127.0.0.1:9617";
@@ -38,7 +38,12 @@ impl Figures {
     ///
     /// If it does not answer.
     pub fn ask(router: &Namespace) -> anyhow::Result<Self> {
-        let text = router.enter(get)?.context("asking the agent for its metrics")?;
+        // On a busy machine its loop may be late, which it says.
+        let mut last = None;
+        let asked = wait::until("the agent's metrics", wait::READY, || {
+            router.enter(get).and_then(|text| text).map_err(|error| last = Some(error)).ok()
+        });
+        let text = asked.with_context(|| format!("it said last: {last:?}"))?;
         let mut figures = Self::default();
         for line in text.lines() {
             let Some((name, value)) = line.rsplit_once(' ') else { continue };
