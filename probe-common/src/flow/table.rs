@@ -21,7 +21,7 @@ use crate::set::WAYS;
 #[repr(C)]
 pub struct FlowTags(u64);
 
-/// Until when the connections of one set are worth keeping: see [`worth`].
+/// Until when the connections of one set are worth keeping: see `worth`.
 ///
 /// Both directions write it, about once in [`STEP`] each; what is lost when they do so at the same time is a
 /// second of age.

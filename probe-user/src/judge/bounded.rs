@@ -12,6 +12,9 @@ use hashbrown::HashTable;
 /// Below this many places nothing is given back to the system.
 const SMALL: usize = 64;
 
+/// What part of the capacity may be gaps before entries are moved together.
+const GAPS: usize = 4;
+
 /// A map with a capacity.
 ///
 /// Entries lie in the order in which they came, and a table of their places finds them. So each takes
@@ -19,7 +22,7 @@ const SMALL: usize = 64;
 /// `hashbrown`, with a key drawn for each map.
 #[derive(Debug)]
 pub(super) struct Bounded<K, V> {
-    /// Of one that was removed the place stays until its turn, except at the front.
+    /// Of one that was removed the place stays for a while, except at the front: see [`GAPS`].
     entries: VecDeque<Option<(K, V)>>,
     /// Places of entries, counted from the first that there ever was.
     places: HashTable<u32>,
@@ -119,6 +122,11 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         if self.entries.len() < self.capacity {
             return None;
         }
+        // One that lives long would otherwise go because many came and went after it.
+        if self.entries.len() - self.places.len() > self.capacity / GAPS {
+            self.close_gaps();
+            return None;
+        }
         let hash = self.entries.front()?.as_ref().map(|(key, _)| self.hasher.hash_one(key))?;
         self.forget(hash, 0);
         self.evicted += 1;
@@ -135,6 +143,22 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         let len = self.entries.len();
         if self.entries.capacity() > SMALL && len < self.entries.capacity() / 4 {
             self.entries.shrink_to(len * 2);
+        }
+    }
+
+    /// Moves the entries together. That takes as long as there are entries, so it is done for many gaps
+    /// at once.
+    fn close_gaps(&mut self) {
+        let Self { entries, places, front, hasher, .. } = self;
+        entries.retain(Option::is_some);
+        places.clear();
+        *front = 0;
+        let hash = |at: u32| match &entries[at as usize] {
+            Some((key, _)) => hasher.hash_one(key),
+            None => 0,
+        };
+        for at in 0..entries.len() as u32 {
+            places.insert_unique(hash(at), at, |&place| hash(place));
         }
     }
 
@@ -172,6 +196,18 @@ mod tests {
         map.entry(0, || 1);
         assert_eq!(map.entry(3, || 2).1, Some((1, 0)));
         assert_eq!((map.get(&0), map.get(&1)), (Some(&1), None));
+    }
+
+    #[test]
+    fn one_that_lives_long_stays_while_others_come_and_go() {
+        let mut map = Bounded::new(8);
+        map.entry(u32::MAX, || 0);
+        for key in 0..1_000 {
+            assert!(map.entry(key, || 1).1.is_none(), "evicted by {key}");
+            map.remove(&key);
+        }
+        assert_eq!((map.get(&u32::MAX), map.evicted()), (Some(&0), 0));
+        assert!(map.entries.len() <= 8);
     }
 
     /// Each entry is found by its key, whatever came and went before.

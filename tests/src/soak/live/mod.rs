@@ -7,7 +7,7 @@
 //! * [`figures`]: the agent's own.
 //! * [`score`]: what was found of what was said.
 //! * [`check`]: what has to hold at the end.
-//! * [`run`]: all of it.
+//! * [`mod@run`]: all of it.
 
 pub mod check;
 pub mod figures;
