@@ -1,7 +1,7 @@
 //! Every fault that a router meets, while it forwards: traffic never stops, what is forged is found before and
 //! after, and what was recorded stays. Each test ends with the same checks: [`Scene::ends`].
 //!
-//! Clocks and suspend are not this machine's to play with: suite `kernels`.
+//! Clocks and suspend are not for tests to play with on this machine: `docs/operation.md` says how they are tried.
 
 mod disk;
 mod interface;
