@@ -204,18 +204,15 @@ pub(crate) fn apt_install(packages: &[String]) -> anyhow::Result<()> {
     if !known {
         apt_update()?;
     }
-    match run_install_script(&[], packages) {
+    let outcome = match run_install_script(&[], packages) {
         Err(error) if known => {
             steps::say(&format!("{error:#}: once more, with fresh package lists"));
             apt_update()?;
-            match run_install_script(&[], packages) {
-                Err(error) => install_with_backports(packages, error),
-                Ok(()) => Ok(()),
-            }
+            run_install_script(&[], packages)
         }
-        Err(error) => install_with_backports(packages, error),
-        Ok(()) => Ok(()),
-    }
+        outcome => outcome,
+    };
+    outcome.or_else(|error| install_with_backports(packages, error))
 }
 
 /// Installs `packages`, of which some could not be installed because of `error`.
