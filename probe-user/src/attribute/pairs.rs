@@ -69,12 +69,7 @@ pub(super) fn joined<'a>(mut places: impl Iterator<Item = &'a Side>) -> Cow<'a, 
 
 /// Pairs two sides.
 pub(super) fn pair(targets: &Side, controls: &Side) -> Vec<Pair> {
-    let shares = |side: &Side, other: &Side, both: bool| -> Vec<Shares> {
-        side.iter()
-            .filter(|(token, tally)| !tally.is_empty() && other.contains_key(token) == both)
-            .map(|(_, tally)| tally.shares())
-            .collect()
-    };
+    let (alone, idle) = (only(targets, controls), only(controls, targets));
     let mut pairs: Vec<Pair> = targets
         .iter()
         .filter(|(_, tally)| !tally.is_empty())
@@ -83,7 +78,6 @@ pub(super) fn pair(targets: &Side, controls: &Side) -> Vec<Pair> {
             Some(Pair { target: tally.shares(), control: control.shares() })
         })
         .collect();
-    let (alone, idle) = (shares(targets, controls, false), shares(controls, targets, false));
     let groups = alone.len().min(idle.len());
     for group in 0..groups {
         pairs.push(Pair {
@@ -94,12 +88,18 @@ pub(super) fn pair(targets: &Side, controls: &Side) -> Vec<Pair> {
     pairs
 }
 
-/// Mean of the `group`th of `groups` parts of a list that is at least as long.
-fn mean(list: &[Shares], group: usize, groups: usize) -> Shares {
+/// Clients of one side that are not of the other.
+fn only<'a>(side: &'a Side, other: &Side) -> Vec<&'a Tally> {
+    let there = side.iter().filter(|(_, tally)| !tally.is_empty());
+    there.filter(|(token, _)| !other.contains_key(token)).map(|(_, tally)| tally).collect()
+}
+
+/// Mean shares of the `group`th of `groups` parts of a list that is at least as long.
+fn mean(list: &[&Tally], group: usize, groups: usize) -> Shares {
     let part = &list[group * list.len() / groups..(group + 1) * list.len() / groups];
     let mut sums = [0.0; LANES];
-    for shares in part {
-        sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
+    for tally in part {
+        sums.iter_mut().zip(tally.shares()).for_each(|(sum, share)| *sum += share);
     }
     sums.map(|sum| sum / part.len() as f32)
 }

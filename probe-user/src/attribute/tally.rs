@@ -41,20 +41,93 @@ pub(super) const STEPS: f32 = 8.0;
 pub(super) type Shares = [f32; LANES];
 
 /// One client, one window, one place.
+///
+/// Most clients fail in one way if in any, so that one stands here, and all ways only of those that met
+/// more: this is what a window of many clients is made of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
-    slot: u8,
-    flows: u16,
-    bad: [u16; LANES],
-    slots: u16,
-    sums: Shares,
+    ways: Ways,
     /// Goodputs of the first flows: steps to the octave, and two bits for each.
     paces: [u8; PACES],
+    flows: u16,
+    slots: u16,
+    slot: u8,
     timed: u8,
     policed: u8,
     plateaus: u8,
     /// Flows with a first message of several segments were served.
     pub(super) large_served: bool,
+}
+
+const _: () = assert!(size_of::<Tally>() <= 40);
+
+/// In which ways flows failed.
+#[derive(Debug, Clone)]
+enum Ways {
+    /// In that of this lane, or in none.
+    One(u8, Way),
+    /// By lane.
+    Many(Box<[Way; LANES]>),
+}
+
+/// Failing in one way.
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    /// Shares of the slots that are closed, added up.
+    sum: f32,
+    /// Flows of the slot that is open.
+    bad: u16,
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        Self::One(0, Way::default())
+    }
+}
+
+impl Way {
+    const fn is_empty(self) -> bool {
+        self.bad == 0 && self.sum == 0.0
+    }
+}
+
+impl Ways {
+    fn at(&mut self, lane: usize) -> &mut Way {
+        if let Self::One(other, way) = self
+            && usize::from(*other) != lane
+        {
+            let before = *way;
+            if before.is_empty() {
+                *self = Self::One(lane as u8, Way::default());
+            } else {
+                let mut all = Box::<[Way; LANES]>::default();
+                all[usize::from(*other)] = before;
+                *self = Self::Many(all);
+            }
+        }
+        match self {
+            Self::One(_, way) => way,
+            Self::Many(all) => &mut all[lane],
+        }
+    }
+
+    fn all_mut(&mut self) -> &mut [Way] {
+        match self {
+            Self::One(_, way) => std::slice::from_mut(way),
+            Self::Many(all) => &mut **all,
+        }
+    }
+
+    fn sums(&self) -> Shares {
+        match self {
+            Self::One(lane, way) => {
+                let mut sums = Shares::default();
+                sums[usize::from(*lane)] = way.sum;
+                sums
+            }
+            Self::Many(all) => all.map(|way| way.sum),
+        }
+    }
 }
 
 impl Tally {
@@ -66,7 +139,8 @@ impl Tally {
         }
         self.flows = self.flows.saturating_add(1);
         if let Some(lane) = lane_of(symptom) {
-            self.bad[lane] = self.bad[lane].saturating_add(1);
+            let way = self.ways.at(lane);
+            way.bad = way.bad.saturating_add(1);
         }
     }
 
@@ -90,7 +164,8 @@ impl Tally {
     pub(super) fn join(&mut self, other: &Self) {
         debug_assert!(self.flows == 0 && other.flows == 0, "a slot is open");
         self.slots = self.slots.saturating_add(other.slots);
-        self.sums.iter_mut().zip(other.sums).for_each(|(sum, more)| *sum += more);
+        let more = other.ways.sums().into_iter().enumerate().filter(|&(_, sum)| sum != 0.0);
+        more.for_each(|(lane, sum)| self.ways.at(lane).sum += sum);
         other.paces().for_each(|pace| self.pace(pace));
         self.large_served |= other.large_served;
     }
@@ -101,9 +176,9 @@ impl Tally {
             return;
         }
         let flows = f32::from(self.flows);
-        for (sum, bad) in self.sums.iter_mut().zip(&mut self.bad) {
-            *sum += f32::from(*bad) / flows;
-            *bad = 0;
+        for way in self.ways.all_mut() {
+            way.sum += f32::from(way.bad) / flows;
+            way.bad = 0;
         }
         self.slots = self.slots.saturating_add(1);
         self.flows = 0;
@@ -113,7 +188,7 @@ impl Tally {
     pub(super) fn shares(&self) -> Shares {
         debug_assert!(self.flows == 0, "a slot is open");
         let slots = f32::from(self.slots.max(1));
-        self.sums.map(|sum| (sum / slots).min(1.0))
+        self.ways.sums().map(|sum| (sum / slots).min(1.0))
     }
 
     /// Slots with flows. It must be settled.

@@ -8,7 +8,7 @@ use super::{
     tally::Tally,
 };
 
-/// Clients by place in one window: at some 150 octets each, 40 MiB. Further ones are refused until the
+/// Clients by place in one window: at some 70 octets each, 18 MiB. Further ones are refused until the
 /// next window, counted; those of targets and of controls alike, so shares stay what they are.
 pub(super) const CLIENTS_MAX: usize = 262_144;
 
@@ -59,8 +59,10 @@ pub(super) struct Window {
     pub(super) about: BTreeMap<Key, About>,
     entries: usize,
     refused: u64,
-    /// Clients and tens of seconds after a trigger that are counted already.
-    lingering: BTreeSet<(Key, u64, u16)>,
+    /// Clients that are counted already, by tens of seconds after a trigger.
+    lingering: BTreeMap<(Key, u16), BTreeSet<u64>>,
+    /// How many those are.
+    lingerers: usize,
 }
 
 impl Window {
@@ -92,7 +94,10 @@ impl Window {
 
     /// Whether a client is met for the first time so long after a trigger.
     pub(super) fn lingers(&mut self, key: Key, token: u64, tens: u16) -> bool {
-        self.lingering.len() < CLIENTS_MAX && self.lingering.insert((key, token, tens))
+        let first = self.lingerers < CLIENTS_MAX
+            && self.lingering.entry((key, tens)).or_default().insert(token);
+        self.lingerers += usize::from(first);
+        first
     }
 
     /// Units that something was seen of.
