@@ -14,8 +14,9 @@ use crate::bench::{
     watched::{Sender, Watched},
 };
 
-/// Packets of one kind that are sent in one go.
-const PART: u32 = 1 << 9;
+/// Packets of one kind that are sent in one go. Each go waits some 10 ms at its beginning and its end, until
+/// the kernel has put the sending program into its path and taken it out; so they are long.
+const PART: u32 = 1 << 14;
 
 /// Kinds of packets, with how many parts each has of a round: the mix of `cargo xtask bench`, as a
 /// network of subscribers has it.
