@@ -133,6 +133,9 @@ counters! {
     /// Segments that would have opened a record while another CPU was opening one in the same sets, and
     /// went on without: records are opened by one at a time.
     FlowsContended = "flows_contended", Lost;
+    /// Segments that were written into the record of another connection, which was just being opened in the
+    /// place of theirs by another CPU: that record begins anew with its next segment.
+    FlowsTorn = "flows_torn", Lost;
     /// DNS queries evicted less than ten seconds after they were asked, without an answer, or less
     /// than two seconds after it.
     DnsEvicted = "dns_evicted", Lost;

@@ -21,6 +21,8 @@ pub unsafe trait Set {
     const TAGS: usize;
     /// Offset of its records, one behind the other.
     const RECORDS: usize;
+    /// Offset of a 32-bit mark for each place that is not 0 while its record is not to be trusted.
+    const TORN: Option<usize> = None;
 
     /// Makes a record whole that was copied out of the set as it stood.
     fn complete(_record: &mut Self::Record) {}

@@ -4,6 +4,8 @@ mod dns;
 mod icmp;
 mod quic;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     config::Config,

@@ -146,10 +146,13 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             let block = flows.flow_block(index).ok_or(Counter::Internal)?;
             let mut flow = block.at(way).ok_or(Counter::Internal)?;
             flow.complete();
-            if opens && is_reuse(flow.record, self.packet(), side) {
-                self.output.count(Counter::TcpPortReuse, 1);
-                let awaited = flow.is(state::FOLLOWED);
-                self.end(flow.record, awaited);
+            let torn = *flow.torn != 0;
+            if torn || opens && is_reuse(flow.record, self.packet(), side) {
+                if !torn {
+                    self.output.count(Counter::TcpPortReuse, 1);
+                    let awaited = flow.is(state::FOLLOWED);
+                    self.end(flow.record, awaited);
+                }
                 self.open(&mut flow, key, side);
             }
         } else {
@@ -162,7 +165,9 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             let mut flow = block.at(way).ok_or(Counter::Internal)?;
             if claim.evicted {
                 self.output.count(Counter::FlowsEvicted, 1);
-                self.end(flow.record, claim.awaited);
+                if *flow.torn == 0 {
+                    self.end(flow.record, claim.awaited);
+                }
             }
             self.open(&mut flow, key, side);
         }
@@ -179,7 +184,13 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             let set = flows.flow_set(index).ok_or(Counter::Internal)?;
             set.ages.note(way, after, packet.time, known);
         }
-        if !known {
+        if known {
+            // What has been written is to be seen by all before the place is looked at again.
+            F::add(self.cell, 0);
+            if flows.flow_block(index).ok_or(Counter::Internal)?.tear(way, hash) {
+                self.output.count(Counter::FlowsTorn, 1);
+            }
+        } else {
             flows.flow_turn(index).ok_or(Counter::Internal)?.end();
         }
         Ok(())

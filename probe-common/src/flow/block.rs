@@ -17,8 +17,9 @@ pub struct FlowBlock {
     /// Each record's [`state`](super::state), which is in the record as well: here, where it costs no other
     /// cache line, for the segments of which there is nothing to tell.
     pub states: [u32; WAYS],
-    /// Explicit padding.
-    pub reserved: [u64; 2],
+    /// Not 0: a segment of the connection that was in this place before was written into its record. See
+    /// [`Flow::torn`].
+    pub torn: [u32; WAYS],
     /// The records.
     pub records: [FlowRecord; WAYS],
 }
@@ -30,6 +31,7 @@ unsafe impl Set for FlowBlock {
     type Record = FlowRecord;
     const TAGS: usize = offset_of!(Self, tags);
     const RECORDS: usize = offset_of!(Self, records);
+    const TORN: Option<usize> = Some(offset_of!(Self, torn));
 
     fn complete(record: &mut FlowRecord) {
         record.complete();
@@ -52,9 +54,26 @@ impl FlowBlock {
         if self.tags[likely] == hash { Some(likely) } else { set::place(&self.tags, hash) }
     }
 
+    /// Marks the record at a place, which the connection with this hash has had, if it is not its any more:
+    /// then what was just written is in another's. Says whether it is so.
+    #[inline(always)]
+    pub fn tear(&mut self, way: usize, hash: u64) -> bool {
+        // SAFETY: a reference is valid to read. Volatile: another CPU may have written it since it was read.
+        let tag = self.tags.get(way).map(|tag| unsafe { core::ptr::read_volatile(tag) });
+        let torn = tag.is_some_and(|tag| tag != hash);
+        if torn && let Some(mark) = self.torn.get_mut(way) {
+            *mark = 1;
+        }
+        torn
+    }
+
     /// The connection at a place.
     #[inline(always)]
     pub fn at(&mut self, way: usize) -> Option<Flow<'_>> {
-        Some(Flow { record: self.records.get_mut(way)?, state: self.states.get_mut(way)? })
+        Some(Flow {
+            record: self.records.get_mut(way)?,
+            state: self.states.get_mut(way)?,
+            torn: self.torn.get_mut(way)?,
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! A connection in the table, as a segment of it finds it and leaves it.
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 use super::{FlowKey, FlowRecord, Half, Side, state};
 use crate::{
     wire::{Packet, tcp_flag},
@@ -15,6 +17,14 @@ pub struct Flow<'a> {
     pub record: &'a mut FlowRecord,
     /// See [`state`]: the copy.
     pub state: &'a mut u32,
+    /// Not 0: what is in the record is of two connections.
+    ///
+    /// While one CPU opens the record for another connection, a segment of the one that makes way may be
+    /// under way on another CPU, which has found its place before and writes into it after. It looks again
+    /// when it is done, and sets this. Who opens a record gives the place away first, then unsets this, then
+    /// empties the record: so whatever is written into what has been emptied is followed by the mark, and with
+    /// the next segment the record begins anew.
+    pub torn: &'a mut u32,
 }
 
 impl Flow<'_> {
@@ -37,6 +47,10 @@ impl Flow<'_> {
     /// waits for each cache line that it writes. See [`FlowRecord::complete`].
     #[inline(always)]
     pub fn open(&mut self, key: FlowKey, packet: &Packet, side: Side) {
+        // After the tags, which are written already, and before the rest: see `Self::torn`.
+        compiler_fence(Ordering::SeqCst);
+        *self.torn = 0;
+        compiler_fence(Ordering::SeqCst);
         let alone = packet.has(tcp_flag::SYN) && !packet.has(tcp_flag::ACK);
         *self.state = if alone { blank(side.other()) } else { 0 };
         let record = &mut *self.record;

@@ -7,6 +7,7 @@
 //! * [`record`] begins the ledger's part.
 //! * [`told`] is where findings go.
 //! * [`reload`] takes over what may change while it runs.
+//! * [`memory`] gives back what is not used.
 //! * [`measure`] is what it knows of itself; [`supervise`] looks after what runs beside detection.
 //! * [`status`] is what it says of itself, and [`notify`] tells the service manager.
 //! * [`close`] detaches, takes what is left, and sums up.
@@ -14,6 +15,7 @@
 mod close;
 mod confine;
 mod measure;
+mod memory;
 mod notify;
 mod record;
 mod reload;

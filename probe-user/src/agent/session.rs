@@ -11,6 +11,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 use super::{
     Load,
     measure::Measures,
+    memory,
     notify::Manager,
     start::Signals,
     status::{self, Said},
@@ -97,6 +98,7 @@ impl Session {
         // A run that is cut short can say so much of itself.
         let mut heartbeat = every(self.settings.heartbeat());
         let mut status = status::period(self.settings.status_seconds).map(later);
+        let mut idle = later(memory::PERIOD);
         let deadline = self.settings.duration.map(|duration| Instant::now() + duration);
         let over = async {
             match deadline {
@@ -124,6 +126,7 @@ impl Session {
                 }
                 _ = heartbeat.tick() => beside(self.record()),
                 () = tick_of(&mut status) => beside(self.tell_status()),
+                _ = idle.tick() => memory::give_back(),
                 _ = tick.tick() => {
                     let now = clock::now();
                     self.measures.turn(now);

@@ -4,8 +4,8 @@ use probe_common::wire::Address;
 
 use super::bounded::Bounded;
 
-/// Answers remembered: those of a busy router's watched names within the longest time.
-const LEADS_MAX: usize = 65_536;
+/// Answers remembered, at some 110 octets each: those of a minute, the shortest time, at 500 a second.
+const LEADS_MAX: usize = 32_768;
 
 /// How long an answer is good for at least and at most, in nanoseconds. Clients keep names somewhat
 /// longer than resolvers allow; a day-old answer says nothing.

@@ -194,6 +194,81 @@ fn two_cpus_do_not_open_a_record_in_one_place() {
     }
 }
 
+/// Two CPUs send segments of twice as many connections as there are places, all in one set, so that each
+/// pushes out connections of which the other has a segment under way. That happens, and is counted; and
+/// whatever is shown is of one connection alone.
+#[test]
+fn a_segment_of_a_connection_that_makes_way_leaves_nothing_in_the_next_record() {
+    const ROUNDS: usize = 100;
+    const ENOUGH: usize = 20;
+    const FLOWS: u32 = 2 * WAYS as u32;
+    // Each run waits for all CPUs at its beginning and its end.
+    const REPEAT: u32 = 2_000;
+    let mut bpf = object::load(&config(0)).expect("an object that loads");
+    object::load_xdp(&mut bpf).expect("the XDP program");
+    let counters = Counters::take(&mut bpf).expect("counters");
+    let table = FlowTable::take(&mut bpf, 1).expect("the flow table");
+    let program: &Xdp =
+        bpf.program(object::INGRESS).expect("the XDP program").try_into().expect("an XDP program");
+    let counted = |one: Counter| counters.read().expect("counters")[one as usize];
+    let several = thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+    let begun = Barrier::new(2);
+    let (mut shown, mut rounds) = (0, 0);
+    while rounds < ENOUGH || several && counted(Counter::FlowsTorn) == 0 {
+        assert!(rounds < ROUNDS, "the two have never met");
+        thread::scope(|scope| {
+            for cpu in 0..2 {
+                let begun = &begun;
+                scope.spawn(move || {
+                    let _ = pin(cpu);
+                    begun.wait();
+                    for flow in (0..FLOWS).filter(|flow| *flow as usize % 2 == cpu) {
+                        let frame = marked(flow);
+                        let options = TestRunOptions {
+                            data_in: Some(&frame),
+                            repeat: REPEAT,
+                            ..TestRunOptions::new()
+                        };
+                        program.test_run(options).expect("a run");
+                    }
+                });
+            }
+        });
+        table.scan(|_, record| {
+            let flow = (0..FLOWS).find(|&flow| key(flow).0 == record.key).expect("a known key");
+            let (_, client) = key(flow);
+            let half = record.half(client);
+            let mark = mark(flow);
+            assert_eq!((half.hops_min, half.hops_max), (mark, mark), "round {rounds}, flow {flow}");
+            assert_eq!(half.window, u16::from(mark));
+            assert_eq!(*record.half(client.other()), Half::default());
+            shown += 1;
+        });
+        rounds += 1;
+    }
+    assert!(shown > rounds && counted(Counter::FlowsEvicted) > rounds as u64);
+}
+
+/// The TTL and window of flow `number`, which are no other flow's.
+const fn mark(number: u32) -> u8 {
+    100 + number as u8
+}
+
+/// A segment of flow `number` from the client, marked.
+fn marked(number: u32) -> Vec<u8> {
+    let (client, server) = ends(number);
+    let mark = mark(number);
+    let one = Segment {
+        ports: (client.1, server.1),
+        seq: 1_000,
+        ack: 1,
+        flags: tcp_flag::ACK,
+        window: mark.into(),
+        ..Segment::default()
+    };
+    frame::ethernet(&one.packet(&Ip { hops: mark, ..Ip::new(client.0, server.0) }))
+}
+
 /// Of each of `sets` sets as many flows as it has places, set by set.
 fn by_set(config: &Config, sets: usize) -> Vec<u32> {
     let mut places = vec![Vec::new(); sets];

@@ -196,10 +196,17 @@ impl<S: Set> Table<S> {
         Ok(Self { shared: Shared::map(bpf, name, len, false)?, sets, of: PhantomData })
     }
 
-    /// Shows each record in turn, copied, with the number of its place; one that is being written
-    /// meanwhile may be half old, half new, which costs at worst one look too many.
+    /// Shows each record in turn, copied, with the number of its place, except such as are not to be trusted;
+    /// one that is being written meanwhile may be half old, half new, which costs at worst one look too many.
     pub fn scan(&self, mut look: impl FnMut(usize, &S::Record)) {
         for (set, way) in self.taken() {
+            // SAFETY: as below.
+            let torn = S::TORN.is_some_and(|at| unsafe {
+                self.set(set).byte_add(at).cast::<u32>().add(way).read_volatile() != 0
+            });
+            if torn {
+                continue;
+            }
             // SAFETY: within the mapping, at the offset that the set's type says; the kernel writes
             // it, hence volatile.
             let mut record = unsafe {
