@@ -34,7 +34,7 @@ impl Sums {
             sums.n += 1.0;
             let shares = tally.shares();
             sums.lanes.iter_mut().zip(shares).for_each(|(sum, share)| *sum += f64::from(share));
-            sums.large_served += u64::from(tally.large_served);
+            sums.large_served += u64::from(tally.large_served());
         }
         sums
     }

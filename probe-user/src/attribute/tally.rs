@@ -52,14 +52,16 @@ pub(super) struct Tally {
     flows: u16,
     slots: u16,
     slot: u8,
+    /// How many flows have a speed, and [`LARGE_SERVED`].
     timed: u8,
     policed: u8,
     plateaus: u8,
-    /// Flows with a first message of several segments were served.
-    pub(super) large_served: bool,
 }
 
-const _: () = assert!(size_of::<Tally>() <= 40);
+const _: () = assert!(size_of::<Tally>() == 32);
+
+/// Beside the number of flows with a speed: flows with a first message of several segments were served.
+const LARGE_SERVED: u8 = 1 << 7;
 
 /// In which ways flows failed.
 #[derive(Debug, Clone)]
@@ -151,7 +153,7 @@ impl Tally {
     }
 
     fn pace(&mut self, pace: Pace) {
-        let place = usize::from(self.timed);
+        let place = usize::from(self.timed & !LARGE_SERVED);
         if let Some(step) = self.paces.get_mut(place) {
             *step = pace.step;
             self.policed |= u8::from(pace.policed) << place;
@@ -167,7 +169,7 @@ impl Tally {
         let more = other.ways.sums().into_iter().enumerate().filter(|&(_, sum)| sum != 0.0);
         more.for_each(|(lane, sum)| self.ways.at(lane).sum += sum);
         other.paces().for_each(|pace| self.pace(pace));
-        self.large_served |= other.large_served;
+        self.timed |= other.timed & LARGE_SERVED;
     }
 
     /// Closes the slot: before anything is asked of the tally, and when another slot begins.
@@ -201,14 +203,24 @@ impl Tally {
         self.slots() == 0
     }
 
+    /// Notes that flows with a first message of several segments were served.
+    pub(super) const fn serve_large(&mut self) {
+        self.timed |= LARGE_SERVED;
+    }
+
+    /// Whether flows with a first message of several segments were served.
+    pub(super) const fn large_served(&self) -> bool {
+        self.timed & LARGE_SERVED != 0
+    }
+
     /// Whether the speed of any flow is known.
     pub(super) const fn is_timed(&self) -> bool {
-        self.timed > 0
+        self.timed & !LARGE_SERVED > 0
     }
 
     /// How fast its flows were.
     pub(super) fn paces(&self) -> impl Iterator<Item = Pace> {
-        (0..usize::from(self.timed)).map(|place| Pace {
+        (0..usize::from(self.timed & !LARGE_SERVED)).map(|place| Pace {
             step: self.paces[place],
             policed: self.policed >> place & 1 == 1,
             plateau: self.plateaus >> place & 1 == 1,

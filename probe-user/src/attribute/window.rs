@@ -8,7 +8,7 @@ use super::{
     tally::Tally,
 };
 
-/// Clients by place in one window: at some 70 octets each, 18 MiB. Further ones are refused until the
+/// Clients by place in one window: at some 60 octets each, 15 MiB. Further ones are refused until the
 /// next window, counted; those of targets and of controls alike, so shares stay what they are.
 pub(super) const CLIENTS_MAX: usize = 262_144;
 
@@ -88,7 +88,9 @@ impl Window {
         if let Some(goodput) = outcome.goodput {
             tally.speed(goodput.bits_per_second, goodput.policed, goodput.plateau);
         }
-        tally.large_served |= outcome.large_hello && outcome.ending == Ending::Served;
+        if outcome.large_hello && outcome.ending == Ending::Served {
+            tally.serve_large();
+        }
         Some(symptom)
     }
 

@@ -123,7 +123,8 @@ impl Answers {
             qtype: dns.qtype().unwrap_or_default(),
             said,
         };
-        let (own, _) = self.own.entry((vote.voter, name.into()), Vec::new);
+        // Most have one answer, and there are many: a list that grows by itself begins with four places.
+        let (own, _) = self.own.entry((vote.voter, name.into()), || Vec::with_capacity(1));
         match own.iter_mut().find(|(_, said)| *said == vote.said) {
             Some(again) => again.0 = now,
             None => {
@@ -133,7 +134,7 @@ impl Answers {
                 own.push((now, vote.said.clone()));
             }
         }
-        let (votes, _) = self.names.entry(name.into(), Vec::new);
+        let (votes, _) = self.names.entry(name.into(), || Vec::with_capacity(1));
         let mine = |other: &Vote| other.voter == vote.voter && other.qtype == vote.qtype;
         if let Some(before) = votes.iter_mut().find(|other| mine(other)) {
             *before = vote;

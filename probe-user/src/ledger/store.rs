@@ -27,6 +27,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Octets that the log of changes is cut back to when it has been written into the ledger.
 pub const WAL_OCTETS: i64 = 16 << 20;
 
+/// Pages of 4 KiB that the writer keeps: it appends, and looks up little; what it reads again the system has.
+const CACHE_PAGES: i32 = 128;
+
 /// A ledger, open for writing.
 #[derive(Debug)]
 pub struct Ledger {
@@ -80,6 +83,7 @@ impl Ledger {
         // fsync a batch, and there is one batch a second.
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sql)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(sql)?;
+        connection.pragma_update(None, "cache_size", CACHE_PAGES).map_err(sql)?;
         connection.pragma_update(None, "journal_size_limit", WAL_OCTETS).map_err(sql)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(sql)?;
         let found = schema::bring_up(&path, &mut connection)?;
