@@ -1,4 +1,4 @@
-//! What the allocator has and nobody uses.
+//! What the allocator has and nobody uses: little of it, and not for long.
 
 use std::time::Duration;
 
@@ -6,6 +6,21 @@ use std::time::Duration;
 /// pieces of some hundred octets between others that stay: after an hour at the highest rate a fifth of
 /// what was allocated lay idle so. It takes some milliseconds, for which the ring has room.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
+
+/// Octets from which on a block of memory is one of its own, which grows without being copied and goes back to
+/// the system as soon as it is free. The allocator would raise this with each such block that is freed, and
+/// then tables that grow leave holes among what is small.
+#[cfg(target_env = "gnu")]
+const APART: libc::c_int = 128 << 10;
+
+/// Has large blocks lie apart.
+pub(super) fn prepare() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it may be called at any time. Where it is refused, all is as it was.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, APART);
+    }
+}
 
 /// Gives it back. The allocator of musl does so by itself.
 pub(super) fn give_back() {

@@ -34,6 +34,7 @@ pub(crate) type Load<'a> = &'a dyn Fn() -> Result<Layers, Failure>;
 
 /// Watches until a signal, the end of the given time, or an error.
 pub(crate) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
+    memory::prepare();
     let layers = load()?;
     log::configure(&layers.settings);
     if layers.settings.interfaces.is_empty() {

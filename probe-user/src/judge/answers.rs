@@ -22,7 +22,7 @@ const VOTES_MAX: usize = 32;
 
 /// Resolvers with names of which it is kept what they have answered themselves: busier ones push each
 /// other out of the answers of a name.
-const OWN_MAX: usize = 16_384;
+const OWN_MAX: usize = 8_192;
 
 /// Different answers kept of one resolver for one name.
 const OWN_EACH: usize = 4;
