@@ -130,6 +130,9 @@ counters! {
     NotFollowed = "not_followed", Lost;
     /// Connection records evicted to make room for others.
     FlowsEvicted = "flows_evicted", Lost;
+    /// Of these, records of watched connections that were followed from their beginning and had sent
+    /// something less than ten seconds before: what is forged of them later may not be found.
+    FlowsCutShort = "flows_cut_short", Lost;
     /// Segments that would have opened a record while another CPU was opening one in the same sets, and
     /// went on without: records are opened by one at a time.
     FlowsContended = "flows_contended", Lost;

@@ -20,6 +20,9 @@ const RESET_CAPTURE: u32 = 64;
 /// both ends ignore must not turn a download into a flood of events.
 const AFTER_MAX: u16 = 16;
 
+/// How long ago the last packet of a connection was that still goes on, in nanoseconds.
+const LIVELY: u64 = 10_000_000_000;
+
 /// Beside the place of a connection: it was on record before.
 const KNOWN: u16 = 1 << 15;
 
@@ -166,6 +169,11 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             if claim.evicted {
                 self.output.count(Counter::FlowsEvicted, 1);
                 if *flow.torn == 0 {
+                    // Of others the record is not even looked at.
+                    let since = || self.packet().time.saturating_sub(flow.record.last());
+                    if claim.awaited && since() < LIVELY {
+                        self.output.count(Counter::FlowsCutShort, 1);
+                    }
                     self.end(flow.record, claim.awaited);
                 }
             }

@@ -141,6 +141,7 @@ impl Cpu {
 }
 
 const ACK: u8 = 0x10;
+const SYN: u8 = 0x02;
 
 /// A segment finds its record; while it is under way the place is given to another connection. What it
 /// wrote is known to be in the wrong record, which begins anew with that connection's next segment.
@@ -176,11 +177,24 @@ fn a_record_that_another_connections_segment_was_written_into_begins_anew() {
 fn the_end_of_a_record_of_two_connections_is_not_told() {
     for torn in [0, 1] {
         let mut cpu = Cpu::new();
-        (0..4).for_each(|number| cpu.take(&segment(40_000 + number, 64, ACK)));
+        (0..4).for_each(|number| cpu.take(&segment(40_000 + number, 64, SYN)));
         assert!(cpu.table.block.tags.iter().all(|&tag| tag != 0), "a set that is full");
         cpu.table.block.torn = [torn; 4];
         cpu.take(&segment(40_004, 64, ACK));
         assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
         assert_eq!(cpu.told.1.len(), 1 - torn as usize);
+    }
+}
+
+/// A connection that makes way is cut short if it is followed and has sent something just before.
+#[test]
+fn a_connection_that_goes_on_and_makes_way_is_counted() {
+    for (flags, later, expected) in [(SYN, 1, 1), (SYN, 11_000_000_000, 0), (ACK, 1, 0)] {
+        let mut cpu = Cpu::new();
+        (0..4).for_each(|number| cpu.take(&segment(40_000 + number, 64, flags)));
+        cpu.time += later;
+        cpu.take(&segment(40_004, 64, SYN));
+        assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
+        assert_eq!(cpu.counted(Counter::FlowsCutShort), expected, "{flags:#x}, {later} ns later");
     }
 }
