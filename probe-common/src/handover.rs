@@ -23,8 +23,11 @@ pub struct Handover {
     pub interfaces: [u32; INTERFACES],
     /// Events taken out of the ring, by all agents.
     pub received: u64,
-    /// When an agent last looked through the flow table, by the kernel's monotonic clock.
+    /// When an agent last looked through the flow table, by the clock of the programs: that since boot, which goes
+    /// on while the machine sleeps.
     pub looked: u64,
+    /// For how long the machine had slept by then, since it was booted.
+    pub slept: u64,
     /// Until when an agent has told or recorded what was counted, by the same clock.
     pub accounted: u64,
     /// What was counted until then.
@@ -36,5 +39,5 @@ pub const SIZES: usize = 5;
 
 const _: () = assert!(
     size_of::<Handover>()
-        == 8 * 2 + 16 + 4 * (SIZES + 1 + INTERFACES) + 8 * 3 + 8 * COUNTERS as usize
+        == 8 * 2 + 16 + 4 * (SIZES + 1 + INTERFACES) + 8 * 4 + 8 * COUNTERS as usize
 );

@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
-    helpers::bpf_ktime_get_ns,
+    helpers::bpf_ktime_get_boot_ns,
     macros::{classifier, map, xdp},
     maps::PerCpuArray,
     programs::{TcContext, XdpContext},
@@ -80,7 +80,7 @@ pub fn bench_touch(ctx: XdpContext) -> u32 {
 #[inline(always)]
 pub fn bench_clock(ctx: XdpContext) -> u32 {
     // SAFETY: the helper takes nothing and always succeeds.
-    opaque(unsafe { bpf_ktime_get_ns() } as usize);
+    opaque(unsafe { bpf_ktime_get_boot_ns() } as usize);
     vary(&ctx);
     XDP_PASS
 }

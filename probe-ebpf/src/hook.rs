@@ -1,7 +1,7 @@
 //! From a hook's context to the engine.
 
 use aya_ebpf::{
-    helpers::bpf_ktime_get_ns,
+    helpers::bpf_ktime_get_boot_ns,
     programs::{TcContext, XdpContext},
 };
 use probe_common::{
@@ -124,7 +124,7 @@ pub(crate) fn egress_follow(ctx: &TcContext, branch: Branch) {
 #[inline(always)]
 fn now() -> u64 {
     // SAFETY: the helper takes nothing and always succeeds.
-    unsafe { bpf_ktime_get_ns() }
+    unsafe { bpf_ktime_get_boot_ns() }
 }
 
 /// What a replay put in front of the packet.

@@ -28,6 +28,7 @@ fn what_is_forged_is_found_by_the_kernel_of_debian_12() {
     assert!(told.release.starts_with("6.1."), "{}", told.release);
     assert!(told.wrong.is_empty(), "{:#?}", told.wrong);
     assert!(told.native && !told.tcx, "{}", told.places());
+    assert!(told.slept.is_some(), "it cannot sleep");
     assert_eq!(told.injected.len(), CAUSES, "{:#?}", told.injected);
     assert!(told.injected.iter().all(|one| one.verdict == "injected" && one.confidence == "C3"));
     let _ = fs::remove_file(image);

@@ -16,6 +16,7 @@ impl Session {
         self.measures.pulse.set_ready(false);
         self.live.detach();
         let rest = self.live.rest(|event| {
+            self.sleep.mind(event.time(), &mut self.judge, &mut self.told);
             self.judge.event(&event, |finding| self.told.tell(&finding));
         });
         self.received += rest.unwrap_or_default();

@@ -36,7 +36,7 @@ pub(super) struct Measures {
     _stats: Option<OwnedFd>,
     /// How often the system's clock stepped.
     pub(super) clock_steps: u64,
-    /// When the last event came, by the kernel's monotonic clock; 0: none did.
+    /// When the last event came, by the programs' clock; 0: none did.
     pub(super) last_event: u64,
     /// Reloads that were taken over, and that were refused.
     pub(super) reloads: [u64; 2],
@@ -81,7 +81,7 @@ impl Measures {
         }
     }
 
-    /// The loop turns at `now`, by the kernel's monotonic clock.
+    /// The loop turns at `now`, by the clock that stands still while the machine sleeps.
     pub(super) fn turn(&self, now: u64) {
         self.pulse.turn(now);
     }

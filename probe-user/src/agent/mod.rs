@@ -8,6 +8,7 @@
 //! * [`told`] is where findings go.
 //! * [`reload`] takes over what may change while it runs.
 //! * [`memory`] gives back what is not used.
+//! * [`sleep`] has the judge know of it when the machine slept.
 //! * [`measure`] is what it knows of itself; [`supervise`] looks after what runs beside detection.
 //! * [`status`] is what it says of itself, and [`notify`] tells the service manager.
 //! * [`close`] detaches, takes what is left, and sums up.
@@ -20,6 +21,7 @@ mod notify;
 mod record;
 mod reload;
 mod session;
+mod sleep;
 mod start;
 mod status;
 mod supervise;

@@ -13,6 +13,7 @@ use super::{
     measure::Measures,
     memory,
     notify::Manager,
+    sleep::Sleep,
     start::Signals,
     status::{self, Said},
     told::Told,
@@ -54,8 +55,9 @@ pub(super) struct Session {
     pub(super) received: u64,
     pub(super) targets: Arc<TargetSet>,
     pub(super) hash_key: HashKey,
-    /// When it began to watch, by the kernel's monotonic clock.
+    /// When it began to watch, by the programs' clock.
     pub(super) started: u64,
+    pub(super) sleep: Sleep,
 }
 
 /// What fails beside detection is told, and detection goes on.
@@ -129,7 +131,8 @@ impl Session {
                 _ = idle.tick() => memory::give_back(),
                 _ = tick.tick() => {
                     let now = clock::now();
-                    self.measures.turn(now);
+                    self.sleep.mind(now, &mut self.judge, &mut self.told);
+                    self.measures.turn(clock::awake());
                     self.manager.turn();
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
@@ -143,6 +146,7 @@ impl Session {
                 }
                 taken = self.live.events(|event| {
                     self.measures.last_event = event.time();
+                    self.sleep.mind(event.time(), &mut self.judge, &mut self.told);
                     self.judge.event(&event, |finding| {
                         let taken = clock::now().saturating_sub(event.time()) / 1_000;
                         self.told.latency.saturating_record(taken.max(1));
@@ -192,10 +196,11 @@ impl Session {
             self.judge.set_epoch(epoch);
         }
         let (judge, told) = (&mut self.judge, &mut self.told);
+        self.sleep.mind(now, judge, told);
         self.live.scan(|place, record| {
             judge.look(place, record, now, |finding| told.tell(&finding));
         });
-        self.live.looked(now);
+        self.live.looked(now, clock::slept());
         self.attribution.take(judge);
         self.attribution.record(now.saturating_add(epoch), told.recorder.as_mut());
     }

@@ -10,7 +10,8 @@ use probe_common::{
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
-    confine, measure::Measures, notify::Manager, record, session::Session, status::Said, told::Told,
+    confine, measure::Measures, notify::Manager, record, session::Session, sleep::Sleep,
+    status::Said, told::Told,
 };
 use crate::{
     cli::{
@@ -94,11 +95,13 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     });
     judge.set_dns_ports(settings.ports());
     Attribution::prepare(&mut judge)?;
+    // What was slept under the agent before is to be noticed as well.
+    let slept = live.taken_over().map_or_else(clock::slept, |left| left.slept);
     if let Some(left) = live.taken_over() {
         // How these ended was another agent's to tell.
         live.scan(|place, record| judge.skip(place, record, left.looked));
     }
-    measures.turn(clock::now());
+    measures.turn(clock::awake());
     measures.pulse.set_ready(true);
     let session = Session {
         settings,
@@ -120,6 +123,7 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
         targets,
         hash_key: config.hash_key,
         started: clock::now(),
+        sleep: Sleep::new(slept),
     };
     Ok((session, signals))
 }

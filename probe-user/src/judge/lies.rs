@@ -41,6 +41,8 @@ pub(super) struct Lies {
     due: BTreeSet<(u64, u64)>,
     led: HashMap<(Address, Address), Vec<u64>>,
     next: u64,
+    /// When the machine woke last, and for how long it had slept; 0: it did not.
+    woke: (u64, u64),
 }
 
 #[derive(Debug)]
@@ -68,7 +70,13 @@ impl Pending {
 
 impl Default for Lies {
     fn default() -> Self {
-        Self { open: Bounded::new(LIES_MAX), due: BTreeSet::new(), led: HashMap::new(), next: 0 }
+        Self {
+            open: Bounded::new(LIES_MAX),
+            due: BTreeSet::new(),
+            led: HashMap::new(),
+            next: 0,
+            woke: (0, 0),
+        }
     }
 }
 
@@ -92,7 +100,9 @@ impl Lies {
         self.next += 1;
         let places = places(&exchange);
         let leads = !places.is_empty();
-        self.due.insert((time.saturating_add(if leads { LED } else { NOTHING }), id));
+        let (woke, slept) = self.woke;
+        let wait = if leads { LED } else { NOTHING } + if time < woke { slept } else { 0 };
+        self.due.insert((time.saturating_add(wait), id));
         for place in places {
             let ids = self.led.entry(place).or_default();
             if ids.len() == SAME_MAX {
@@ -128,6 +138,14 @@ impl Lies {
                 pending.judge(knowledge, settings, tell);
             }
         }
+    }
+
+    /// The machine slept until `at`, for so long: what speaks for an answer could not be seen meanwhile, and gets
+    /// its time.
+    pub(super) fn woke(&mut self, at: u64, slept: u64) {
+        self.woke = (at, slept);
+        let due = std::mem::take(&mut self.due);
+        self.due = due.into_iter().map(|(due, id)| (due.saturating_add(slept), id)).collect();
     }
 
     /// When an exchange is given up next.

@@ -398,6 +398,18 @@ impl Judge {
         flows.forget_responses(now.saturating_sub(QUIET));
     }
 
+    /// The machine woke by `at`, and had slept for so many nanoseconds. No packet passed meanwhile, and none was
+    /// seen: of what began before, silence says nothing any more. Either end may have given up, or have gone.
+    /// What else was under way is judged with what is known of it, as at the end of a capture.
+    pub fn woke(&mut self, at: u64, slept: u64) {
+        self.silence.woke(at);
+        self.quics.woke(at);
+        self.lies.woke(at, slept);
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.woke(at);
+        }
+    }
+
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does: one
     /// that has fallen silent is counted, and judged.
     pub fn look(&mut self, place: usize, record: &FlowRecord, now: u64, tell: impl FnMut(Finding)) {

@@ -135,6 +135,8 @@ pub(super) struct Outcomes {
     asked: HashSet<Subject, RandomState>,
     ready: Vec<Outcome>,
     dropped: u64,
+    /// When the machine woke last; 0: it did not sleep.
+    woke: u64,
 }
 
 impl Outcomes {
@@ -152,7 +154,13 @@ impl Outcomes {
             asked: HashSet::default(),
             ready: Vec::new(),
             dropped: 0,
+            woke: 0,
         }
+    }
+
+    /// The machine slept until `at`: how a connection from before ended, or how fast it was, is not counted.
+    pub(super) const fn woke(&mut self, at: u64) {
+        self.woke = at;
     }
 
     /// Hears of a finding.
@@ -189,7 +197,7 @@ impl Outcomes {
         if self.reported.len() <= place {
             self.reported.resize(place + 1, 0);
         }
-        if self.reported[place] == record.opened {
+        if self.reported[place] == record.opened || record.opened < self.woke {
             return None;
         }
         let ending = ending::of(record, now)?;
@@ -222,7 +230,9 @@ impl Outcomes {
                 }
             }
             // Unless a scan has seen its end.
-            kind::FLOW_END if now.saturating_sub(record.last()) < SCANNED => {
+            kind::FLOW_END
+                if now.saturating_sub(record.last()) < SCANNED && record.opened >= self.woke =>
+            {
                 if let Some(ending) = ending::of(record, now) {
                     self.connection(record, ending, now, context);
                 }

@@ -17,6 +17,8 @@ pub struct Silence {
     counts: StageCounts,
     /// When the connection was opened that was counted last, by its place in the flow table.
     counted: Vec<u64>,
+    /// When the machine woke last; 0: it did not sleep.
+    woke: u64,
 }
 
 /// A connection that fell silent.
@@ -71,6 +73,11 @@ pub(super) const fn stage(stage: Stage) -> finding::Stage {
 }
 
 impl Silence {
+    /// The machine slept until `at`.
+    pub(super) const fn woke(&mut self, at: u64) {
+        self.woke = at;
+    }
+
     /// Looks at the connection at `place` of the flow table at time `now`, as a regular scan does.
     /// One that has been silent for long enough is counted once; returns whether it was now.
     pub(super) fn look(&mut self, place: usize, record: &FlowRecord, now: u64) -> bool {
@@ -83,7 +90,7 @@ impl Silence {
 
     /// The same, without counting it.
     pub(super) fn skip(&mut self, place: usize, record: &FlowRecord, now: u64) -> bool {
-        if !is_silent(record, now) {
+        if record.opened < self.woke || !is_silent(record, now) {
             return false;
         }
         if self.counted.len() <= place {
@@ -102,6 +109,9 @@ impl Silence {
         // Scans come every second; what is silent for longer than a scan's period beyond the limit
         // has been counted by one.
         const SCANNED: u64 = 1_500_000_000;
+        if record.opened < self.woke {
+            return false;
+        }
         let silent = is_silent(record, now) && !is_silent(record, now.saturating_sub(SCANNED));
         if silent {
             self.counts.add(stage(Stage::of(record)));

@@ -54,7 +54,7 @@ const STALL: u64 = 10_000_000_000;
 /// What the loop says of itself without being asked.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    /// When it last turned, by the kernel's monotonic clock.
+    /// When it last turned, by the clock that stands still while the machine sleeps.
     turned: AtomicU64,
     /// Whether the programs are attached and the ring is read.
     ready: AtomicBool,
@@ -216,8 +216,8 @@ async fn answer(request: &Request<Incoming>, door: &Door) -> Response<Full<Bytes
     };
     match request.uri().path() {
         "/metrics" => metrics(request, door).await,
-        "/health" => well(door.pulse.health(clock::now())),
-        "/ready" => well(door.pulse.readiness(clock::now())),
+        "/health" => well(door.pulse.health(clock::awake())),
+        "/ready" => well(door.pulse.readiness(clock::awake())),
         _ => plain(StatusCode::NOT_FOUND, "there are /metrics, /health and /ready\n".into()),
     }
 }

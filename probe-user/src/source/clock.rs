@@ -2,9 +2,25 @@
 
 use nix::time::{ClockId, clock_gettime};
 
-/// The kernel's monotonic clock, by which the programs stamp packets, in nanoseconds since boot.
+/// The kernel's clock by which the programs stamp packets, in nanoseconds since boot. It is never set, and
+/// goes on while the machine is suspended: a connection that outlived that is as old as it is, and a
+/// packet's time stays what it was.
 pub fn now() -> u64 {
+    read(ClockId::CLOCK_BOOTTIME)
+}
+
+/// For how long the machine has been awake, in nanoseconds: what has to be done within a time is not
+/// late for having slept.
+pub fn awake() -> u64 {
     read(ClockId::CLOCK_MONOTONIC)
+}
+
+/// For how long the machine has slept since it was booted, in nanoseconds; a little less where this process
+/// has to wait between the two clocks.
+pub fn slept() -> u64 {
+    // In this order: time between them is not taken for sleep.
+    let all = now();
+    all.saturating_sub(awake())
 }
 
 /// What to add to [`now`] to get nanoseconds since the Unix epoch, as the system's clock has it at

@@ -54,7 +54,9 @@ struct Row {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let options = Options::parse();
+    let mut options = Options::parse();
+    // apt runs elsewhere.
+    options.cache = std::path::absolute(&options.cache)?;
     let known: Vec<&str> = KERNELS.iter().map(|kernel| kernel.series).collect();
     if let Some(other) = options.only.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("there is no kernel {other:?}; there are: {}", known.join(", "));
@@ -111,7 +113,7 @@ fn there(kernel: &Kernel, guest: &Path, options: &Options) -> Row {
 fn print(rows: &[Row], words: bool) -> bool {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
     println!(
-        "{:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>9}  {:>8}  {:>7}  ok",
+        "{:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>9}  {:>8}  {:>7}  {:>5}  ok",
         "kernel",
         "uname -r",
         "XDP, egress",
@@ -119,7 +121,8 @@ fn print(rows: &[Row], words: bool) -> bool {
         "verified out",
         "loaded",
         "findings",
-        "took"
+        "took",
+        "slept"
     );
     let mut complaints = Vec::new();
     let first = rows.first().and_then(|row| row.told.as_ref().ok()).map(|(told, _)| told);
@@ -153,7 +156,7 @@ fn line(what: &str, width: usize, told: &Told, took: Duration, good: bool) -> St
         told.most_verified(hook).map_or("not told".to_owned(), |(count, _)| count.to_string())
     };
     format!(
-        "{what:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>6.0} ms  {:>8}  {:>5.0} s  {}",
+        "{what:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>6.0} ms  {:>8}  {:>5.0} s  {:>5}  {}",
         told.release,
         told.places(),
         verified(0),
@@ -161,6 +164,7 @@ fn line(what: &str, width: usize, told: &Told, took: Duration, good: bool) -> St
         told.load_ms,
         told.injected.len() + told.rejected.len(),
         took.as_secs_f64(),
+        told.slept.map_or("no".to_owned(), |seconds| format!("{seconds} s")),
         if good { "yes" } else { "NO" }
     )
 }

@@ -1,6 +1,7 @@
 //! Other kernels than this machine's: Debian's, emulated, each with the lab in it.
 //!
 //! * [`archive`]: which kernels, and how to get them.
+//! * [`clocks`]: clocks that jump, a machine that sleeps.
 //! * [`image`]: what a kernel starts with, in one file.
 //! * [`machine`]: the emulated machine.
 //! * [`guest`]: what runs in it as the first process, and on this machine to compare with.
@@ -8,6 +9,7 @@
 //! * [`told`]: what is told of it, and held against another.
 
 pub mod archive;
+pub mod clocks;
 pub mod guest;
 pub mod image;
 pub mod machine;

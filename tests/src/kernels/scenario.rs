@@ -8,7 +8,10 @@ use probe_common::config::Config;
 use probe_user::source::kernel::object;
 use serde_json::Value;
 
-use super::told::{Brief, Program, Told};
+use super::{
+    clocks,
+    told::{Brief, Program, Told},
+};
 use crate::lab::{
     Lab,
     agent::{self, Agent, Finding, Report, attached, attached_natively},
@@ -75,6 +78,8 @@ fn parts(part: Part, told: &mut Told) -> anyhow::Result<()> {
     let lab = Lab::new().context("making the lab")?;
     say("with a censor");
     with_injector(&lab, told).context("with the injector")?;
+    say("with clocks that jump");
+    clocks::play(&lab, told).context("with clocks that jump")?;
     if part == Part::All {
         say("asking doctor");
         told.doctor = doctor(&lab)?;

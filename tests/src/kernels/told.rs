@@ -23,6 +23,8 @@ pub struct Told {
     pub native: bool,
     /// A tcx link at egress; otherwise a clsact filter.
     pub tcx: bool,
+    /// For how many seconds it was sent to sleep, if it can sleep.
+    pub slept: Option<u64>,
     /// What the agent said while it was started and stopped.
     pub words: Vec<String>,
     /// What `forgewatch doctor` says of the kernel.

@@ -56,7 +56,7 @@ fn each_state_is_told() {
     let message = manager.hear_of(&["RELOADING=1"]);
     let time = message.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
     let time = time.and_then(|text| text.parse::<u64>().ok()).expect("a time");
-    let now = probe_user::source::clock::now() / 1_000;
+    let now = probe_user::source::clock::awake() / 1_000;
     assert!(time <= now && now - time < 10_000_000, "{time} is not of now ({now})");
     manager.hear_of(&["READY=1", "STATUS=watching; the configuration was read anew"]);
 

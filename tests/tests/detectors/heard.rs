@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use probe_common::{config::Config, event::kind};
+use probe_common::{config::Config, event::kind, hash::HashKey};
 use probe_tests::{
     corpus::{build, case::EPOCH},
     craft::{Capture, Packet},
     duel::Told,
 };
 use probe_user::{
+    attribute::{outcome::Ending, token::Tokens},
     judge::{self, Judge, Settings, Telling},
     report::{
         Finding,
@@ -35,6 +36,8 @@ pub(crate) struct Heard {
     pub(crate) shapes: Counters,
     /// Connections that fell silent.
     pub(crate) silent: StageCounts,
+    /// How connections and questions of watched services ended.
+    pub(crate) endings: Vec<Ending>,
     /// Events that are evidence: resets, what comes after them, segments unlike the others.
     evidence: usize,
     /// Pieces of what servers said first.
@@ -75,20 +78,34 @@ pub(crate) fn events(capture: &Capture) -> Vec<Told> {
 impl Heard {
     /// Replays a capture.
     pub(crate) fn of_capture(capture: &Capture) -> Self {
+        Self::asleep(capture, u64::MAX)
+    }
+
+    /// Replays a capture. Where nothing passed for longer than `least` nanoseconds, it was because the machine
+    /// slept.
+    pub(crate) fn asleep(capture: &Capture, least: u64) -> Self {
         let mut judge = judge();
+        judge.keep_outcomes(Tokens::with_key(HashKey { k0: 1, k1: 2 }));
+        let mut before = u64::MAX;
         let config = Config::replay();
         let mut driver = Driver::local(config);
         driver.watch_names(&TargetSet::builtin().names(config.hash_key));
         let mut packets = Packets::new(driver);
         let mut findings = Vec::new();
         for frame in capture.frames() {
+            let slept = frame.time.saturating_sub(before);
+            if slept > least {
+                judge.woke(frame.time, slept);
+            }
+            before = frame.time;
             packets
                 .take(&frame, &mut judge, |finding| findings.push(finding))
                 .expect("the engine in userspace refuses nothing");
         }
         packets.scan_last(&mut judge, |finding| findings.push(finding));
         judge.finish(|finding| findings.push(finding));
-        Self::new(&judge, findings, &events(capture))
+        let endings = judge.outcomes().into_iter().map(|outcome| outcome.ending).collect();
+        Self { endings, ..Self::new(&judge, findings, &events(capture)) }
     }
 
     /// Hands events to the judge.
@@ -106,6 +123,7 @@ impl Heard {
             findings,
             shapes: judge.signatures().counters(),
             silent: judge.silence().counts(),
+            endings: Vec::new(),
             evidence: 0,
             answers: 0,
             replies: 0,

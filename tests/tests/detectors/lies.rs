@@ -244,6 +244,15 @@ pub(crate) fn cache_of_the_provider() -> Capture {
         .capture()
 }
 
+/// The name is denied, and so many seconds later by three others as well: it is gone.
+pub(crate) fn denied_and_gone(seconds: u16) -> Capture {
+    let mut scene = against_two(NoSuchName).wait(seconds);
+    for resolver in [ADGUARD, "9.9.9.9", "208.67.222.222"] {
+        scene = scene.look_up(resolver, NAME, NoSuchName);
+    }
+    scene.capture()
+}
+
 /// An IPv6 address that a translator made of a genuine one.
 pub(crate) fn translated() -> Capture {
     Scene::new().look_up(PROVIDER, NAME, At("64:ff9b::6cae:a0a")).capture()

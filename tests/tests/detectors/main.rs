@@ -17,6 +17,7 @@ mod places;
 mod populations;
 mod resolvers;
 mod silences;
+mod sleep;
 mod table;
 mod talk;
 

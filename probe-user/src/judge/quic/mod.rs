@@ -58,6 +58,8 @@ pub(super) struct Quics {
     failed: Bounded<Address, (u64, String)>,
     /// Attempts that are over, until they are taken: those of one call.
     over: Vec<Attempt>,
+    /// When the machine woke last; 0: it did not sleep.
+    woke: u64,
 }
 
 #[derive(Debug)]
@@ -80,11 +82,17 @@ impl Default for Quics {
             pieces: 0,
             failed: Bounded::new(FAILED_MAX),
             over: Vec::new(),
+            woke: 0,
         }
     }
 }
 
 impl Quics {
+    /// The machine slept until `at`.
+    pub(super) const fn woke(&mut self, at: u64) {
+        self.woke = at;
+    }
+
     /// Takes an event; returns the name that the client asks for once it is known, and its server.
     pub(super) fn event(
         &mut self,
@@ -172,7 +180,8 @@ impl Quics {
         open.learn(knowledge);
         let mut attempt = open.attempt;
         attempt.now = now;
-        let silent = now.saturating_sub(attempt.asked) >= LEAST;
+        // What began before the machine slept may have been answered meanwhile.
+        let silent = now.saturating_sub(attempt.asked) >= LEAST && attempt.opened >= self.woke;
         attempt.subject = subject(&attempt, knowledge, settings);
         if attempt.answered.is_none() && !attempt.refused {
             if !silent {

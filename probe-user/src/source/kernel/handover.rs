@@ -31,6 +31,7 @@ pub(super) const EMPTY: Handover = Handover {
     interfaces: [0; INTERFACES],
     received: 0,
     looked: 0,
+    slept: 0,
     accounted: 0,
     counts: [0; COUNTERS as usize],
 };
@@ -95,9 +96,10 @@ impl Baton {
         emitted.saturating_sub(self.word(offset_of!(Handover, received)).load(Relaxed))
     }
 
-    /// The flow table is looked through, at this time.
-    pub fn looked(&self, now: u64) {
+    /// The flow table is looked through, at this time, by which the machine has slept for so long.
+    pub fn looked(&self, now: u64, slept: u64) {
         self.word(offset_of!(Handover, looked)).store(now, Relaxed);
+        self.word(offset_of!(Handover, slept)).store(slept, Relaxed);
     }
 
     /// What this agent has to tell of, now that the programs have counted `counts`: what nobody has told of.

@@ -68,10 +68,12 @@ pub struct TakenOver {
     pub packets: u64,
     /// Events in the ring.
     pub events: u64,
-    /// Until when the other one has told, by the kernel's monotonic clock.
+    /// Until when the other one has told, by the kernel's clock.
     pub accounted: u64,
     /// When it last looked through the flow table, by the same clock.
     pub looked: u64,
+    /// For how long the machine had slept by then.
+    pub slept: u64,
 }
 
 /// How large the ring buffer is, in octets, if not as the object has it.
@@ -165,6 +167,7 @@ impl Live {
                     events: own[Counter::Events as usize],
                     accounted: baton.found().accounted,
                     looked: baton.found().looked,
+                    slept: baton.found().slept,
                 })
             }
             _ => None,
@@ -297,9 +300,9 @@ impl Live {
         self.pins.as_ref()
     }
 
-    /// The flow table is looked through now.
-    pub fn looked(&self, now: u64) {
-        self.baton.looked(now);
+    /// The flow table is looked through now, when the machine has slept for so long.
+    pub fn looked(&self, now: u64, slept: u64) {
+        self.baton.looked(now, slept);
     }
 
     /// All that was counted so far is told or recorded: the next agent counts from here. Returns what
