@@ -19,7 +19,7 @@
 
 use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -37,7 +37,7 @@ const RTT_MIN: u64 = 5_000_000;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("BOTHSIDES", EvidenceClass::T, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let here = case.resets_of(side).next()?;
     let there = case.resets_of(side.other()).next()?;
     let apart = here.packet().time.abs_diff(there.packet().time);
@@ -57,17 +57,22 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     };
     Some(Fired {
         confidence,
-        measured: measured! {
-            "apart_ms": millis(apart),
-            "nearer_round_trip_ms": millis(rtt),
-            "ttl": [here.packet().hops, there.packet().hops],
-        },
-        words: format!(
-            "both ends reset it {} ms apart, where the nearer one is {} ms away",
-            millis(apart),
-            millis(rtt)
-        ),
         packets: case.burst_of(here).map(Seen::number).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "apart_ms": millis(apart),
+                "nearer_round_trip_ms": millis(rtt),
+                "ttl": [here.packet().hops, there.packet().hops],
+            };
+            (
+                measured,
+                format!(
+                    "both ends reset it {} ms apart, where the nearer one is {} ms away",
+                    millis(apart),
+                    millis(rtt)
+                ),
+            )
+        }),
     })
 }
 

@@ -13,7 +13,7 @@
 
 use probe_common::{flow::SILENCE, flow::state, seq};
 
-use super::{Fired, Hit, SilenceDetector, measured};
+use super::{Account, Fired, Hit, SilenceDetector, measured};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -23,7 +23,7 @@ use crate::{
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "CH_ACK_SILENT", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let (client, server) = (silent.client(), silent.server());
     let waited = silent.now.saturating_sub(client.data);
     let long = waited >= SILENCE.max(3 * u64::from(silent.record.responder_rtt));
@@ -36,8 +36,10 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         && long;
     applies.then(|| Fired {
         confidence: Confidence::C1,
-        measured: measured! { "silent_s": silent.seconds() },
-        words: "the server acknowledged the request and never answered".into(),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! { "silent_s": silent.seconds() };
+            (measured, "the server acknowledged the request and never answered".into())
+        }),
     })
 }

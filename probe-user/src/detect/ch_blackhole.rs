@@ -15,7 +15,7 @@
 
 use probe_common::flow::state;
 
-use super::{Fired, Hit, SilenceDetector, measured, supported};
+use super::{Account, Fired, Hit, SilenceDetector, measured, supported};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -31,7 +31,7 @@ const MSS: u32 = 1_460;
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "CH_BLACKHOLE", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, _: &'a Knowledge, others: &[Hit<'_>]) -> Option<Fired<'a>> {
     if !is_swallowed(silent) {
         return None;
     }
@@ -41,16 +41,21 @@ fn judge(silent: &Silent, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
     let named = supported(others, &[EvidenceClass::P], Confidence::C2);
     Some(Fired {
         confidence: if named && sent <= mss { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "octets_unacknowledged": sent,
-            "repeated": client.repeated,
-            "silent_s": silent.seconds(),
-        },
-        words: format!(
-            "the client's first {sent} octets were sent {} times and never acknowledged",
-            u32::from(client.repeated) + 1
-        ),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "octets_unacknowledged": sent,
+                "repeated": client.repeated,
+                "silent_s": silent.seconds(),
+            };
+            (
+                measured,
+                format!(
+                    "the client's first {sent} octets were sent {} times and never acknowledged",
+                    u32::from(client.repeated) + 1
+                ),
+            )
+        }),
     })
 }
 

@@ -30,7 +30,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -60,14 +60,14 @@ const STRAGGLING: u64 = 25_000_000;
 const STRAGGLING_AFTER_RESET: u64 = 100_000_000;
 
 /// See the module.
-pub static DETECTOR: TcpDetector =
-    TcpDetector::new("DATA_AFTER_RST", EvidenceClass::S, judge);
+pub static DETECTOR: TcpDetector = TcpDetector::new("DATA_AFTER_RST", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let proof = |reset: &Seen| {
         case.after_of(side).find_map(|after| {
             let since = after.packet().time.checked_sub(reset.packet().time)?;
-            let how = if since <= WITHIN { went_on(case, reset, after, side, since) } else { None }?;
+            let how =
+                if since <= WITHIN { went_on(case, reset, after, side, since) } else { None }?;
             Some((after.packet().payload, since, how))
         })
     };
@@ -76,22 +76,21 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         .filter(|reset| plausible(reset, side))
         .filter_map(|reset| Some((reset, proof(reset)?)))
         .collect();
-    let (_, (payload, after, how)) = belied.first()?;
-    let words = format!(
-        "{} went on after \"its\" reset: {} {} ms later",
-        case.role(side),
-        how,
-        millis(*after)
-    );
+    let packets: Vec<u64> = belied.iter().map(|(reset, _)| reset.number()).collect();
+    let (_, (payload, after, how)) = belied.into_iter().next()?;
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! {
-            "after_ms": millis(*after),
-            "payload_octets": payload,
-            "resets": belied.len(),
-        },
-        words,
-        packets: belied.iter().map(|(reset, _)| reset.number()).collect(),
+        packets: packets.clone(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "after_ms": millis(after),
+                "payload_octets": payload,
+                "resets": packets.len(),
+            };
+            let role = case.role(side);
+            let later = millis(after);
+            (measured, format!("{role} went on after \"its\" reset: {how} {later} ms later"))
+        }),
     })
 }
 
@@ -100,7 +99,8 @@ fn plausible(reset: &Seen, side: Side) -> bool {
     let (flow, half) = (reset.flow(), reset.flow().half(side));
     let (packet, tells) = (reset.packet(), reset.tells());
     let bare = !packet.has(tcp_flag::ACK);
-    let stray = flow.half(side.other()).has_baseline() && tells.ack_from_end.unsigned_abs() > ASTRAY;
+    let stray =
+        flow.half(side.other()).has_baseline() && tells.ack_from_end.unsigned_abs() > ASTRAY;
     if !bare && stray {
         return false;
     }

@@ -20,7 +20,7 @@
 
 use probe_common::wire::Address;
 
-use super::{DnsDetector, Fired, Hit, measured};
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Claim, Exchange, Knowledge, Met},
     report::finding::{Confidence, EvidenceClass},
@@ -36,7 +36,7 @@ const FAILED_FOR: u64 = 60_000_000_000;
 /// See the module.
 pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_ASTRAY", EvidenceClass::D, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let claim = Claim::only(exchange, knowledge)?;
     let arrivals = knowledge.truth().arrivals();
     let places: Vec<Address> = claim.addresses.iter().map(|&address| address.into()).collect();
@@ -54,20 +54,27 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
     let sure = strange > 0 || failed >= FAILED_MIN && lasting && others > 0 && idle;
     Some(Fired {
         confidence: if sure { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "answer": claim.reply.answer(),
-            "connections_strange": strange,
-            "connections_failed": failed,
-            "what": what,
-        },
-        words: match what {
-            Some(what) => format!("at {}, where the answer leads, {what}", claim.reply.answer()),
-            None => format!(
-                "{failed} connection{} to {}, where the answer leads, failed",
-                if failed == 1 { "" } else { "s" },
-                claim.reply.answer(),
-            ),
-        },
         packets: vec![claim.reply.number()],
+        account: Account::of(move || {
+            let measured = measured! {
+                "answer": claim.reply.answer(),
+                "connections_strange": strange,
+                "connections_failed": failed,
+                "what": what,
+            };
+            (
+                measured,
+                match what {
+                    Some(what) => {
+                        format!("at {}, where the answer leads, {what}", claim.reply.answer())
+                    }
+                    None => format!(
+                        "{failed} connection{} to {}, where the answer leads, failed",
+                        if failed == 1 { "" } else { "s" },
+                        claim.reply.answer(),
+                    ),
+                },
+            )
+        }),
     })
 }

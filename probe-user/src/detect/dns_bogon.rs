@@ -17,7 +17,7 @@
 //! * A private address given by a resolver of a private network: a horizon of its own.
 //! * An address that is known as a sinkhole: `DNS_POOL` says so.
 
-use super::{DnsDetector, Fired, Hit, measured, supported};
+use super::{Account, DnsDetector, Fired, Hit, measured, supported};
 use crate::{
     judge::{Claim, Exchange, Knowledge},
     report::finding::{Confidence, EvidenceClass},
@@ -27,7 +27,11 @@ use crate::{
 /// See the module.
 pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_BOGON", EvidenceClass::K, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    exchange: &'a Exchange,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if supported(others, &[EvidenceClass::K], Confidence::C1) {
         return None;
     }
@@ -37,18 +41,21 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
     let claims: Vec<_> = Claim::strange(exchange, knowledge).filter(bogus).collect();
     let claim = claims.first()?;
     let policy = claim.policy(&claim.voices(exchange, knowledge), knowledge);
-    let answer = claim.reply.answer();
+    let reply = claim.reply;
     let portal = policy.is_none() && !claim.excludes_portal(exchange, knowledge);
     let policy = policy.or_else(|| portal.then(|| "a captive portal is not excluded".into()));
-    let by = policy.as_ref().map_or_else(String::new, |policy| format!(" ({policy})"));
     Some(Fired {
         confidence: if policy.is_some() { Confidence::C1 } else { Confidence::C2 },
-        measured: measured! {
-            "answer": answer,
-            "ttl_s": claim.reply.dns.answers.iter().map(|answer| answer.ttl).min(),
-            "policy": policy,
-        },
-        words: format!("the answer is {answer}, which no public name has{by}"),
         packets: claims.iter().map(|claim| claim.reply.number()).collect(),
+        account: Account::of(move || {
+            let answer = reply.answer();
+            let by = policy.as_ref().map_or_else(String::new, |policy| format!(" ({policy})"));
+            let measured = measured! {
+                "answer": answer,
+                "ttl_s": reply.dns.answers.iter().map(|answer| answer.ttl).min(),
+                "policy": policy,
+            };
+            (measured, format!("the answer is {answer}, which no public name has{by}"))
+        }),
     })
 }

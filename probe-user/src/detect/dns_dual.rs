@@ -27,46 +27,50 @@
 //! * SERVFAIL, REFUSED or FORMERR beside an answer; truncated beside full, a fragment beside a whole.
 //! * A client that uses port and id again for another question.
 
-use super::{DnsDetector, Fired, Hit, measured, millis};
+use super::{Account, DnsDetector, Fired, Hit, measured, millis};
 use crate::{
     judge::{Exchange, Knowledge, Reply, marks},
     report::finding::{Confidence, EvidenceClass},
 };
 
 /// See the module.
-pub static DETECTOR: DnsDetector =
-    DnsDetector::new("DNS_DUAL", EvidenceClass::D, judge);
+pub static DETECTOR: DnsDetector = DnsDetector::new("DNS_DUAL", EvidenceClass::D, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let (first, second) = exchange.contradiction(knowledge)?;
     let confidence = confidence(exchange, knowledge)?;
     let attribution = exchange.forged(knowledge);
     let apart = second.time().abs_diff(first.time());
-    let forged = attribution.forged.first();
-    let which = match forged {
-        None => "which one is forged is not known".to_owned(),
-        Some(reply) if reply.time() > first.time() => {
-            format!("the later one, {}, looks forged", reply.answer())
-        }
-        Some(reply) => format!("the first one, {}, looks forged", reply.answer()),
-    };
+    let forged = attribution.forged.first().copied();
     Some(Fired {
         confidence,
-        measured: measured! {
-            "replies": exchange.replies.len(),
-            "queries": exchange.queries(),
-            "apart_ms": millis(apart),
-            "ttl": [first.hops(), second.hops()],
-            "answers": [first.answer(), second.answer()],
-            "forged_answer": forged.map(|reply| reply.answer()),
-        },
-        words: format!(
-            "two answers to one question {} ms apart contradict each other: {} and {}; {which}",
-            millis(apart),
-            first.answer(),
-            second.answer(),
-        ),
         packets: attribution.numbers(),
+        account: Account::of(move || {
+            let which = match forged {
+                None => "which one is forged is not known".to_owned(),
+                Some(reply) if reply.time() > first.time() => {
+                    format!("the later one, {}, looks forged", reply.answer())
+                }
+                Some(reply) => format!("the first one, {}, looks forged", reply.answer()),
+            };
+            let measured = measured! {
+                "replies": exchange.replies.len(),
+                "queries": exchange.queries(),
+                "apart_ms": millis(apart),
+                "ttl": [first.hops(), second.hops()],
+                "answers": [first.answer(), second.answer()],
+                "forged_answer": forged.map(Reply::answer),
+            };
+            (
+                measured,
+                format!(
+                    "two answers to one question {} ms apart contradict each other: {} and {}; {which}",
+                    millis(apart),
+                    first.answer(),
+                    second.answer(),
+                ),
+            )
+        }),
     })
 }
 

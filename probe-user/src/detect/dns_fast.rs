@@ -19,7 +19,7 @@
 //! * A nearer site of an anycast address, a cache on the way: with another TTL and no more, no
 //!   accusation comes of it; once five groups of names agree, it is the new shortest time.
 
-use super::{DnsDetector, Fired, Hit, measured, millis, supported};
+use super::{Account, DnsDetector, Fired, Hit, measured, millis, supported};
 use crate::{
     judge::{Exchange, Knowledge, Reply},
     report::finding::{Confidence, EvidenceClass},
@@ -29,17 +29,20 @@ use crate::{
 const MARGIN: u64 = 500_000;
 
 /// See the module.
-pub static DETECTOR: DnsDetector =
-    DnsDetector::new("DNS_FAST", EvidenceClass::T, judge);
+pub static DETECTOR: DnsDetector = DnsDetector::new("DNS_FAST", EvidenceClass::T, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    exchange: &'a Exchange,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let resolver = knowledge.resolver(exchange.resolver().0)?;
     let floor = resolver.floor()?;
     let fast = |reply: &&Reply| {
         reply.delay().is_some_and(|delay| delay < floor / 2 && floor - delay > MARGIN)
     };
     let fast: Vec<&Reply> = exchange.replies.iter().filter(fast).collect();
-    let first = fast.first()?;
+    let &first = fast.first()?;
     let delay = first.delay()?;
     let confidence = if !resolver.went_on_after(first.time()) {
         Confidence::C1
@@ -50,17 +53,22 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
     };
     Some(Fired {
         confidence,
-        measured: measured! {
-            "delay_ms": millis(delay),
-            "floor_ms": millis(floor),
-            "exchanges": resolver.answers(),
-            "ttl": first.hops(),
-        },
-        words: format!(
-            "answered after {} ms, where this resolver takes {} ms at least",
-            millis(delay),
-            millis(floor)
-        ),
         packets: fast.iter().map(|reply| reply.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "delay_ms": millis(delay),
+                "floor_ms": millis(floor),
+                "exchanges": resolver.answers(),
+                "ttl": first.hops(),
+            };
+            (
+                measured,
+                format!(
+                    "answered after {} ms, where this resolver takes {} ms at least",
+                    millis(delay),
+                    millis(floor)
+                ),
+            )
+        }),
     })
 }

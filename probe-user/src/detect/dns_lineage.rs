@@ -25,17 +25,18 @@
 //! * A question asked again without its OPT record, after FORMERR.
 //! * Replies to nobody: the query was not seen.
 
-use super::{DnsDetector, Fired, Hit, measured};
+use std::iter;
+
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Exchange, Knowledge, Layer, Mark, Reply, Resolver, marks},
     report::finding::{Confidence, EvidenceClass},
 };
 
 /// See the module.
-pub static DETECTOR: DnsDetector =
-    DnsDetector::new("DNS_LINEAGE", EvidenceClass::H, judge);
+pub static DETECTOR: DnsDetector = DnsDetector::new("DNS_LINEAGE", EvidenceClass::H, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let resolver = knowledge.resolver(exchange.resolver().0)?;
     let odd: Vec<(Confidence, Vec<Mark>, &Reply)> = exchange
         .replies
@@ -46,24 +47,24 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
         .map(|(marks, reply)| (worth(&marks), marks, reply))
         .collect();
     let best = odd.iter().map(|(worth, ..)| *worth).max()?;
-    let (_, marks, reply) = odd.iter().find(|(worth, ..)| *worth == best)?;
-    let names: Vec<&str> = marks.iter().map(|mark| mark.name()).collect();
-    let words: Vec<&str> = marks.iter().map(|mark| mark.words()).collect();
+    let mut odd = odd.into_iter().filter(|(worth, ..)| *worth == best);
+    let (_, marks, reply) = odd.next()?;
+    let packets = iter::once(reply).chain(odd.map(|(.., reply)| reply)).map(Reply::number);
     Some(Fired {
         confidence: best,
-        measured: measured! {
-            "unlike": names,
-            "ttl": reply.hops(),
-            "usual_ttl": resolver.usual_hops(),
-            "flags": format!("{:04x}", reply.dns.flags.raw),
-            "answers": resolver.answers(),
-        },
-        words: format!("an answer unlike this resolver's others: {}", words.join(", ")),
-        packets: odd
-            .iter()
-            .filter(|(worth, ..)| *worth == best)
-            .map(|(.., reply)| reply.number())
-            .collect(),
+        packets: packets.collect(),
+        account: Account::of(move || {
+            let names: Vec<&str> = marks.iter().map(|mark| mark.name()).collect();
+            let words: Vec<&str> = marks.iter().map(|mark| mark.words()).collect();
+            let measured = measured! {
+                "unlike": names,
+                "ttl": reply.hops(),
+                "usual_ttl": resolver.usual_hops(),
+                "flags": format!("{:04x}", reply.dns.flags.raw),
+                "answers": resolver.answers(),
+            };
+            (measured, format!("an answer unlike this resolver's others: {}", words.join(", ")))
+        }),
     })
 }
 

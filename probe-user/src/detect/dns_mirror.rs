@@ -17,17 +17,20 @@
 //! * Resolvers that turn queries round themselves: known by their other answers.
 //! * A resolver as far away as its client, with the same initial TTL: its usual TTL.
 
-use super::{DnsDetector, Fired, Hit, measured};
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Exchange, Knowledge, Reply, Resolver},
     report::finding::{Confidence, EvidenceClass},
 };
 
 /// See the module.
-pub static DETECTOR: DnsDetector =
-    DnsDetector::new("DNS_MIRROR", EvidenceClass::H, judge);
+pub static DETECTOR: DnsDetector = DnsDetector::new("DNS_MIRROR", EvidenceClass::H, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    exchange: &'a Exchange,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if others.is_empty() {
         return None;
     }
@@ -46,21 +49,27 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
     let what = if by_id { "IP-ID" } else { "TTL" };
     Some(Fired {
         confidence: best,
-        measured: measured! {
-            "copied": if by_id { "ip_id" } else { "ttl" },
-            "ttl": reply.hops(),
-            "replies": exchange.replies.len(),
-        },
-        words: format!("the answer has the query's {what}"),
         packets: mirrors
             .iter()
             .filter(|(worth, ..)| *worth == best)
             .map(|(.., reply)| reply.number())
             .collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "copied": if by_id { "ip_id" } else { "ttl" },
+                "ttl": reply.hops(),
+                "replies": exchange.replies.len(),
+            };
+            (measured, format!("the answer has the query's {what}"))
+        }),
     })
 }
 
-fn copied_id(reply: &Reply, exchange: &Exchange, resolver: Option<&Resolver>) -> Option<Confidence> {
+fn copied_id(
+    reply: &Reply,
+    exchange: &Exchange,
+    resolver: Option<&Resolver>,
+) -> Option<Confidence> {
     if reply.is_mirrored() != Some(true) {
         return None;
     }

@@ -21,7 +21,7 @@
 //! * Replies that take another way: it is not names that they go by.
 //! * A resolver that is asked for watched names only.
 
-use super::{DnsDetector, Fired, Hit, measured};
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Claims, Exchange, Knowledge, Reply},
     report::finding::{Confidence, EvidenceClass},
@@ -31,10 +31,9 @@ use crate::{
 const HOPS_APART: u8 = 2;
 
 /// See the module.
-pub static DETECTOR: DnsDetector =
-    DnsDetector::new("DNS_NONRESOLVER", EvidenceClass::P, judge);
+pub static DETECTOR: DnsDetector = DnsDetector::new("DNS_NONRESOLVER", EvidenceClass::P, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let claims = knowledge.claims(exchange.resolver().0)?;
     let confidence = worth(claims)?;
     let answers = || exchange.replies.iter().filter(|reply| !reply.dns.answers.is_empty());
@@ -42,16 +41,21 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
     let Claims { answered, unanswered, hops, .. } = claims;
     Some(Fired {
         confidence,
-        measured: measured! {
-            "answered": answered,
-            "unanswered": unanswered,
-            "ttl": hops,
-        },
-        words: format!(
-            "the address answered {answered} questions for watched names, and none of the \
-             {unanswered} for others in between"
-        ),
         packets: answers().map(Reply::number).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "answered": answered,
+                "unanswered": unanswered,
+                "ttl": hops,
+            };
+            (
+                measured,
+                format!(
+                    "the address answered {answered} questions for watched names, and none of the \
+                 {unanswered} for others in between"
+                ),
+            )
+        }),
     })
 }
 

@@ -15,7 +15,7 @@
 //! * Names that lists of advertisements and trackers have.
 //! * NOERROR without an address, SERVFAIL and REFUSED: they say nothing about the name.
 
-use super::{DnsDetector, Fired, Hit, measured};
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Claim, Exchange, Knowledge},
     report::finding::{Confidence, EvidenceClass},
@@ -24,7 +24,7 @@ use crate::{
 /// See the module.
 pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_NXDOMAIN", EvidenceClass::K, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let claim = Claim::only(exchange, knowledge).filter(Claim::is_nothing)?;
     let voices = claim.voices(exchange, knowledge);
     let bare = claim.name.strip_prefix("www.").unwrap_or(claim.name);
@@ -34,23 +34,28 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
     }
     let policy = claim.policy(&voices, knowledge);
     let sure = listed && voices.other > voices.same && policy.is_none();
-    let by = policy.as_ref().map_or_else(String::new, |policy| format!(" ({policy})"));
     Some(Fired {
         confidence: if sure { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "listed": listed,
-            "resolvers_with_addresses": voices.other,
-            "resolvers_without": voices.same,
-            "policy": policy,
-        },
-        words: format!(
-            "the name is said not to exist, which {}{by}",
-            match (voices.other, listed) {
-                (1.., _) => "other resolvers answer",
-                (_, true) => "the target file lists",
-                _ => "this resolver answers as well",
-            },
-        ),
         packets: vec![claim.reply.number()],
+        account: Account::of(move || {
+            let by = policy.as_ref().map_or_else(String::new, |policy| format!(" ({policy})"));
+            let measured = measured! {
+                "listed": listed,
+                "resolvers_with_addresses": voices.other,
+                "resolvers_without": voices.same,
+                "policy": policy,
+            };
+            (
+                measured,
+                format!(
+                    "the name is said not to exist, which {}{by}",
+                    match (voices.other, listed) {
+                        (1.., _) => "other resolvers answer",
+                        (_, true) => "the target file lists",
+                        _ => "this resolver answers as well",
+                    },
+                ),
+            )
+        }),
     })
 }

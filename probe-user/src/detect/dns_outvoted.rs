@@ -16,7 +16,7 @@
 //! * One liar among the others: resolvers are counted, each network once.
 //! * Addresses of one /24, /48, service or operator.
 
-use super::{DnsDetector, Fired, Hit, measured, supported};
+use super::{Account, DnsDetector, Fired, Hit, measured, supported};
 use crate::{
     judge::{Claim, Exchange, Knowledge},
     report::finding::{Confidence, EvidenceClass},
@@ -25,33 +25,39 @@ use crate::{
 /// See the module.
 pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_OUTVOTED", EvidenceClass::P, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    exchange: &'a Exchange,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let claim = Claim::only(exchange, knowledge)?;
     let voices = claim.voices(exchange, knowledge);
     if voices.other <= voices.same {
         return None;
     }
-    let sinkhole = |hit: &Hit| {
-        hit.signature.id == "DNS_POOL" && hit.signature.confidence >= Confidence::C2
-    };
-    let excused =
-        claim.policy(&voices, knowledge).is_some() && !others.iter().any(sinkhole);
+    let sinkhole = |hit: &Hit| hit.id == "DNS_POOL" && hit.confidence() >= Confidence::C2;
+    let excused = claim.policy(&voices, knowledge).is_some() && !others.iter().any(sinkhole);
     let strange = supported(others, &[EvidenceClass::K], Confidence::C2);
     let sure = voices.outvote() && strange && !excused;
     Some(Fired {
         confidence: if sure { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "answer": claim.reply.answer(),
-            "resolvers_otherwise": voices.other,
-            "of_these_as_the_target_file": voices.home,
-            "resolvers_alike": voices.same,
-        },
-        words: format!(
-            "{} other resolver{} within the hour answered elsewhere, {} alike",
-            voices.other,
-            if voices.other == 1 { "" } else { "s" },
-            voices.same,
-        ),
         packets: vec![claim.reply.number()],
+        account: Account::of(move || {
+            let measured = measured! {
+                "answer": claim.reply.answer(),
+                "resolvers_otherwise": voices.other,
+                "of_these_as_the_target_file": voices.home,
+                "resolvers_alike": voices.same,
+            };
+            (
+                measured,
+                format!(
+                    "{} other resolver{} within the hour answered elsewhere, {} alike",
+                    voices.other,
+                    if voices.other == 1 { "" } else { "s" },
+                    voices.same,
+                ),
+            )
+        }),
     })
 }

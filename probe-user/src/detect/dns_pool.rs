@@ -18,7 +18,7 @@
 //!   the pool is.
 //! * An address from which the service is known to be served.
 
-use super::{DnsDetector, Fired, Hit, measured};
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Exchange, Knowledge},
     report::finding::{Confidence, EvidenceClass},
@@ -28,7 +28,7 @@ use crate::{
 /// See the module.
 pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_POOL", EvidenceClass::K, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let name = exchange.name()?;
     let service = knowledge.targets().service_of_name(name).filter(|one| !one.is_control());
     let truth = knowledge.truth();
@@ -41,24 +41,25 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired>
         })
         .collect();
     let strongest = found.iter().map(|&(.., worth)| worth).max()?;
-    let (_, sinkhole, what, _) = found.iter().find(|&&(.., worth)| worth == strongest)?;
-    let same = |other: &Sinkhole| other.fact.id == sinkhole.fact.id;
+    let at = found.iter().position(|&(.., worth)| worth == strongest)?;
+    let same = |other: &Sinkhole| other.fact.id == found[at].1.fact.id;
+    let marked = found.iter().filter(|(_, other, ..)| same(other));
+    let packets = marked.map(|(reply, ..)| reply.number()).collect();
+    let (_, sinkhole, what, _) = found.into_iter().nth(at)?;
     Some(Fired {
         confidence: strongest,
-        measured: measured! {
-            "answer": what,
-            "sinkhole": sinkhole.fact.id,
-            "country": sinkhole.fact.country,
-            "source": sinkhole.fact.source,
-            "valid": sinkhole.fact.valid.to_string(),
-            "ambiguous": sinkhole.fact.ambiguous,
-        },
-        words: format!("the answer {what} is known to be false: {}", sinkhole.fact.title),
-        packets: found
-            .iter()
-            .filter(|(_, other, ..)| same(other))
-            .map(|(reply, ..)| reply.number())
-            .collect(),
+        packets,
+        account: Account::of(move || {
+            let measured = measured! {
+                "answer": what,
+                "sinkhole": sinkhole.fact.id,
+                "country": sinkhole.fact.country,
+                "source": sinkhole.fact.source,
+                "valid": sinkhole.fact.valid.to_string(),
+                "ambiguous": sinkhole.fact.ambiguous,
+            };
+            (measured, format!("the answer {what} is known to be false: {}", sinkhole.fact.title))
+        }),
     })
 }
 

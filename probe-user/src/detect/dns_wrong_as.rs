@@ -20,7 +20,7 @@
 //!
 //! A captive portal, which shows its page to whatever is asked, stays C1.
 
-use super::{DnsDetector, Fired, Hit, measured};
+use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
     judge::{Claim, Exchange, Knowledge},
     report::finding::{Confidence, EvidenceClass},
@@ -34,10 +34,14 @@ const SAME_MIN: usize = 2;
 /// See the module.
 pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_WRONG_AS", EvidenceClass::P, judge);
 
-fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    exchange: &'a Exchange,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let claim = Claim::only(exchange, knowledge)?;
     let truth = knowledge.truth();
-    let known = others.iter().any(|hit| hit.signature.class == EvidenceClass::K);
+    let known = others.iter().any(|hit| hit.class == EvidenceClass::K);
     let bogus = claim.addresses.iter().any(|&address| is_bogon(address));
     if claim.is_nothing() || known || bogus || !claim.service.has_home() {
         return None;
@@ -51,27 +55,32 @@ fn judge(exchange: &Exchange, knowledge: &Knowledge, others: &[Hit]) -> Option<F
     if served || voices.same >= SAME_MIN && voices.same > voices.other {
         return None;
     }
-    let met = others.iter().find(|hit| hit.signature.id == "DNS_ASTRAY");
+    let met = others.iter().find(|hit| hit.id == "DNS_ASTRAY");
     if met.is_none() && voices.other <= voices.same {
         return None;
     }
-    let astray = met.is_some_and(|hit| hit.signature.confidence >= Confidence::C2);
+    let astray = met.is_some_and(|hit| hit.confidence() >= Confidence::C2);
     let no_portal = claim.excludes_portal(exchange, knowledge);
     let policy = claim.policy(&voices, knowledge);
     let sure = astray && no_portal && policy.is_none();
     let answer = claim.reply.answer();
     Some(Fired {
         confidence: if sure { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "answer": answer,
-            "resolvers_alike": voices.same,
-            "resolvers_otherwise": voices.other,
-            "policy": policy,
-        },
-        words: format!(
-            "the answer {answer} is outside the networks that {} is known to be served from",
-            claim.service.title
-        ),
         packets: vec![claim.reply.number()],
+        account: Account::of(move || {
+            let measured = measured! {
+                "answer": answer,
+                "resolvers_alike": voices.same,
+                "resolvers_otherwise": voices.other,
+                "policy": policy,
+            };
+            (
+                measured,
+                format!(
+                    "the answer {answer} is outside the networks that {} is known to be served from",
+                    claim.service.title
+                ),
+            )
+        }),
     })
 }

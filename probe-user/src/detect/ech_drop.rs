@@ -16,7 +16,9 @@
 //! * GREASE, which is in each hello of today's browsers, and what cannot be told from it.
 //! * A path that loses large packets: no hello of that length was answered.
 
-use super::{Fired, Hit, QuicDetector, SilenceDetector, ch_blackhole, measured, quic_sni_drop};
+use super::{
+    Account, Fired, Hit, QuicDetector, SilenceDetector, ch_blackhole, measured, quic_sni_drop,
+};
 use crate::{
     judge::{Attempt, Knowledge, Silent, Subject},
     names::tls::ech::{Sign, Use},
@@ -32,18 +34,22 @@ pub static DETECTOR: SilenceDetector =
 pub static QUIC: QuicDetector =
     QuicDetector { id: "ECH_DROP", class: EvidenceClass::N, judge: judge_quic };
 
-fn judge(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let server = silent.record.key.end(silent.record.initiator().other()).0;
     let swallowed = ch_blackhole::is_swallowed(silent);
     if swallowed { fired(&silent.subject, server, knowledge) } else { None }
 }
 
-fn judge_quic(attempt: &Attempt, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge_quic<'a>(
+    attempt: &'a Attempt,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     quic_sni_drop::controls(attempt, knowledge)?;
     fired(&attempt.subject, attempt.to().0, knowledge)
 }
 
-fn fired(subject: &Subject, server: Address, knowledge: &Knowledge) -> Option<Fired> {
+fn fired<'a>(subject: &Subject, server: Address, knowledge: &'a Knowledge) -> Option<Fired<'a>> {
     let (traits, Some(Use::Real(sign))) = (subject.traits?, subject.ech) else { return None };
     let (outer, answered) = (traits.outer?, knowledge.hellos().answered(server));
     let grease = answered.grease >= traits.length;
@@ -58,16 +64,21 @@ fn fired(subject: &Subject, server: Address, knowledge: &Knowledge) -> Option<Fi
     let others = if grease { "with GREASE" } else { "without it" };
     Some(Fired {
         confidence: if grease { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "known_by": sign,
-            "config_id": outer.config_id,
-            "hello_bytes": traits.length,
-            "answered_grease_bytes": answered.grease,
-            "answered_plain_bytes": answered.plain,
-        },
-        words: format!(
-            "a hello with Encrypted ClientHello got no answer, and the same server answers one {others}"
-        ),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "known_by": sign,
+                "config_id": outer.config_id,
+                "hello_bytes": traits.length,
+                "answered_grease_bytes": answered.grease,
+                "answered_plain_bytes": answered.plain,
+            };
+            (
+                measured,
+                format!(
+                    "a hello with Encrypted ClientHello got no answer, and the same server answers one {others}"
+                ),
+            )
+        }),
     })
 }

@@ -16,7 +16,7 @@
 //! * A path that loses large packets: no hello of that length was answered.
 //! * A server that does not know the extension: it answers and leaves it out.
 
-use super::{Fired, Hit, SilenceDetector, ch_blackhole, measured};
+use super::{Account, Fired, Hit, SilenceDetector, ch_blackhole, measured};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -26,7 +26,7 @@ use crate::{
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "ESNI_DROP", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let traits = silent.subject.traits.filter(|traits| traits.esni)?;
     let server = silent.record.key.end(silent.record.initiator().other()).0;
     let answered = knowledge.hellos().answered(server).plain;
@@ -35,13 +35,19 @@ fn judge(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
     }
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! {
-            "hello_bytes": traits.length,
-            "answered_plain_bytes": answered,
-            "repeated": silent.client().repeated,
-            "silent_s": silent.seconds(),
-        },
-        words: "a hello with Encrypted SNI got no answer, and the same server answers others".into(),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "hello_bytes": traits.length,
+                "answered_plain_bytes": answered,
+                "repeated": silent.client().repeated,
+                "silent_s": silent.seconds(),
+            };
+            (
+                measured,
+                "a hello with Encrypted SNI got no answer, and the same server answers others"
+                    .into(),
+            )
+        }),
     })
 }

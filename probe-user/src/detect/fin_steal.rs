@@ -17,7 +17,7 @@
 
 use probe_common::{flow::Side, seq, wire::tcp_flag};
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -32,23 +32,30 @@ const PLAUSIBLE: i32 = 1 << 20;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("FIN_STEAL", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
     let later = || case.content().iter().chain(case.after_of(side));
-    let (fin, after) =
-        case.content().iter().find_map(|fin| Some((fin, later().find(|after| goes_on(fin, after))?)))?;
+    let (fin, after) = case
+        .content()
+        .iter()
+        .find_map(|fin| Some((fin, later().find(|after| goes_on(fin, after))?)))?;
     let beyond = seq::distance(after.packet().end(), fin.packet().end());
     let apart = after.packet().time.saturating_sub(fin.packet().time);
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! { "octets_beyond_fin": beyond, "after_ms": millis(apart) },
-        words: format!(
-            "{beyond} octets of the server beyond the end that it had set {} ms before",
-            millis(apart)
-        ),
         packets: vec![fin.number()],
+        account: Account::of(move || {
+            let measured = measured! { "octets_beyond_fin": beyond, "after_ms": millis(apart) };
+            (
+                measured,
+                format!(
+                    "{beyond} octets of the server beyond the end that it had set {} ms before",
+                    millis(apart)
+                ),
+            )
+        }),
     })
 }
 

@@ -19,7 +19,7 @@ use probe_common::{
     wire::{Packet, tcp_flag},
 };
 
-use super::{Fired, Hit, TcpDetector, measured, supported};
+use super::{Account, Fired, Hit, TcpDetector, measured, supported};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{
@@ -31,9 +31,14 @@ use crate::{
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("FLAGS_ODD", EvidenceClass::K, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    _: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let odd: Vec<&Seen> = case.resets_of(side).filter(|reset| is_odd(case, reset)).collect();
-    let first = odd.first()?;
+    let &first = odd.first()?;
     let foreign = odd.iter().any(|reset| reset.tells().bits & tell::HOPS != 0);
     let confidence = if foreign || supported(others, &[S, H, T], Confidence::C1) {
         Confidence::C2
@@ -42,18 +47,21 @@ fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired
     };
     Some(Fired {
         confidence,
-        measured: measured! {
-            "flags": format!("{:#05x}", first.packet().flags),
-            "ack": if first.packet().ack == 0 { "zero" } else { "set" },
-            "resets": odd.len(),
-        },
-        words: format!("a reset with flags {}", names(first.packet())),
         packets: odd.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "flags": format!("{:#05x}", first.packet().flags),
+                "ack": if first.packet().ack == 0 { "zero" } else { "set" },
+                "resets": odd.len(),
+            };
+            (measured, format!("a reset with flags {}", names(first.packet())))
+        }),
     })
 }
 
 fn is_odd(case: &Case, reset: &Seen) -> bool {
-    const ODD: u16 = tcp_flag::SYN | tcp_flag::FIN | tcp_flag::PSH | tcp_flag::URG | tcp_flag::AE | 0xe00;
+    const ODD: u16 =
+        tcp_flag::SYN | tcp_flag::FIN | tcp_flag::PSH | tcp_flag::URG | tcp_flag::AE | 0xe00;
     let packet = reset.packet();
     let acknowledges_nothing =
         packet.has(tcp_flag::ACK) && packet.ack == 0 && case.seen_both_ways();

@@ -18,7 +18,7 @@
 
 use probe_common::{flow::Side, seq};
 
-use super::{Fired, Hit, TcpDetector, measured, payload_conflict::against, supported};
+use super::{Account, Fired, Hit, TcpDetector, measured, payload_conflict::against, supported};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{
@@ -36,27 +36,39 @@ const AT_ONCE: u64 = 5_000_000;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("FOREIGN_DATA", EvidenceClass::H, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    _: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
-    let foreign: Vec<&Seen> = case.content().iter().filter(|seen| is_foreign(case, seen, side)).collect();
-    let first = foreign.first()?;
+    let foreign: Vec<&Seen> =
+        case.content().iter().filter(|seen| is_foreign(case, seen, side)).collect();
+    let &first = foreign.first()?;
     let syn = &first.flow().half(side).syn;
     let backed = supported(others, &[S, D, T], Confidence::C2);
     Some(Fired {
         confidence: if backed { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "ttl": first.packet().hops,
-            "ttl_of_syn_ack": syn.hops,
-            "payload_octets": first.packet().payload,
-            "segments": foreign.len(),
-        },
-        words: format!(
-            "a segment of the server's with TTL {}, where the server's is {}",
-            first.packet().hops, syn.hops
-        ),
         packets: foreign.iter().map(|seen| seen.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "ttl": first.packet().hops,
+                "ttl_of_syn_ack": syn.hops,
+                "payload_octets": first.packet().payload,
+                "segments": foreign.len(),
+            };
+            (
+                measured,
+                format!(
+                    "a segment of the server's with TTL {}, where the server's is {}",
+                    first.packet().hops,
+                    syn.hops
+                ),
+            )
+        }),
     })
 }
 
@@ -86,7 +98,8 @@ pub fn is_suspicious(seen: &Seen) -> bool {
 
 /// Points against a segment: its headers, and its place in the stream.
 fn points(seen: &Seen, side: Side) -> u32 {
-    let misplaced = if begins_again(seen, side) { 2 } else { u32::from(repeats_at_once(seen, side)) };
+    let misplaced =
+        if begins_again(seen, side) { 2 } else { u32::from(repeats_at_once(seen, side)) };
     against(seen, side) + misplaced
 }
 

@@ -16,7 +16,7 @@
 
 use probe_common::{flow::state, seq};
 
-use super::{Fired, Hit, SilenceDetector, measured};
+use super::{Account, Fired, Hit, SilenceDetector, measured};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -35,7 +35,7 @@ const REPEATED: u16 = 2;
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "FREEZE_16K", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let (client, server) = (silent.client(), silent.server());
     let octets = server.end.wrapping_sub(server.syn.isn.wrapping_add(1));
     let through = client.acked.wrapping_sub(server.syn.isn.wrapping_add(1));
@@ -49,13 +49,15 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         && size;
     applies.then(|| Fired {
         confidence: Confidence::C1,
-        measured: measured! {
-            "octets_sent": octets,
-            "octets_through": through,
-            "segments": server.data_segments,
-            "repeated": server.repeated,
-        },
-        words: format!("the server's data stopped getting through after {octets} octets"),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "octets_sent": octets,
+                "octets_through": through,
+                "segments": server.data_segments,
+                "repeated": server.repeated,
+            };
+            (measured, format!("the server's data stopped getting through after {octets} octets"))
+        }),
     })
 }

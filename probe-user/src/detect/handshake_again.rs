@@ -16,7 +16,7 @@
 
 use probe_common::{flow::Side, seq, wire::tcp_flag};
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -29,7 +29,7 @@ const TIMEOUT: u64 = 500_000_000;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("HANDSHAKE_AGAIN", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -37,16 +37,21 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let acknowledged = acknowledged(again, side);
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! { "octets_acknowledged": acknowledged },
-        words: format!(
-            "the server offers the connection again, after {acknowledged} octets in its name"
-        ),
         packets: case
             .content()
             .iter()
             .filter(|seen| seen.packet().time < again.packet().time)
             .map(Seen::number)
             .collect(),
+        account: Account::of(move || {
+            let measured = measured! { "octets_acknowledged": acknowledged };
+            (
+                measured,
+                format!(
+                    "the server offers the connection again, after {acknowledged} octets in its name"
+                ),
+            )
+        }),
     })
 }
 
@@ -63,9 +68,5 @@ fn is_again(seen: &Seen, side: Side) -> bool {
 /// Octets of the server's that the client had acknowledged by then.
 fn acknowledged(seen: &Seen, side: Side) -> i32 {
     let (server, client) = (seen.flow().half(side), seen.flow().half(side.other()));
-    if client.has_acked() {
-        seq::distance(client.acked, server.syn.isn.wrapping_add(1))
-    } else {
-        0
-    }
+    if client.has_acked() { seq::distance(client.acked, server.syn.isn.wrapping_add(1)) } else { 0 }
 }

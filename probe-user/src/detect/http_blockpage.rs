@@ -14,7 +14,7 @@
 
 use probe_common::flow::Side;
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -23,7 +23,12 @@ use crate::{
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("HTTP_BLOCKPAGE", EvidenceClass::K, judge);
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -33,13 +38,17 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
         .iter()
         .filter_map(|seen| Some((seen, knowledge.pages().find(&seen.payload, name)?)))
         .collect();
-    let (_, page) = pages.iter().find(|(_, page)| page.weak.is_none()).or(pages.first())?;
-    let packets = pages.iter().filter(|(_, other)| other.id == page.id).map(|(seen, _)| seen.number());
+    let &(_, page) = pages.iter().find(|(_, page)| page.weak.is_none()).or(pages.first())?;
+    let packets =
+        pages.iter().filter(|(_, other)| other.id == page.id).map(|(seen, _)| seen.number());
     Some(Fired {
         confidence: if page.weak.is_none() { Confidence::C3 } else { Confidence::C1 },
-        measured: measured! { "page": page.id, "source": page.source, "date": page.date.to_string() },
-        words: format!("the answer is a known block page: {}", page.title),
         packets: packets.collect(),
+        account: Account::of(move || {
+            let measured =
+                measured! { "page": page.id, "source": page.source, "date": page.date.to_string() };
+            (measured, format!("the answer is a known block page: {}", page.title))
+        }),
     })
 }
 

@@ -26,7 +26,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -39,10 +39,14 @@ const MARGIN: u64 = 1_000_000;
 const HANDSHAKES: u32 = 3;
 
 /// See the module.
-pub static DETECTOR: TcpDetector =
-    TcpDetector::new("IMPOSSIBLE_RTT", EvidenceClass::T, judge);
+pub static DETECTOR: TcpDetector = TcpDetector::new("IMPOSSIBLE_RTT", EvidenceClass::T, judge);
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let too_soon: Vec<(&Seen, u64, u32)> = case
         .resets_of(side)
         .filter(|reset| reset.tells().bits & tell::TOO_SOON != 0 && answers_trigger(reset))
@@ -68,19 +72,24 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
     };
     Some(Fired {
         confidence,
-        measured: measured! {
-            "answered_after_ms": millis(took),
-            "round_trip_ms": millis(floor),
-            "handshakes": handshakes,
-            "resets": too_soon.len(),
-        },
-        words: format!(
-            "the reset answers data after {} ms, but {} is {} ms away",
-            millis(took),
-            case.role(side),
-            millis(floor)
-        ),
         packets: too_soon.iter().map(|(reset, ..)| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "answered_after_ms": millis(took),
+                "round_trip_ms": millis(floor),
+                "handshakes": handshakes,
+                "resets": too_soon.len(),
+            };
+            (
+                measured,
+                format!(
+                    "the reset answers data after {} ms, but {} is {} ms away",
+                    millis(took),
+                    case.role(side),
+                    millis(floor)
+                ),
+            )
+        }),
     })
 }
 

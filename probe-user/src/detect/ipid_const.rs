@@ -14,7 +14,7 @@
 
 use probe_common::{flow::Side, tells::tell};
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -29,7 +29,12 @@ const RESETS: u64 = 20;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("IPID_CONST", EvidenceClass::K, judge);
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let constant: Vec<&Seen> = case.resets_of(side).filter(|reset| is_known(reset)).collect();
     let value = constant.first()?.packet().ip_id;
     let (same, all) = knowledge.foreign_resets(value);
@@ -37,13 +42,15 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
     let population = all >= RESETS && same * 100 >= all * 95;
     Some(Fired {
         confidence: if population { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "ip_id": value,
-            "connections_with_it": same,
-            "connections_with_foreign_resets": all,
-        },
-        words: format!("the reset's IP-ID is {value:#06x}, a known device's constant"),
         packets: constant.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "ip_id": value,
+                "connections_with_it": same,
+                "connections_with_foreign_resets": all,
+            };
+            (measured, format!("the reset's IP-ID is {value:#06x}, a known device's constant"))
+        }),
     })
 }
 

@@ -17,7 +17,7 @@
 
 use probe_common::{flow::Side, tells::tell, wire::quirk};
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen, hops},
     report::finding::{Confidence, EvidenceClass},
@@ -27,41 +27,50 @@ use crate::{
 const TRAITS: usize = 2;
 
 /// See the module.
-pub static DETECTOR: TcpDetector =
-    TcpDetector::new("LINEAGE_BREAK", EvidenceClass::H, judge);
+pub static DETECTOR: TcpDetector = TcpDetector::new("LINEAGE_BREAK", EvidenceClass::H, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    _: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let foreign: Vec<(&Seen, Vec<&str>)> = case
         .resets_of(side)
         .map(|reset| (reset, traits(reset, side)))
         .filter(|(_, traits)| traits.len() >= TRAITS)
         .collect();
-    let (first, traits) = foreign.first()?;
+    let packets: Vec<u64> = foreign.iter().map(|(reset, _)| reset.number()).collect();
+    let (first, traits) = foreign.into_iter().next()?;
     let supported = others.iter().any(|hit| {
-        matches!(hit.signature.class, EvidenceClass::S | EvidenceClass::T)
-            && hit.signature.confidence >= Confidence::C2
+        matches!(hit.class, EvidenceClass::S | EvidenceClass::T)
+            && hit.confidence() >= Confidence::C2
     });
     let half = first.flow().half(side);
     Some(Fired {
         confidence: if supported { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "traits": traits,
-            "ttl": first.packet().hops,
-            "ttl_of_others": [half.hops_min, half.hops_max],
-            "ip_id": first.packet().ip_id,
-            "ip_id_before": half.ip_id,
-            "resets": foreign.len(),
-        },
-        words: format!("{} of the reset not as {} sends", traits.join(" and "), case.role(side)),
-        packets: foreign.iter().map(|(reset, _)| reset.number()).collect(),
+        packets: packets.clone(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "traits": traits,
+                "ttl": first.packet().hops,
+                "ttl_of_others": [half.hops_min, half.hops_max],
+                "ip_id": first.packet().ip_id,
+                "ip_id_before": half.ip_id,
+                "resets": packets.len(),
+            };
+            (
+                measured,
+                format!("{} of the reset not as {} sends", traits.join(" and "), case.role(side)),
+            )
+        }),
     })
 }
 
 fn traits(reset: &Seen, side: Side) -> Vec<&'static str> {
     let (packet, bits) = (reset.packet(), reset.tells().bits);
     let half = reset.flow().half(side);
-    let without_socket =
-        packet.ip_id == 0 && packet.window == 0 && packet.quirks & quirk::DF != 0;
+    let without_socket = packet.ip_id == 0 && packet.window == 0 && packet.quirks & quirk::DF != 0;
     let mut traits = Vec::new();
     // Content put in the server's place may have widened the range; its SYN+ACK stands apart.
     let unlike_syn = !half.syn.is_unseen() && packet.hops.abs_diff(half.syn.hops) >= 2;

@@ -20,7 +20,7 @@ use probe_common::{
     wire::{Packet, quirk},
 };
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -39,12 +39,18 @@ enum Copied {
     Window,
 }
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let copies: Vec<(&Seen, Copied)> =
         case.resets_of(side).filter_map(|reset| Some((reset, copied(reset, side)?))).collect();
     let &(first, what) = copies.first()?;
     let foreign = traits(first);
-    let again = knowledge.resets_of(case.key.end(side).0).is_some_and(|its| its.mirrored >= REPEATED);
+    let again =
+        knowledge.resets_of(case.key.end(side).0).is_some_and(|its| its.mirrored >= REPEATED);
     let confidence = match what {
         Copied::IpId if foreign >= 1 || again => Confidence::C2,
         Copied::IpId => Confidence::C1,
@@ -57,9 +63,11 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
     };
     Some(Fired {
         confidence,
-        measured: measured! { "field": field, "value": value, "resets": copies.len() },
-        words: format!("the reset copies the {field} of the packet that it answers"),
         packets: copies.iter().map(|(reset, _)| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "field": field, "value": value, "resets": copies.len() };
+            (measured, format!("the reset copies the {field} of the packet that it answers"))
+        }),
     })
 }
 

@@ -6,6 +6,8 @@
 //! [`Silent`] connection, an [`Attempt`] over QUIC that got no answer, or an [`Exchange`] (a DNS question
 //! and all its replies), and says what it measured, or nothing.
 
+use std::{fmt, rc::Rc};
+
 use serde_json::{Map, Value};
 
 use crate::{
@@ -114,7 +116,7 @@ pub struct TcpDetector {
     pub accuses: Verdict,
     /// Judges the resets that claim to come from one side. `others` are the signatures that
     /// detectors before it in the list have found for that side.
-    pub judge: fn(&Case, Side, &Knowledge, others: &[Hit]) -> Option<Fired>,
+    pub judge: for<'a> fn(&'a Case, Side, &'a Knowledge, others: &[Hit<'_>]) -> Option<Fired<'a>>,
 }
 
 /// A detector of connections that fell silent. What it finds is dropped packets.
@@ -124,7 +126,7 @@ pub struct SilenceDetector {
     /// What kind of evidence it brings.
     pub class: EvidenceClass,
     /// Judges a connection without end. `others` are what detectors before it in the list found.
-    pub judge: fn(&Silent, &Knowledge, others: &[Hit]) -> Option<Fired>,
+    pub judge: for<'a> fn(&'a Silent, &'a Knowledge, others: &[Hit<'_>]) -> Option<Fired<'a>>,
 }
 
 /// A detector of QUIC connections without an answer. What it finds is dropped packets.
@@ -134,7 +136,7 @@ pub struct QuicDetector {
     /// What kind of evidence it brings.
     pub class: EvidenceClass,
     /// Judges an attempt that got no answer. `others` are what detectors before it in the list found.
-    pub judge: fn(&Attempt, &Knowledge, others: &[Hit]) -> Option<Fired>,
+    pub judge: for<'a> fn(&'a Attempt, &'a Knowledge, others: &[Hit<'_>]) -> Option<Fired<'a>>,
 }
 
 /// A detector of DNS interference.
@@ -146,7 +148,7 @@ pub struct DnsDetector {
     /// What it accuses somebody of, if it decides.
     pub accuses: Verdict,
     /// Judges a question and its replies.
-    pub judge: fn(&Exchange, &Knowledge, others: &[Hit]) -> Option<Fired>,
+    pub judge: for<'a> fn(&'a Exchange, &'a Knowledge, others: &[Hit<'_>]) -> Option<Fired<'a>>,
 }
 
 impl TcpDetector {
@@ -154,7 +156,7 @@ impl TcpDetector {
     const fn new(
         id: &'static str,
         class: EvidenceClass,
-        judge: fn(&Case, Side, &Knowledge, &[Hit]) -> Option<Fired>,
+        judge: for<'a> fn(&'a Case, Side, &'a Knowledge, &[Hit<'_>]) -> Option<Fired<'a>>,
     ) -> Self {
         Self { id, class, accuses: Verdict::Injected, judge }
     }
@@ -165,7 +167,7 @@ impl DnsDetector {
     const fn new(
         id: &'static str,
         class: EvidenceClass,
-        judge: fn(&Exchange, &Knowledge, &[Hit]) -> Option<Fired>,
+        judge: for<'a> fn(&'a Exchange, &'a Knowledge, &[Hit<'_>]) -> Option<Fired<'a>>,
     ) -> Self {
         Self { id, class, accuses: Verdict::Injected, judge }
     }
@@ -174,55 +176,108 @@ impl DnsDetector {
     const fn lies(
         id: &'static str,
         class: EvidenceClass,
-        judge: fn(&Exchange, &Knowledge, &[Hit]) -> Option<Fired>,
+        judge: for<'a> fn(&'a Exchange, &'a Knowledge, &[Hit<'_>]) -> Option<Fired<'a>>,
     ) -> Self {
         Self { id, class, accuses: Verdict::Lied, judge }
     }
 }
 
+/// The figures that a detector measured, each with its unit in its name, and the same in half a sentence.
+pub type Said = (Map<String, Value>, String);
+
+/// What a detector has to say, put into words when somebody asks for it: a case is looked at with each of
+/// its packets, and mostly there is nothing new to be told.
+#[derive(Clone)]
+pub struct Account<'a>(Rc<dyn Fn() -> Said + 'a>);
+
+impl<'a> Account<'a> {
+    /// What `say` says.
+    pub fn of(say: impl Fn() -> Said + 'a) -> Self {
+        Self(Rc::new(say))
+    }
+
+    /// In words.
+    pub fn said(&self) -> Said {
+        (self.0)()
+    }
+
+    /// The same, for when what it is about is gone.
+    pub fn kept(&self) -> Account<'static> {
+        let said = self.said();
+        Account::of(move || said.clone())
+    }
+}
+
+impl fmt::Debug for Account<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (measured, words) = self.said();
+        write!(out, "{words:?} {measured:?}")
+    }
+}
+
 /// What a detector says when it fires.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fired {
+#[derive(Clone, Debug)]
+pub struct Fired<'a> {
     /// What this piece of evidence is worth alone.
     pub confidence: Confidence,
-    /// The figures, each with its unit in its name.
-    pub measured: Map<String, Value>,
-    /// The same in half a sentence.
-    pub words: String,
     /// Which of the case's packets it holds to be forged: see [`Seen::number`](crate::judge::Seen).
     pub packets: Vec<u64>,
+    /// What it measured.
+    pub account: Account<'a>,
 }
 
 /// A detector that fired.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hit {
-    /// What goes into the finding.
-    pub signature: Signature,
+#[derive(Clone, Debug)]
+pub struct Hit<'a> {
+    /// The detector's name.
+    pub id: &'static str,
+    /// What kind of evidence it brings.
+    pub class: EvidenceClass,
     /// What it accuses somebody of, if it decides.
     pub accuses: Verdict,
-    /// The packets it holds to be forged.
-    pub packets: Vec<u64>,
+    /// What it says.
+    pub fired: Fired<'a>,
 }
 
-impl Hit {
+impl<'a> Hit<'a> {
     /// The hit of detector `id`.
-    pub fn new(id: &'static str, class: EvidenceClass, accuses: Verdict, fired: Fired) -> Self {
-        let Fired { confidence, measured, words, packets } = fired;
-        let signature = Signature { id, class, confidence, measured, words };
-        Self { signature, accuses, packets }
+    pub const fn new(
+        id: &'static str,
+        class: EvidenceClass,
+        accuses: Verdict,
+        fired: Fired<'a>,
+    ) -> Self {
+        Self { id, class, accuses, fired }
+    }
+
+    /// What it is worth alone.
+    pub const fn confidence(&self) -> Confidence {
+        self.fired.confidence
+    }
+
+    /// What goes into a finding.
+    pub fn signature(&self) -> Signature {
+        let (measured, words) = self.fired.account.said();
+        Signature { id: self.id, class: self.class, confidence: self.confidence(), measured, words }
+    }
+
+    /// The same, for when what it is about is gone.
+    pub fn kept(self) -> Hit<'static> {
+        let Self { id, class, accuses, fired } = self;
+        let fired = Fired { account: fired.account.kept(), ..fired };
+        Hit { id, class, accuses, fired }
     }
 }
 
 /// Whether any of `hits` is of one of `classes` and worth at least `least`.
-fn supported(hits: &[Hit], classes: &[EvidenceClass], least: Confidence) -> bool {
-    hits.iter()
-        .any(|hit| hit.signature.confidence >= least && classes.contains(&hit.signature.class))
+fn supported(hits: &[Hit<'_>], classes: &[EvidenceClass], least: Confidence) -> bool {
+    hits.iter().any(|hit| hit.confidence() >= least && classes.contains(&hit.class))
 }
 
 /// Builds the map of measured figures.
 macro_rules! measured {
     ($($name:literal: $value:expr),* $(,)?) => {{
-        let mut map = serde_json::Map::new();
+        let mut map = serde_json::Map::with_capacity([$($name),*].len());
         $(map.insert($name.into(), serde_json::json!($value));)*
         map
     }};

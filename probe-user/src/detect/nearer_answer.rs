@@ -19,7 +19,7 @@
 
 use probe_common::flow::{FlowRecord, Side, Stage, state};
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen, hops},
     report::finding::{Confidence, EvidenceClass},
@@ -35,7 +35,7 @@ const SLACK: u64 = 10_000_000;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("NEARER_ANSWER", EvidenceClass::H, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -56,21 +56,26 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     }
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! {
-            "ttl": first.packet().hops,
-            "ttl_of_others": server.hops_max,
-            "hops": near,
-            "server_hops": far,
-            "answered_after_ms": millis(took),
-        },
-        words: format!(
-            "the first answer is a reset made {near} hops away in the name of a server {far} away"
-        ),
         packets: case
             .burst_of(first)
             .filter(|reset| reset.packet().hops == first.packet().hops)
             .map(Seen::number)
             .collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "ttl": first.packet().hops,
+                "ttl_of_others": server.hops_max,
+                "hops": near,
+                "server_hops": far,
+                "answered_after_ms": millis(took),
+            };
+            (
+                measured,
+                format!(
+                    "the first answer is a reset made {near} hops away in the name of a server {far} away"
+                ),
+            )
+        }),
     })
 }
 

@@ -14,7 +14,7 @@
 
 use probe_common::{flow::state, seq};
 
-use super::{Fired, Hit, SilenceDetector, measured};
+use super::{Account, Fired, Hit, SilenceDetector, measured};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -33,13 +33,14 @@ const REPEATED: u16 = 2;
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "NTH_PACKET_STOP", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let (client, server) = (silent.client(), silent.server());
     // Repetitions go on after the stop; what was new before it is what counts.
     let repeated = u32::from(client.repeated) + u32::from(server.repeated);
     let packets =
         (client.packets + server.packets).saturating_sub(HANDSHAKE).saturating_sub(repeated);
-    let unacknowledged = seq::after(client.end, server.acked) || seq::after(server.end, client.acked);
+    let unacknowledged =
+        seq::after(client.end, server.acked) || seq::after(server.end, client.acked);
     let applies = silent.record.is(state::FOLLOWED | state::ESTABLISHED)
         && silent.subject.name.is_some()
         && client.data_segments >= 1
@@ -49,8 +50,10 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         && PACKETS.contains(&packets);
     applies.then(|| Fired {
         confidence: Confidence::C1,
-        measured: measured! { "packets": packets, "silent_s": silent.seconds() },
-        words: format!("both ends fell silent {packets} packets after the handshake"),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! { "packets": packets, "silent_s": silent.seconds() };
+            (measured, format!("both ends fell silent {packets} packets after the handshake"))
+        }),
     })
 }

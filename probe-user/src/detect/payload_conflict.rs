@@ -25,7 +25,7 @@ use probe_common::{
     wire::{option, quirk},
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -41,7 +41,7 @@ const OVERLAP: usize = 8;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("PAYLOAD_CONFLICT", EvidenceClass::D, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -67,24 +67,29 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     packets.dedup();
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! {
-            "octets_different": different,
-            "apart_ms": millis(apart),
-            "ttl": [first.packet().hops, second.packet().hops],
-            "undecided": undecided,
-        },
-        words: format!(
-            "the server's answer passed twice with two contents, {} ms apart; {}",
-            millis(apart),
-            if undecided {
-                "which one is forged cannot be told"
-            } else if points[0] > points[1] {
-                "the first is not of the server's making"
-            } else {
-                "the second is not of the server's making"
-            }
-        ),
         packets,
+        account: Account::of(move || {
+            let measured = measured! {
+                "octets_different": different,
+                "apart_ms": millis(apart),
+                "ttl": [first.packet().hops, second.packet().hops],
+                "undecided": undecided,
+            };
+            (
+                measured,
+                format!(
+                    "the server's answer passed twice with two contents, {} ms apart; {}",
+                    millis(apart),
+                    if undecided {
+                        "which one is forged cannot be told"
+                    } else if points[0] > points[1] {
+                        "the first is not of the server's making"
+                    } else {
+                        "the second is not of the server's making"
+                    }
+                ),
+            )
+        }),
     })
 }
 
@@ -144,7 +149,8 @@ pub fn against(seen: &Seen, side: Side) -> u32 {
         points += u32::from(syn.df() != (packet.quirks & quirk::DF != 0));
         let counts = kinds & ip_id_kind::NEAR != 0 && kinds & ip_id_kind::FAR == 0;
         let step = packet.ip_id.wrapping_sub(seen.flow().half(side).ip_id);
-        let off_counter = counts && step > ip_id_kind::NEAR_MAX && step < u16::MAX - ip_id_kind::NEAR_MAX;
+        let off_counter =
+            counts && step > ip_id_kind::NEAR_MAX && step < u16::MAX - ip_id_kind::NEAR_MAX;
         let off_zero = always_zero && followed_by_others && packet.ip_id != 0;
         points += u32::from(off_counter || off_zero);
     }

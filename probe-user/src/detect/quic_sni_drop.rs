@@ -21,7 +21,7 @@
 //! * A host that is down: TCP gets no answer, either.
 //! * A port that is closed, a filter that says so: an ICMP error comes.
 
-use super::{Fired, Hit, QuicDetector, measured, supported};
+use super::{Account, Fired, Hit, QuicDetector, measured, supported};
 use crate::{
     judge::{Attempt, Knowledge, is_fresh},
     report::finding::{Confidence, EvidenceClass},
@@ -34,7 +34,11 @@ const FLIGHTS: u16 = 3;
 pub static DETECTOR: QuicDetector =
     QuicDetector { id: "QUIC_SNI_DROP", class: EvidenceClass::N, judge };
 
-fn judge(attempt: &Attempt, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    attempt: &'a Attempt,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     // Not for its name, if it is for the extension: see `ECH_DROP`.
     let for_extension = supported(others, &[EvidenceClass::N], Confidence::C2);
     if for_extension || attempt.subject.label().is_none() {
@@ -44,23 +48,28 @@ fn judge(attempt: &Attempt, knowledge: &Knowledge, others: &[Hit]) -> Option<Fir
     let seconds = |time: u64| (time.abs_diff(attempt.opened) / 1_000_000) as f64 / 1e3;
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! {
-            "flights": attempt.flights,
-            "datagrams": attempt.datagrams,
-            "longest_bytes": attempt.longest,
-            "version": format!("{:#010x}", attempt.version),
-            "tried_s": attempt.tried(),
-            "silent_s": attempt.seconds(),
-            "client_port_above_server_port": attempt.from().1 > attempt.to().1,
-            "tcp_answered_s_apart": seconds(controls.tcp),
-            "quic_answered_s_apart": seconds(controls.quic),
-        },
-        words: format!(
-            "the client sent its QUIC hello {} times and nothing came back; the same server answers \
-             over TCP, and others over QUIC",
-            attempt.flights
-        ),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "flights": attempt.flights,
+                "datagrams": attempt.datagrams,
+                "longest_bytes": attempt.longest,
+                "version": format!("{:#010x}", attempt.version),
+                "tried_s": attempt.tried(),
+                "silent_s": attempt.seconds(),
+                "client_port_above_server_port": attempt.from().1 > attempt.to().1,
+                "tcp_answered_s_apart": seconds(controls.tcp),
+                "quic_answered_s_apart": seconds(controls.quic),
+            };
+            (
+                measured,
+                format!(
+                    "the client sent its QUIC hello {} times and nothing came back; the same server answers \
+                 over TCP, and others over QUIC",
+                    attempt.flights
+                ),
+            )
+        }),
     })
 }
 

@@ -19,7 +19,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -28,17 +28,23 @@ use crate::{
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("REFUSAL_SEQ", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
     let odd: Vec<&Seen> = case.resets_of(side).filter(|reset| is_odd(reset, side)).collect();
-    let first = odd.first()?;
+    let &first = odd.first()?;
     Some(Fired {
         confidence: Confidence::C1,
-        measured: measured! { "resets": odd.len(), "window": first.packet().window },
-        words: "the SYN was refused with a sequence number, which a closed port does not know".into(),
         packets: odd.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "resets": odd.len(), "window": first.packet().window };
+            (
+                measured,
+                "the SYN was refused with a sequence number, which a closed port does not know"
+                    .into(),
+            )
+        }),
     })
 }
 

@@ -18,7 +18,8 @@
 use probe_common::flow::{FlowRecord, Side, Stage};
 
 use super::{
-    Fired, Hit, QuicDetector, SilenceDetector, TcpDetector, measured, quic_sni_drop, supported,
+    Account, Fired, Hit, QuicDetector, SilenceDetector, TcpDetector, measured, quic_sni_drop,
+    supported,
 };
 use crate::{
     judge::{Attempt, Case, Knowledge, Seen, Silent, Subject},
@@ -39,7 +40,12 @@ pub static SILENT: SilenceDetector =
 pub static QUIC: QuicDetector =
     QuicDetector { id: "RESIDUAL", class: EvidenceClass::R, judge: judge_quic };
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -48,16 +54,29 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     let since = since(&case.subject, flow, time, knowledge)?;
     let backed = supported(others, &[H, S, T], Confidence::C2);
     let confidence = if backed { Confidence::C2 } else { Confidence::C1 };
-    Some(fired(since, Stage::of(flow), confidence, case.burst_of(first).map(Seen::number).collect()))
+    Some(fired(
+        since,
+        Stage::of(flow),
+        confidence,
+        case.burst_of(first).map(Seen::number).collect(),
+    ))
 }
 
-fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge_silent<'a>(
+    silent: &'a Silent,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     let time = silent.record.opened;
     let since = since(&silent.subject, &silent.record, time, knowledge)?;
     Some(fired(since, Stage::of(&silent.record), Confidence::C2, Vec::new()))
 }
 
-fn judge_quic(attempt: &Attempt, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge_quic<'a>(
+    attempt: &'a Attempt,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     quic_sni_drop::controls(attempt, knowledge)?;
     let trigger =
         knowledge.quic_residual().trigger(attempt.from().0, attempt.to(), attempt.opened)?;
@@ -68,9 +87,11 @@ fn judge_quic(attempt: &Attempt, knowledge: &Knowledge, _: &[Hit]) -> Option<Fir
     let since = attempt.opened.saturating_sub(trigger.time);
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! { "after_s": (since / 1_000_000) as f64 / 1e3 },
-        words: words(since),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! { "after_s": (since / 1_000_000) as f64 / 1e3 };
+            (measured, words(since))
+        }),
     })
 }
 
@@ -91,12 +112,14 @@ fn since(subject: &Subject, flow: &FlowRecord, time: u64, knowledge: &Knowledge)
     if again { None } else { Some(time.saturating_sub(trigger.time)) }
 }
 
-fn fired(since: u64, stage: Stage, confidence: Confidence, packets: Vec<u64>) -> Fired {
+fn fired<'a>(since: u64, stage: Stage, confidence: Confidence, packets: Vec<u64>) -> Fired<'a> {
     Fired {
         confidence,
-        measured: measured! { "after_s": (since / 1_000_000) as f64 / 1e3, "stage": stage.name() },
-        words: words(since),
         packets,
+        account: Account::of(move || {
+            let seconds = (since / 1_000_000) as f64 / 1e3;
+            (measured! { "after_s": seconds, "stage": stage.name() }, words(since))
+        }),
     }
 }
 

@@ -15,7 +15,7 @@
 
 use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -27,7 +27,7 @@ const WITHIN: u64 = 2_000_000_000;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_ACK_CHANGE", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if !case.followed() || !case.seen_both_ways() {
         return None;
     }
@@ -42,18 +42,24 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
             && two.ack != 0
             && (beyond(pair[0]) || beyond(pair[1]))
     })?;
-    let guess = if beyond(pair[1]) { pair[1] } else { pair[0] };
+    let (one, two) = (pair[0], pair[1]);
+    let guess = if beyond(two) { two } else { one };
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! {
-            "ack_beyond_sent_octets": guess.tells().ack_from_end,
-            "apart_ms": millis(pair[1].packet().time.saturating_sub(pair[0].packet().time)),
-            "resets": resets.len(),
-        },
-        words: format!(
-            "resets that acknowledge different data, up to {} octets more than was ever sent",
-            guess.tells().ack_from_end
-        ),
         packets: resets.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "ack_beyond_sent_octets": guess.tells().ack_from_end,
+                "apart_ms": millis(two.packet().time.saturating_sub(one.packet().time)),
+                "resets": resets.len(),
+            };
+            (
+                measured,
+                format!(
+                    "resets that acknowledge different data, up to {} octets more than was ever sent",
+                    guess.tells().ack_from_end
+                ),
+            )
+        }),
     })
 }

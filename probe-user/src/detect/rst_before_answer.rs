@@ -18,7 +18,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -27,24 +27,30 @@ use crate::{
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_BEFORE_ANSWER", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side != case.initiator() {
         return None;
     }
     let early: Vec<&Seen> = case.resets_of(side).filter(|reset| is_early(reset, side)).collect();
     let first = early.first()?;
     let accepted = case.after_of(side.other()).find(|seen| {
-        seen.packet().has(tcp_flag::SYN | tcp_flag::ACK) && seen.packet().ack == first.flow().half(side).end
+        seen.packet().has(tcp_flag::SYN | tcp_flag::ACK)
+            && seen.packet().ack == first.flow().half(side).end
     })?;
     let before = accepted.packet().time.saturating_sub(first.packet().time);
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! { "before_answer_ms": millis(before), "resets": early.len() },
-        words: format!(
-            "a reset in the client's name {} ms before the server had answered its SYN",
-            millis(before)
-        ),
         packets: early.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "before_answer_ms": millis(before), "resets": early.len() };
+            (
+                measured,
+                format!(
+                    "a reset in the client's name {} ms before the server had answered its SYN",
+                    millis(before)
+                ),
+            )
+        }),
     })
 }
 

@@ -21,7 +21,7 @@ use probe_common::{
     seq,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -40,7 +40,7 @@ const AHEAD: i32 = 4 << 20;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_LADDER", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let resets: Vec<&Seen> = case.resets_of(side).collect();
     let before = case.before()?;
     let (first, last, step) = if before.half(side).has_baseline() {
@@ -54,18 +54,23 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let burst: Vec<&Seen> = case.burst_of(first).collect();
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! {
-            "step_octets": step,
-            "beyond_sent_octets": ahead,
-            "resets": burst.len(),
-            "within_ms": millis(last.packet().time.saturating_sub(first.packet().time)),
-        },
-        words: format!(
-            "{} resets climb by {step} octets at a time, to {ahead} beyond anything {} had sent",
-            burst.len(),
-            case.role(side)
-        ),
         packets: burst.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "step_octets": step,
+                "beyond_sent_octets": ahead,
+                "resets": burst.len(),
+                "within_ms": millis(last.packet().time.saturating_sub(first.packet().time)),
+            };
+            (
+                measured,
+                format!(
+                    "{} resets climb by {step} octets at a time, to {ahead} beyond anything {} had sent",
+                    burst.len(),
+                    case.role(side)
+                ),
+            )
+        }),
     })
 }
 
@@ -73,8 +78,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
 fn ladder<'a>(case: &Case, resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i32)> {
     let of = |rungs: &[&'a Seen]| {
         let (first, last) = (*rungs.first()?, *rungs.last()?);
-        let climbs: Vec<i32> =
-            rungs.windows(2).map(|pair| rise(pair[0], pair[1])).collect();
+        let climbs: Vec<i32> = rungs.windows(2).map(|pair| rise(pair[0], pair[1])).collect();
         let step = step(&climbs)?;
         let alike = first.packet().flags == last.packet().flags;
         let exact = case.is_exact(last, last.side()) && !case.explained_by_abort(last);

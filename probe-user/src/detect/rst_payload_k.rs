@@ -16,7 +16,7 @@
 
 use probe_common::{flow::Side, wire::tcp_flag};
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -28,15 +28,17 @@ const TAJIKISTAN: &[u8] = &[0; 22];
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_PAYLOAD_K", EvidenceClass::K, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let known: Vec<&Seen> = case.resets_of(side).filter(|reset| is_known(reset)).collect();
     let first = known.first()?;
     let hex: String = first.payload.iter().map(|octet| format!("{octet:02x}")).collect();
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! { "payload": hex, "resets": known.len() },
-        words: format!("the reset carries {hex}, the mark of a known device"),
         packets: known.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "payload": hex, "resets": known.len() };
+            (measured, format!("the reset carries {hex}, the mark of a known device"))
+        }),
     })
 }
 

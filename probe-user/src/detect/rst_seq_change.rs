@@ -28,7 +28,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -45,10 +45,9 @@ const SLACK: i32 = 2;
 const AHEAD: i32 = 1 << 16;
 
 /// See the module.
-pub static DETECTOR: TcpDetector =
-    TcpDetector::new("RST_SEQ_CHANGE", EvidenceClass::S, judge);
+pub static DETECTOR: TcpDetector = TcpDetector::new("RST_SEQ_CHANGE", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let resets: Vec<&Seen> = case.resets_of(side).collect();
     let pair = resets.windows(2).find(|pair| steps_ahead(case, pair[0], pair[1], side))?;
     let step = seq::distance(pair[1].packet().seq, pair[0].packet().seq);
@@ -57,17 +56,22 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let acknowledge = pair[0].packet().has(tcp_flag::ACK);
     Some(Fired {
         confidence: if acknowledge { Confidence::C3 } else { Confidence::C2 },
-        measured: measured! {
-            "step_octets": step,
-            "beyond_sent_octets": ahead,
-            "apart_ms": millis(apart),
-            "resets": resets.len(),
-        },
-        words: format!(
-            "two resets step {step} octets, to {ahead} beyond anything {} had sent",
-            case.role(side)
-        ),
         packets: case.burst_of(pair[1]).map(Seen::number).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "step_octets": step,
+                "beyond_sent_octets": ahead,
+                "apart_ms": millis(apart),
+                "resets": resets.len(),
+            };
+            (
+                measured,
+                format!(
+                    "two resets step {step} octets, to {ahead} beyond anything {} had sent",
+                    case.role(side)
+                ),
+            )
+        }),
     })
 }
 

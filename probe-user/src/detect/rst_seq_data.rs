@@ -26,7 +26,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -36,21 +36,28 @@ use crate::{
 const SLACK: i32 = 2;
 
 /// See the module.
-pub static DETECTOR: TcpDetector =
-    TcpDetector::new("RST_SEQ_DATA", EvidenceClass::S, judge);
+pub static DETECTOR: TcpDetector = TcpDetector::new("RST_SEQ_DATA", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
-    let forged: Vec<&Seen> = case.resets_of(side).filter(|reset| is_below(reset, side) && !case.explained_by_abort(reset)).collect();
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
+    let forged: Vec<&Seen> = case
+        .resets_of(side)
+        .filter(|reset| is_below(reset, side) && !case.explained_by_abort(reset))
+        .collect();
     let first = forged.first()?;
     let below = first.tells().seq_from_end.unsigned_abs();
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! { "octets_below": below, "resets": forged.len() },
-        words: format!(
-            "the reset is numbered {below} octets below what {} had already sent",
-            case.role(side)
-        ),
         packets: forged.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "octets_below": below, "resets": forged.len() };
+            (
+                measured,
+                format!(
+                    "the reset is numbered {below} octets below what {} had already sent",
+                    case.role(side)
+                ),
+            )
+        }),
     })
 }
 

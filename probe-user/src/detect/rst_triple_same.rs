@@ -21,7 +21,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -37,7 +37,7 @@ const BURST: usize = 3;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_TRIPLE_SAME", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if !case.seen_both_ways() && !is_first_answer(case, side) && !is_before_answer(case, side) {
         return None;
     }
@@ -54,16 +54,21 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     }
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! {
-            "resets": alike.len(),
-            "within_ms": millis(last.time.saturating_sub(first.time)),
-        },
-        words: format!(
-            "{} identical resets within {} ms, with nothing to answer but one segment",
-            alike.len(),
-            millis(last.time.saturating_sub(first.time))
-        ),
         packets: alike.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "resets": alike.len(),
+                "within_ms": millis(last.time.saturating_sub(first.time)),
+            };
+            (
+                measured,
+                format!(
+                    "{} identical resets within {} ms, with nothing to answer but one segment",
+                    alike.len(),
+                    millis(last.time.saturating_sub(first.time))
+                ),
+            )
+        }),
     })
 }
 
@@ -117,6 +122,7 @@ fn is_doubled(case: &Case, alike: &[&Seen]) -> bool {
         let (one, two) = (pair[0].packet(), pair[1].packet());
         one.ip_id == two.ip_id && one.hops == two.hops && one.checksum == two.checksum
     });
-    let repeated = case.before().is_none_or(|flow| flow.halves.iter().any(|half| half.repeated > 0));
+    let repeated =
+        case.before().is_none_or(|flow| flow.halves.iter().any(|half| half.repeated > 0));
     identical && repeated
 }

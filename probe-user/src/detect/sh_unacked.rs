@@ -14,7 +14,7 @@
 
 use probe_common::flow::state;
 
-use super::{Fired, Hit, SilenceDetector, measured};
+use super::{Account, Fired, Hit, SilenceDetector, measured};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -27,7 +27,7 @@ const REPEATED: u16 = 2;
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "SH_UNACKED", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let (client, server) = (silent.client(), silent.server());
     let begin = server.syn.isn.wrapping_add(1);
     let applies = silent.record.is(state::FOLLOWED | state::ESTABLISHED)
@@ -38,15 +38,20 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
         && client.acked == begin;
     applies.then(|| Fired {
         confidence: Confidence::C1,
-        measured: measured! {
-            "octets_unacknowledged": server.end.wrapping_sub(begin),
-            "repeated": server.repeated,
-            "silent_s": silent.seconds(),
-        },
-        words: format!(
-            "the server's answer was sent {} times and never acknowledged",
-            u32::from(server.repeated) + 1
-        ),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "octets_unacknowledged": server.end.wrapping_sub(begin),
+                "repeated": server.repeated,
+                "silent_s": silent.seconds(),
+            };
+            (
+                measured,
+                format!(
+                    "the server's answer was sent {} times and never acknowledged",
+                    u32::from(server.repeated) + 1
+                ),
+            )
+        }),
     })
 }

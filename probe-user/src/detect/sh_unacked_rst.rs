@@ -22,7 +22,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -34,7 +34,7 @@ const SOON: u64 = 1_000_000_000;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("SH_UNACKED_RST", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side != case.initiator() {
         return None;
     }
@@ -53,14 +53,19 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let soon = SOON + 2 * u64::from(flow.responder_rtt);
     Some(Fired {
         confidence: if took <= soon { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! {
-            "server_octets_unacknowledged": server.octets,
-            "answered_after_ms": millis(took),
-        },
-        words: "the client's stack disowns a connection that neither end has closed: something \
-                reset it on its side of here"
-            .into(),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "server_octets_unacknowledged": server.octets,
+                "answered_after_ms": millis(took),
+            };
+            (
+                measured,
+                "the client's stack disowns a connection that neither end has closed: something \
+                    reset it on its side of here"
+                    .into(),
+            )
+        }),
     })
 }
 

@@ -19,8 +19,8 @@
 use probe_common::flow::{Side, Stage};
 
 use super::{
-    Fired, Hit, QuicDetector, SilenceDetector, TcpDetector, ch_blackhole, measured, quic_sni_drop,
-    supported,
+    Account, Fired, Hit, QuicDetector, SilenceDetector, TcpDetector, ch_blackhole, measured,
+    quic_sni_drop, supported,
 };
 use crate::{
     judge::{Attempt, Case, Contrast, Knowledge, Seen, Silent},
@@ -45,7 +45,12 @@ pub static SILENT: SilenceDetector =
 pub static QUIC: QuicDetector =
     QuicDetector { id: "STAGE_SNI", class: EvidenceClass::P, judge: judge_quic };
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -60,7 +65,11 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, others: &[Hit]) -> Opti
     fired(contrast, confidence, case.burst_of(first).map(Seen::number).collect())
 }
 
-fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge_silent<'a>(
+    silent: &'a Silent,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if !ch_blackhole::is_swallowed(silent) {
         return None;
     }
@@ -69,25 +78,31 @@ fn judge_silent(silent: &Silent, knowledge: &Knowledge, _: &[Hit]) -> Option<Fir
     fired(knowledge.population().contrast(server, name)?, Confidence::C2, Vec::new())
 }
 
-fn judge_quic(attempt: &Attempt, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge_quic<'a>(
+    attempt: &'a Attempt,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     quic_sni_drop::controls(attempt, knowledge)?;
     let name = attempt.subject.label()?;
     let contrast = knowledge.quic_names().contrast(attempt.to().0, name)?;
     fired(contrast, Confidence::C2, Vec::new())
 }
 
-fn fired(contrast: Contrast, confidence: Confidence, packets: Vec<u64>) -> Option<Fired> {
+fn fired<'a>(contrast: Contrast, confidence: Confidence, packets: Vec<u64>) -> Option<Fired<'a>> {
     (contrast.chance() <= CHANCE).then(|| Fired {
         confidence,
-        measured: measured! {
-            "cut": contrast.cut,
-            "others_served": contrast.others_served,
-            "chance": contrast.chance(),
-        },
-        words: format!(
-            "at this address all {} connections for this name were cut and all {} for others served",
-            contrast.cut, contrast.others_served
-        ),
         packets,
+        account: Account::of(move || {
+            let measured = measured! {
+                "cut": contrast.cut,
+                "others_served": contrast.others_served,
+                "chance": contrast.chance(),
+            };
+            (measured, format!(
+                "at this address all {} connections for this name were cut and all {} for others served",
+                contrast.cut, contrast.others_served
+            ))
+        }),
     })
 }

@@ -20,7 +20,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -29,20 +29,23 @@ use crate::{
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("SYN_ACK_CONFLICT", EvidenceClass::D, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
-    let other = case.content().iter().chain(case.after_of(side)).find(|seen| is_other(seen, side))?;
+    let other =
+        case.content().iter().chain(case.after_of(side)).find(|seen| is_other(seen, side))?;
     let server = other.flow().half(side);
     Some(Fired {
         confidence: if two_makers(other, side) { Confidence::C3 } else { Confidence::C2 },
-        measured: measured! {
-            "apart_ms": millis(other.packet().time.saturating_sub(server.first)),
-            "ttl": [server.syn.hops, other.packet().hops],
-        },
-        words: "one SYN was accepted twice, with two different numbers".into(),
         packets: vec![other.number()],
+        account: Account::of(move || {
+            let measured = measured! {
+                "apart_ms": millis(other.packet().time.saturating_sub(server.first)),
+                "ttl": [server.syn.hops, other.packet().hops],
+            };
+            (measured, "one SYN was accepted twice, with two different numbers".into())
+        }),
     })
 }
 

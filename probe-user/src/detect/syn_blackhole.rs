@@ -12,7 +12,7 @@
 
 use probe_common::flow::state;
 
-use super::{Fired, Hit, SilenceDetector, measured};
+use super::{Account, Fired, Hit, SilenceDetector, measured};
 use crate::{
     judge::{Knowledge, Silent},
     report::finding::{Confidence, EvidenceClass},
@@ -25,7 +25,7 @@ const SYNS: u32 = 3;
 pub static DETECTOR: SilenceDetector =
     SilenceDetector { id: "SYN_BLACKHOLE", class: EvidenceClass::N, judge };
 
-fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(silent: &'a Silent, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let record = &silent.record;
     let syns = silent.client().packets;
     let unanswered = record.is(state::SYN) && !record.is(state::SYN_ACK);
@@ -34,8 +34,10 @@ fn judge(silent: &Silent, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     }
     Some(Fired {
         confidence: Confidence::C1,
-        measured: measured! { "syns": syns, "silent_s": silent.seconds() },
-        words: format!("{syns} SYNs and no answer"),
         packets: Vec::new(),
+        account: Account::of(move || {
+            let measured = measured! { "syns": syns, "silent_s": silent.seconds() };
+            (measured, format!("{syns} SYNs and no answer"))
+        }),
     })
 }

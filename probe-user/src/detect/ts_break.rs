@@ -15,7 +15,7 @@
 
 use probe_common::{flow::Side, seq, tells::tell, wire::option};
 
-use super::{Fired, Hit, TcpDetector, measured, supported};
+use super::{Account, Fired, Hit, TcpDetector, measured, supported};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{
@@ -30,27 +30,35 @@ const SKEW: u32 = 1 << 24;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("TS_BREAK", EvidenceClass::H, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, others: &[Hit]) -> Option<Fired> {
-    let skewed: Vec<&Seen> = case.resets_of(side).filter(|reset| skew(reset, side) > SKEW).collect();
-    if let Some(first) = skewed.first() {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    _: &'a Knowledge,
+    others: &[Hit<'_>],
+) -> Option<Fired<'a>> {
+    let skewed: Vec<&Seen> =
+        case.resets_of(side).filter(|reset| skew(reset, side) > SKEW).collect();
+    if let Some(&first) = skewed.first() {
         return Some(Fired {
             confidence: Confidence::C2,
-            measured: measured! { "ticks_off": skew(first, side), "resets": skewed.len() },
-            words: "the reset's timestamp is hours away from its sender's clock".into(),
             packets: skewed.iter().map(|reset| reset.number()).collect(),
+            account: Account::of(move || {
+                let measured = measured! { "ticks_off": skew(first, side), "resets": skewed.len() };
+                (measured, "the reset's timestamp is hours away from its sender's clock".into())
+            }),
         });
     }
-    let bare: Vec<&Seen> = case
-        .resets_of(side)
-        .filter(|reset| reset.tells().bits & tell::NO_TIMESTAMP != 0)
-        .collect();
+    let bare: Vec<&Seen> =
+        case.resets_of(side).filter(|reset| reset.tells().bits & tell::NO_TIMESTAMP != 0).collect();
     bare.first()?;
     let backed = supported(others, &[S, T, D], Confidence::C2);
     Some(Fired {
         confidence: if backed { Confidence::C2 } else { Confidence::C1 },
-        measured: measured! { "resets": bare.len() },
-        words: format!("the reset lacks the timestamps that {} sends", case.role(side)),
         packets: bare.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "resets": bare.len() };
+            (measured, format!("the reset lacks the timestamps that {} sends", case.role(side)))
+        }),
     })
 }
 

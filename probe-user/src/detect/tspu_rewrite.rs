@@ -25,7 +25,7 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass, Verdict},
@@ -35,14 +35,10 @@ use crate::{
 const GAP_MIN: u64 = 150_000_000;
 
 /// See the module.
-pub static DETECTOR: TcpDetector = TcpDetector {
-    id: "TSPU_REWRITE",
-    class: EvidenceClass::S,
-    accuses: Verdict::Rewritten,
-    judge,
-};
+pub static DETECTOR: TcpDetector =
+    TcpDetector { id: "TSPU_REWRITE", class: EvidenceClass::S, accuses: Verdict::Rewritten, judge };
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -56,14 +52,19 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
     let shown: Vec<f64> = gaps.iter().map(|&gap| millis(gap)).collect();
     Some(Fired {
         confidence,
-        measured: measured! { "resets": train.len(), "gaps_ms": shown },
-        words: format!(
-            "{} resets in the place of the server's first data, with all else as the server sends, \
-             at the pace of its retransmissions ({} ms first)",
-            train.len(),
-            millis(gaps[0])
-        ),
         packets: train.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "resets": train.len(), "gaps_ms": shown };
+            (
+                measured,
+                format!(
+                    "{} resets in the place of the server's first data, with all else as the server sends, \
+                 at the pace of its retransmissions ({} ms first)",
+                    train.len(),
+                    millis(gaps[0])
+                ),
+            )
+        }),
     })
 }
 

@@ -14,7 +14,7 @@
 
 use probe_common::{flow::Side, tells::tell};
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -29,7 +29,12 @@ const SPREAD: u8 = 8;
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("TTL_SPREAD", EvidenceClass::H, judge);
 
-fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(
+    case: &'a Case,
+    side: Side,
+    knowledge: &'a Knowledge,
+    _: &[Hit<'_>],
+) -> Option<Fired<'a>> {
     if side == case.initiator() {
         return None;
     }
@@ -43,8 +48,13 @@ fn judge(case: &Case, side: Side, knowledge: &Knowledge, _: &[Hit]) -> Option<Fi
     }
     Some(Fired {
         confidence: Confidence::C2,
-        measured: measured! { "ttls": ttls },
-        words: format!("resets in this server's name have {} different TTLs so far", ttls.len()),
         packets: foreign.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "ttls": ttls };
+            (
+                measured,
+                format!("resets in this server's name have {} different TTLs so far", ttls.len()),
+            )
+        }),
     })
 }

@@ -18,7 +18,7 @@
 
 use probe_common::flow::Side;
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -31,10 +31,9 @@ const WITHIN: u64 = 500_000_000;
 const STEP_MAX: i32 = 4;
 
 /// See the module.
-pub static DETECTOR: TcpDetector =
-    TcpDetector::new("TTLWIN_RAMP", EvidenceClass::H, judge);
+pub static DETECTOR: TcpDetector = TcpDetector::new("TTLWIN_RAMP", EvidenceClass::H, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     // Injected content ramps as well (the Great Cannon's does).
     let content: Vec<&Seen> = case.content().iter().filter(|seen| seen.side() == side).collect();
     let resets: Vec<&Seen> = case.resets_of(side).collect();
@@ -42,7 +41,7 @@ fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
 }
 
 /// A ramp of at least `least` packets.
-fn ramp(packets: &[&Seen], least: usize, what: &str) -> Option<Fired> {
+fn ramp<'a>(packets: &[&'a Seen], least: usize, what: &'static str) -> Option<Fired<'a>> {
     let three = packets.windows(3).find_map(|burst| {
         let (first, second) = (step(burst[0], burst[1])?, step(burst[1], burst[2])?);
         (first == second).then_some((Confidence::C3, first, 3, burst[0]))
@@ -57,19 +56,24 @@ fn ramp(packets: &[&Seen], least: usize, what: &str) -> Option<Fired> {
     let (confidence, (hops, window), count, first) = three.or_else(two)?;
     Some(Fired {
         confidence,
-        measured: measured! {
-            "packets": count,
-            "ttl_step": hops,
-            "window_step": window,
-            "ttl_first": first.packet().hops,
-            "window_first": first.packet().window,
-        },
-        words: format!("{count} {what} in a row raise TTL by {hops} and window by {window}"),
         packets: packets
             .iter()
             .filter(|seen| seen.packet().flags == first.packet().flags)
             .map(|seen| seen.number())
             .collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "packets": count,
+                "ttl_step": hops,
+                "window_step": window,
+                "ttl_first": first.packet().hops,
+                "window_first": first.packet().window,
+            };
+            (
+                measured,
+                format!("{count} {what} in a row raise TTL by {hops} and window by {window}"),
+            )
+        }),
     })
 }
 

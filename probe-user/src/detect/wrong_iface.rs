@@ -16,7 +16,7 @@
 
 use probe_common::{event::hook, flow::Side};
 
-use super::{Fired, Hit, TcpDetector, measured};
+use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
@@ -25,21 +25,26 @@ use crate::{
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("WRONG_IFACE", EvidenceClass::S, judge);
 
-fn judge(case: &Case, side: Side, _: &Knowledge, _: &[Hit]) -> Option<Fired> {
+fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let astray: Vec<&Seen> = case.resets_of(side).filter(|reset| is_astray(reset, side)).collect();
     let first = astray.first()?.packet();
     Some(Fired {
         confidence: Confidence::C3,
-        measured: measured! {
-            "interface": first.interface,
-            "entering": first.hook == hook::INGRESS,
-            "resets": astray.len(),
-        },
-        words: format!(
-            "the reset in the name of {} came from where the other end is",
-            case.role(side)
-        ),
         packets: astray.iter().map(|reset| reset.number()).collect(),
+        account: Account::of(move || {
+            let measured = measured! {
+                "interface": first.interface,
+                "entering": first.hook == hook::INGRESS,
+                "resets": astray.len(),
+            };
+            (
+                measured,
+                format!(
+                    "the reset in the name of {} came from where the other end is",
+                    case.role(side)
+                ),
+            )
+        }),
     })
 }
 

@@ -44,6 +44,9 @@ pub const VERSION: &str = "v1";
 /// not) two would share an id with a chance of one in 500.
 const OCTETS: usize = 6;
 
+/// Octets that a canonical form rarely exceeds.
+const LINE: usize = 192;
+
 /// Strides that are a device's own: whole segments as seen from China, and a vendor's slip.
 const STRIDES: [i32; 2] = [1460, 12503];
 
@@ -100,10 +103,13 @@ pub const fn is_round_window(value: u16) -> bool {
 /// The text that the id is the digest of: one line, without its end.
 #[must_use]
 pub fn canonical(vector: &Vector) -> String {
-    let mut line = format!("{VERSION} ip={} kind={}", vector.version, word(&vector.kind));
+    let mut line = String::with_capacity(LINE);
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{VERSION} ip={} kind={}", vector.version, word(&vector.kind));
     let mut put = |name: &str, value: &str| {
-        // Writing to a string cannot fail.
-        let _ = write!(line, " {name}={value}");
+        for part in [" ", name, "=", value] {
+            line.push_str(part);
+        }
     };
     if vector.dns.is_none() {
         put("flags", &vector.flags.join(","));
@@ -128,7 +134,13 @@ pub fn canonical(vector: &Vector) -> String {
 
 /// A unit variant as serde writes it, so that reports and ids use the same words.
 pub(super) fn word(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default().trim_matches('"').to_owned()
+    struct Word<'a, T>(&'a T);
+    impl<T: Serialize> fmt::Display for Word<'_, T> {
+        fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.serialize(out)
+        }
+    }
+    Word(value).to_string()
 }
 
 fn ttl(vector: &Vector) -> String {

@@ -18,20 +18,20 @@ use crate::{
 
 /// Runs all detectors over what either side is said to have sent; the side against which there is
 /// more decides.
-pub(super) fn assess(case: &Case, knowledge: &Knowledge) -> Option<(Decision, Side)> {
-    let mut best: Option<(Decision, Side)> = None;
+pub(super) fn assess<'a>(case: &'a Case, knowledge: &'a Knowledge) -> Option<(Decision<'a>, Side)> {
+    let mut best: Option<(Decision<'_>, Side)> = None;
     for side in [Side::Low, Side::High] {
         let spoke = side != case.initiator() && !case.content().is_empty();
         if !spoke && case.resets_of(side).next().is_none() {
             continue;
         }
-        let mut hits: Vec<Hit> = Vec::new();
+        let mut hits: Vec<Hit<'_>> = Vec::new();
         for detector in detect::TCP {
             if let Some(fired) = (detector.judge)(case, side, knowledge, &hits) {
                 hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
             }
         }
-        let page = hits.iter().all(|hit| hit.signature.id == "HTTP_BLOCKPAGE");
+        let page = hits.iter().all(|hit| hit.id == "HTTP_BLOCKPAGE");
         if page && knowledge.truth().arrivals().is_doubted(case) {
             // A page that stands where a doubtful answer led: nothing shows that it was put in between.
             hits.iter_mut().for_each(|hit| hit.accuses = Verdict::Lied);

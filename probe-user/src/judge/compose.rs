@@ -15,6 +15,7 @@ use super::{
     silence::{self, Silent},
 };
 use crate::{
+    detect::Hit,
     evidence,
     fingerprint::Direction,
     report::{
@@ -60,7 +61,7 @@ pub(super) fn service_of<'a>(
 pub(super) fn finding(
     case: &Case,
     side: Side,
-    decision: &Decision,
+    decision: &Decision<'_>,
     knowledge: &Knowledge,
     settings: &Settings,
 ) -> Finding {
@@ -87,7 +88,7 @@ pub(super) fn finding(
         protocol: spoken(server, knowledge).unwrap_or_else(|| protocol(case, decision)),
         verdict: decision.verdict,
         confidence: decision.confidence,
-        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
+        signatures: decision.hits.iter().map(Hit::signature).collect(),
         client: socket(case.key.end(initiator)),
         server: socket(server),
         name: shown(name, server, knowledge, settings),
@@ -112,7 +113,7 @@ pub(super) fn finding(
 }
 
 /// The packets of `side` that `decision` holds to be forged, in the order they came.
-fn forged<'a>(case: &'a Case, side: Side, decision: &Decision) -> Vec<&'a Seen> {
+fn forged<'a>(case: &'a Case, side: Side, decision: &Decision<'_>) -> Vec<&'a Seen> {
     let marked = decision.packets();
     let mut forged: Vec<&Seen> = case
         .resets_of(side)
@@ -127,7 +128,7 @@ fn forged<'a>(case: &'a Case, side: Side, decision: &Decision) -> Vec<&'a Seen> 
 /// The finding about a connection that fell silent.
 pub(super) fn silent(
     silent: &Silent,
-    decision: &Decision,
+    decision: &Decision<'_>,
     knowledge: &Knowledge,
     settings: &Settings,
 ) -> Finding {
@@ -148,7 +149,7 @@ pub(super) fn silent(
         protocol: spoken(record.key.end(initiator.other()), knowledge).unwrap_or(Protocol::Tcp),
         verdict: decision.verdict,
         confidence: decision.confidence,
-        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
+        signatures: decision.hits.iter().map(Hit::signature).collect(),
         client: socket(record.key.end(initiator)),
         server: socket(record.key.end(initiator.other())),
         name: shown(name, record.key.end(initiator.other()), knowledge, settings),
@@ -188,8 +189,8 @@ fn shown(
 }
 
 /// What the interference is with: the content that it put in the server's place, or the connection.
-fn protocol(case: &Case, decision: &Decision) -> Protocol {
-    let strongest = decision.hits.first().map(|hit| (hit.signature.class, hit.signature.id));
+fn protocol(case: &Case, decision: &Decision<'_>) -> Protocol {
+    let strongest = decision.hits.first().map(|hit| (hit.class, hit.id));
     let with_content =
         matches!(strongest, Some((EvidenceClass::D, _) | (_, "FIN_STEAL" | "HTTP_BLOCKPAGE")));
     let head = case.content().first().map(|seen| &seen.payload[..]);

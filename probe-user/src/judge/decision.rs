@@ -7,25 +7,24 @@ use crate::{
 };
 
 /// The verdict on one side's packets.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Decision {
+#[derive(Clone, Debug)]
+pub(super) struct Decision<'a> {
     pub(super) verdict: Verdict,
     pub(super) confidence: Confidence,
     /// Strongest first.
-    pub(super) hits: Vec<Hit>,
+    pub(super) hits: Vec<Hit<'a>>,
 }
 
 /// Injected if one signature is impossible for an endpoint (C3), or if strong ones (C2) of two
 /// independent classes agree; anything less is a suspicion.
-pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
-    hits.sort_by_key(|hit| std::cmp::Reverse(hit.signature.confidence));
-    let signatures: Vec<&Signature> = hits.iter().map(|hit| &hit.signature).collect();
-    let Weight { accuses, confidence } = weigh(&signatures)?;
+pub(super) fn decide(mut hits: Vec<Hit<'_>>) -> Option<Decision<'_>> {
+    hits.sort_by_key(|hit| std::cmp::Reverse(hit.confidence()));
+    let Weight { accuses, confidence } = weigh(hits.iter().map(worth))?;
     // What the strongest piece accuses of: the rest supports it. But what was rewritten was not injected,
     // though what it was rewritten to may look so.
     let rewritten = hits
         .iter()
-        .any(|hit| hit.accuses == Verdict::Rewritten && hit.signature.confidence >= Confidence::C2);
+        .any(|hit| hit.accuses == Verdict::Rewritten && hit.confidence() >= Confidence::C2);
     let verdict = match (accuses, rewritten) {
         (false, _) => Verdict::Suspect,
         (true, true) => Verdict::Rewritten,
@@ -37,31 +36,31 @@ pub(super) fn decide(mut hits: Vec<Hit>) -> Option<Decision> {
 
 /// Whether what was found is a lie: something strong says that the content is false, and what says that
 /// the packet is not its supposed sender's would accuse nobody by itself.
-fn lies(hits: &[Hit]) -> bool {
-    let strong = |hit: &&Hit| hit.signature.confidence >= Confidence::C2;
+fn lies(hits: &[Hit<'_>]) -> bool {
+    let strong = |hit: &&Hit<'_>| hit.confidence() >= Confidence::C2;
     let of_lie = hits.iter().filter(strong).any(|hit| hit.accuses == Verdict::Lied);
     let forged = hits.iter().filter(|hit| hit.accuses != Verdict::Lied);
-    let forged: Vec<&Signature> = forged.map(|hit| &hit.signature).collect();
-    of_lie && !weigh(&forged).is_some_and(|weight| weight.accuses)
+    of_lie && !weigh(forged.map(worth)).is_some_and(|weight| weight.accuses)
 }
 
 /// The same of a connection without end: populations and residues say that it is this name; that it
 /// was cut off, a signature of silence has to say.
-pub(super) fn decide_silence(hits: Vec<Hit>) -> Option<Decision> {
-    let silent = hits.iter().any(|hit| hit.signature.class == EvidenceClass::N);
+pub(super) fn decide_silence(hits: Vec<Hit<'_>>) -> Option<Decision<'_>> {
+    let silent = hits.iter().any(|hit| hit.class == EvidenceClass::N);
     if silent { decide(hits) } else { None }
 }
 
 /// Which of a finding's signatures decide: without one of these there would be no finding, or it would
 /// accuse nobody, or be less sure.
 pub fn decisive(signatures: &[Signature]) -> Vec<&'static str> {
-    let is_silence = |list: &[&Signature]| list.iter().any(|one| one.class == EvidenceClass::N);
-    let all: Vec<&Signature> = signatures.iter().collect();
-    let whole = weigh(&all);
+    let is_silence = |one: &&Signature| one.class == EvidenceClass::N;
+    let worth = |one: &Signature| (one.class, one.confidence);
+    let whole = weigh(signatures.iter().map(worth));
     let decides = |id: &str| {
-        let rest: Vec<&Signature> = signatures.iter().filter(|one| one.id != id).collect();
-        let told = is_silence(&rest) || !is_silence(&all);
-        weigh(&rest).filter(|_| told) < whole
+        let rest = || signatures.iter().filter(|one| one.id != id);
+        let told =
+            rest().any(|one| is_silence(&one)) || !signatures.iter().any(|one| is_silence(&one));
+        weigh(rest().map(worth)).filter(|_| told) < whole
     };
     signatures.iter().map(|one| one.id).filter(|id| decides(id)).collect()
 }
@@ -73,14 +72,26 @@ struct Weight {
     confidence: Confidence,
 }
 
-fn weigh(signatures: &[&Signature]) -> Option<Weight> {
-    let confidence = signatures.iter().map(|one| one.confidence).max()?;
-    let strong = || signatures.iter().filter(|one| one.confidence >= Confidence::C2);
-    let two_classes = strong().any(|one| strong().any(|other| one.class != other.class));
+/// Class and confidence of a piece of evidence: all that its weight depends on.
+type Worth = (EvidenceClass, Confidence);
+
+const fn worth(hit: &Hit<'_>) -> Worth {
+    (hit.class, hit.confidence())
+}
+
+fn weigh(worths: impl Iterator<Item = Worth>) -> Option<Weight> {
+    let (mut most, mut strong, mut two_classes) = (None, None, false);
+    for (class, confidence) in worths {
+        most = most.max(Some(confidence));
+        if confidence >= Confidence::C2 {
+            two_classes |= *strong.get_or_insert(class) != class;
+        }
+    }
+    let confidence = most?;
     Some(Weight { accuses: confidence == Confidence::C3 || two_classes, confidence })
 }
 
-impl Decision {
+impl Decision<'_> {
     /// The packets held to be forged, in order, each once: see
     /// [`Seen::number`](super::Seen::number). Those that only a weak signature points at are left out
     /// where there are stronger ones.
@@ -88,8 +99,8 @@ impl Decision {
         let mut packets: Vec<u64> = self
             .hits
             .iter()
-            .filter(|hit| hit.signature.confidence == self.confidence || self.is_strong(hit))
-            .flat_map(|hit| hit.packets.iter().copied())
+            .filter(|hit| hit.confidence() == self.confidence || self.is_strong(hit))
+            .flat_map(|hit| hit.fired.packets.iter().copied())
             .collect();
         packets.sort_unstable();
         packets.dedup();
@@ -101,8 +112,8 @@ impl Decision {
         self.packets().into_iter().filter(|&packet| packet != 0 && packet < LIVE).collect()
     }
 
-    fn is_strong(&self, hit: &Hit) -> bool {
-        hit.signature.confidence >= Confidence::C2
+    fn is_strong(&self, hit: &Hit<'_>) -> bool {
+        hit.confidence() >= Confidence::C2
     }
 
     /// As a later finding refers to it.
@@ -135,7 +146,7 @@ impl Decision {
 mod tests {
     use super::{decide, decisive};
     use crate::{
-        detect::{Fired, Hit},
+        detect::{Account, Fired, Hit},
         report::finding::{
             Confidence::{self, C1, C2, C3},
             EvidenceClass::{self, H, N, P, S, T},
@@ -144,13 +155,9 @@ mod tests {
         },
     };
 
-    fn hit(class: EvidenceClass, confidence: Confidence, accuses: Verdict) -> Hit {
-        let fired = Fired {
-            confidence,
-            measured: serde_json::Map::new(),
-            words: String::new(),
-            packets: vec![],
-        };
+    fn hit(class: EvidenceClass, confidence: Confidence, accuses: Verdict) -> Hit<'static> {
+        let account = Account::of(|| (serde_json::Map::new(), String::new()));
+        let fired = Fired { confidence, packets: vec![], account };
         Hit::new("TEST", class, accuses, fired)
     }
 
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn a_false_answer_is_a_lie_unless_another_shows_the_forgery() {
         use EvidenceClass::{D, K};
-        let decide = |hits: &[Hit]| decide(hits.to_vec()).map(|d| (d.verdict, d.confidence));
+        let decide = |hits: &[Hit<'_>]| decide(hits.to_vec()).map(|d| (d.verdict, d.confidence));
         let (pool, dual) = (hit(K, C3, Verdict::Lied), hit(D, C3, Injected));
         assert_eq!(decide(std::slice::from_ref(&pool)), Some((Verdict::Lied, C3)));
         assert_eq!(decide(&[pool.clone(), dual.clone()]), Some((Injected, C3)));

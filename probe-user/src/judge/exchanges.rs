@@ -185,13 +185,16 @@ impl Exchanges {
                     knowledge.mute_mut().note(&open.exchange);
                     // In this order: what is odd is not to be measured by itself.
                     let doubtful = Lies::are_possible(&open.exchange, knowledge);
-                    let forged = open.forged(knowledge);
+                    let forged = doubtful.then(|| {
+                        let hits = forged(&open.exchange, knowledge);
+                        hits.into_iter().map(Hit::kept).collect()
+                    });
                     if !doubtful {
                         open.tell(knowledge, settings, false, tell);
                     }
                     open.learn(knowledge);
                     open.teach(knowledge);
-                    if doubtful {
+                    if let Some(forged) = forged {
                         lies.keep(open.exchange, forged, open.told, knowledge, settings, tell);
                     }
                 }
@@ -246,31 +249,35 @@ impl Open {
         early: bool,
         tell: &mut impl FnMut(Finding),
     ) {
-        let Some(decision) = decide(lies(&self.exchange, self.forged(knowledge), knowledge)) else {
-            return;
-        };
+        let Self { exchange, told: before, .. } = self;
+        let hits = lies(exchange, forged(exchange, knowledge), knowledge);
+        let Some(decision) = decide(hits) else { return };
         if !early || decision.verdict == Verdict::Injected {
-            told(&self.exchange, &decision, &mut self.told, knowledge, settings, tell);
+            told(exchange, &decision, before, knowledge, settings, tell);
         }
     }
+}
 
-    /// What the detectors find that look at the replies as packets.
-    fn forged(&self, knowledge: &Knowledge) -> Vec<Hit> {
-        hits(&self.exchange, detect::DNS, Vec::new(), knowledge)
-    }
+/// What the detectors find that look at the replies as packets.
+fn forged<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge) -> Vec<Hit<'a>> {
+    hits(exchange, detect::DNS, Vec::new(), knowledge)
 }
 
 /// What is found of an exchange, with what is found of its content.
-pub(super) fn lies(exchange: &Exchange, forged: Vec<Hit>, knowledge: &Knowledge) -> Vec<Hit> {
+pub(super) fn lies<'a>(
+    exchange: &'a Exchange,
+    forged: Vec<Hit<'a>>,
+    knowledge: &'a Knowledge,
+) -> Vec<Hit<'a>> {
     hits(exchange, detect::LIES, forged, knowledge)
 }
 
-fn hits(
-    exchange: &Exchange,
+fn hits<'a>(
+    exchange: &'a Exchange,
     detectors: &[&DnsDetector],
-    mut hits: Vec<Hit>,
-    knowledge: &Knowledge,
-) -> Vec<Hit> {
+    mut hits: Vec<Hit<'a>>,
+    knowledge: &'a Knowledge,
+) -> Vec<Hit<'a>> {
     for detector in detectors {
         if let Some(fired) = (detector.judge)(exchange, knowledge, &hits) {
             hits.push(Hit::new(detector.id, detector.class, detector.accuses, fired));
@@ -282,7 +289,7 @@ fn hits(
 /// Tells of a decision, if it says more than was `told`.
 pub(super) fn told(
     exchange: &Exchange,
-    decision: &Decision,
+    decision: &Decision<'_>,
     told: &mut Option<Told>,
     knowledge: &Knowledge,
     settings: &Settings,
@@ -297,7 +304,7 @@ pub(super) fn told(
 
 fn finding(
     exchange: &Exchange,
-    decision: &Decision,
+    decision: &Decision<'_>,
     knowledge: &Knowledge,
     settings: &Settings,
 ) -> Finding {
@@ -325,7 +332,7 @@ fn finding(
         protocol: Protocol::Dns,
         verdict: decision.verdict,
         confidence: decision.confidence,
-        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
+        signatures: decision.hits.iter().map(Hit::signature).collect(),
         client: socket(exchange.client()),
         server: socket(exchange.resolver()),
         name: name.filter(|_| told).map(str::to_owned),

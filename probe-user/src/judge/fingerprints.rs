@@ -4,9 +4,7 @@ use probe_common::flow::Side;
 
 use super::{Knowledge, Reply, case::Seen};
 use crate::{
-    fingerprint::{
-        Answered, Direction, FingerprintId, Forged, Label, Trigger, Vector, message, vector,
-    },
+    fingerprint::{Answered, Direction, FingerprintId, Forged, Trigger, Vector, message, vector},
     report::finding::Fingerprint,
     targets::Service,
 };
@@ -70,10 +68,5 @@ pub(super) fn of_replies(
 
 fn labelled(vector: Vector, time: u64, knowledge: &Knowledge) -> Fingerprint {
     let labels = knowledge.labels(&vector, time);
-    Fingerprint {
-        id: FingerprintId::of(&vector),
-        names: labels.iter().map(Label::describe).collect(),
-        labels: labels.iter().filter_map(|label| serde_json::to_value(label).ok()).collect(),
-        vector,
-    }
+    Fingerprint { id: FingerprintId::of(&vector), labels, vector }
 }

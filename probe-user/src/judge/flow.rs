@@ -170,25 +170,25 @@ impl Flow {
             traits.and_then(|t| knowledge.ech(name.as_deref(), &t, client, server, record.opened));
         Subject { name, watched, traits, ech }
     }
+}
 
-    /// Tells of a decision, unless the same or more has been told already; returns whether it was told.
-    pub(super) fn tell(
-        &mut self,
-        decision: &Decision,
-        side: Side,
-        knowledge: &Knowledge,
-        settings: &Settings,
-        tell: &mut impl FnMut(Finding),
-    ) -> bool {
-        let Some(case) = &self.case else { return false };
-        let more = self.told.is_none_or(|told| decision.revises(told));
-        if more {
-            let finding = compose::finding(case, side, decision, knowledge, settings);
-            tell(Finding { revises: self.told, ..finding });
-            self.told = Some(decision.told());
-        }
-        more
+/// Tells of a decision on a case, unless the same or more has been `told` already; returns whether it was
+/// told.
+pub(super) fn tell_of(
+    case: &Case,
+    told: &mut Option<Told>,
+    (decision, side): &(Decision<'_>, Side),
+    knowledge: &Knowledge,
+    settings: &Settings,
+    tell: &mut impl FnMut(Finding),
+) -> bool {
+    let more = told.is_none_or(|told| decision.revises(told));
+    if more {
+        let finding = compose::finding(case, *side, decision, knowledge, settings);
+        tell(Finding { revises: *told, ..finding });
+        *told = Some(decision.told());
     }
+    more
 }
 
 /// Whether a segment carries payload and claims to come from the responder.

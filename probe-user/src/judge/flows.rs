@@ -12,14 +12,14 @@ use super::{
     Knowledge, Settings, Silence, Telling,
     assess::{assess, count},
     bounded::Bounded,
-    case::{LIVE, Seen, Subject},
+    case::{Case, LIVE, Seen, Subject},
     compose,
-    flow::{Flow, Turn, is_answer},
+    flow::{Flow, Turn, is_answer, tell_of},
     learn::{dies_on_the_way, learn_answer, learn_handshake, learn_reset},
     signatures::Signatures,
     silence::Silent,
 };
-use crate::report::Finding;
+use crate::report::{Finding, finding::Told};
 
 /// Connections whose name or case is kept: as many as the kernel's flow table has by default.
 const FLOWS_MAX: usize = 65_536;
@@ -308,11 +308,7 @@ impl Flows {
         let subject = flow.subject(record, scope.knowledge, scope.settings);
         let Some(case) = &mut flow.case else { return };
         case.subject = subject;
-        if let Some((decision, side)) = assess(case, scope.knowledge)
-            && decision.accuses()
-        {
-            conclude(flow, &decision, side, scope, tell);
-        }
+        conclude(case, &mut flow.told, true, scope, tell);
     }
 
     /// A connection fell silent.
@@ -346,11 +342,13 @@ impl Flows {
             scope.knowledge.population_mut().cut(server.0, name);
         }
         let Some(decision) = silent.assess(scope.knowledge) else { return };
-        if decision.accuses() {
+        let accuses = decision.accuses();
+        tell(compose::silent(&silent, &decision, scope.knowledge, scope.settings));
+        drop(decision);
+        if accuses {
             let (client, name) = (record.key.end(initiator).0, silent.subject.name.as_deref());
             scope.knowledge.residual_mut().note(client, server, record.opened, name);
         }
-        tell(compose::silent(&silent, &decision, scope.knowledge, scope.settings));
     }
 
     /// Closes the cases whose last evidence is not younger than `due`.
@@ -386,9 +384,7 @@ impl Flows {
             case.subject = subject.unwrap_or_default();
             self.dropped += case.dropped();
             count(case, &mut self.signatures);
-            if let Some((decision, side)) = assess(case, scope.knowledge) {
-                conclude(flow, &decision, side, scope, tell);
-            }
+            conclude(case, &mut flow.told, false, scope, tell);
         }
         flow.case = None;
         flow.told = None;
@@ -430,18 +426,23 @@ const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
     LIVE + *numbered
 }
 
-/// Tells of a decision, and remembers an accused connection for what it may leave behind.
+/// Decides on a case, of accusations only if `early`; tells of the decision, and remembers an accused
+/// connection for what it may leave behind.
 fn conclude(
-    flow: &mut Flow,
-    decision: &super::decision::Decision,
-    side: Side,
+    case: &Case,
+    told: &mut Option<Told>,
+    early: bool,
     scope: &mut Scope<'_>,
     tell: &mut impl FnMut(Finding),
 ) {
-    let accuses = decision.accuses();
-    let told = flow.tell(decision, side, scope.knowledge, scope.settings, tell);
-    let Some(case) = &flow.case else { return };
-    if told
+    let Some(decided) = assess(case, scope.knowledge) else { return };
+    let accuses = decided.0.accuses();
+    if early && !accuses {
+        return;
+    }
+    let news = tell_of(case, told, &decided, scope.knowledge, scope.settings, tell);
+    drop(decided);
+    if news
         && accuses
         && let Some(record) = case.before()
     {

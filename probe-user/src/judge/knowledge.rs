@@ -186,7 +186,7 @@ impl Knowledge {
     }
 
     /// Whom packets look like, or their answers lead to.
-    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'_>> {
+    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'static>> {
         self.catalogue.labels_of(vector, time, self.truth.sinkholes())
     }
 

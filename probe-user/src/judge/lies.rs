@@ -49,7 +49,7 @@ pub(super) struct Lies {
 struct Pending {
     exchange: Exchange,
     /// What was found of it as packets, with what was known by then.
-    forged: Vec<Hit>,
+    forged: Vec<Hit<'static>>,
     told: Option<Told>,
 }
 
@@ -61,9 +61,9 @@ impl Pending {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) {
-        let hits = exchanges::lies(&self.exchange, self.forged.clone(), knowledge);
-        if let Some(decision) = decide(hits) {
-            exchanges::told(&self.exchange, &decision, &mut self.told, knowledge, settings, tell);
+        let Self { exchange, forged, told } = self;
+        if let Some(decision) = decide(exchanges::lies(exchange, forged.clone(), knowledge)) {
+            exchanges::told(exchange, &decision, told, knowledge, settings, tell);
         }
     }
 }
@@ -90,7 +90,7 @@ impl Lies {
     pub(super) fn keep(
         &mut self,
         exchange: Exchange,
-        forged: Vec<Hit>,
+        forged: Vec<Hit<'static>>,
         told: Option<Told>,
         knowledge: &Knowledge,
         settings: &Settings,

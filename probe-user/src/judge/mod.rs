@@ -474,7 +474,7 @@ impl Judge {
     }
 
     /// Known devices that packets look like: see [`Cluster`](crate::fingerprint::Cluster).
-    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'_>> {
+    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'static>> {
         self.knowledge.labels(vector, time)
     }
 

@@ -49,8 +49,11 @@ impl Silent {
     }
 
     /// What the detectors of silence make of it.
-    pub(super) fn assess(&self, knowledge: &Knowledge) -> Option<super::decision::Decision> {
-        let mut hits: Vec<Hit> = Vec::new();
+    pub(super) fn assess<'a>(
+        &'a self,
+        knowledge: &'a Knowledge,
+    ) -> Option<super::decision::Decision<'a>> {
+        let mut hits: Vec<Hit<'_>> = Vec::new();
         for detector in detect::SILENT {
             if let Some(fired) = (detector.judge)(self, knowledge, &hits) {
                 let accuses = finding::Verdict::Dropped;

@@ -35,7 +35,7 @@ impl Default for Truth {
 
 impl Truth {
     /// Addresses that false answers lead to, and policies of resolvers.
-    pub const fn sinkholes(&self) -> &Sinkholes {
+    pub const fn sinkholes(&self) -> &'static Sinkholes {
         self.sinkholes
     }
 

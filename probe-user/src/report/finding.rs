@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::time::rfc3339;
-use crate::fingerprint::{FingerprintId, Vector};
+use crate::fingerprint::{FingerprintId, Label, Vector};
 
 /// What the flow spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -174,12 +174,9 @@ pub struct Fingerprint {
     /// The same wherever the device is met.
     pub id: FingerprintId,
     /// Known devices that write so, the most special first.
-    pub labels: Vec<serde_json::Value>,
+    pub labels: Vec<Label<'static>>,
     /// The header fields that it is made of.
     pub vector: Vector,
-    /// The labels for people, a line each.
-    #[serde(skip)]
-    pub names: Vec<String>,
 }
 
 /// A finding as one JSON object: the order of the fields is the contract's, additions last.

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 use super::finding::{Confidence, Finding, Position, Stage, canonical};
 use super::summary::{Counters, StageCounts, Summary};
 use super::time::short;
+use crate::fingerprint::Label;
 
 /// Most frame numbers listed in a line; JSON has all.
 const FRAMES_SHOWN: usize = 8;
@@ -57,7 +58,8 @@ pub fn line(finding: &Finding, client: &str, colour: bool) -> String {
         let _ = write!(line, "; {place}");
     }
     for fingerprint in &finding.fingerprints {
-        let known = fingerprint.names.first().map_or("unknown device", String::as_str);
+        let known = fingerprint.labels.first().map(Label::describe);
+        let known = known.as_deref().unwrap_or("unknown device");
         let _ = write!(line, "; {}: {}", fingerprint.id, escape(known));
     }
     if !finding.frames.is_empty() {

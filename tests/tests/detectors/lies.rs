@@ -421,7 +421,7 @@ fn a_lie_over_tcp_comes_with_its_packets() {
     // The handshake, and the client's question as far as its length.
     assert!(finding.packets.len() >= 4, "{:?}", finding.packets);
     let [fingerprint] = &finding.fingerprints[..] else { panic!("{finding:?}") };
-    assert_eq!(fingerprint.labels[0]["id"], "iran-page");
+    assert_eq!(fingerprint.labels[0].fact.id, "iran-page");
 }
 
 /// What is done to a connection on port 53 is told of the name that was asked for.

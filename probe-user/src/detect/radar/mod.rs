@@ -13,7 +13,7 @@
 pub use probe_common::flow::Stage;
 use probe_common::{flow::Side, wire::tcp_flag};
 
-use super::{Fired, measured};
+use super::{Account, Fired, measured};
 use crate::{
     judge::{Case, Seen},
     report::finding::Confidence,
@@ -109,7 +109,7 @@ pub fn classify(stage: Stage, shape: &Shape) -> Option<&'static Radar> {
 }
 
 /// The signature of the resets in the name of `side`, and what it is worth as evidence.
-pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired>)> {
+pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired<'_>>)> {
     let first = case.resets_of(side).next()?;
     let stage = Stage::of(first.flow());
     let radar = classify(stage, &Shape::of(case, side))?;
@@ -126,18 +126,23 @@ pub fn judge(case: &Case, side: Side) -> Option<(&'static Radar, Option<Fired>)>
     };
     let fired = worth_telling.then(|| Fired {
         confidence: Confidence::C1,
-        measured: measured! { "pattern": radar.pattern, "resets": case.reset_count(side) },
-        words: match stage {
-            Stage::PostPsh if from_server => {
-                "a reset is all that the client's first data met".into()
-            }
-            Stage::PostPsh => "the client reset it right after its first data".into(),
-            _ if first.flow().half(side).has_baseline() => {
-                "the server accepted the connection and reset it".into()
-            }
-            _ => "the connection was refused".into(),
-        },
         packets: case.resets_of(side).map(Seen::number).collect(),
+        account: Account::of(move || {
+            let measured = measured! { "pattern": radar.pattern, "resets": case.reset_count(side) };
+            (
+                measured,
+                match stage {
+                    Stage::PostPsh if from_server => {
+                        "a reset is all that the client's first data met".into()
+                    }
+                    Stage::PostPsh => "the client reset it right after its first data".into(),
+                    _ if first.flow().half(side).has_baseline() => {
+                        "the server accepted the connection and reset it".into()
+                    }
+                    _ => "the connection was refused".into(),
+                },
+            )
+        }),
     });
     Some((radar, fired))
 }

@@ -215,17 +215,19 @@ impl Quics {
         {
             knowledge.quic_names_mut().unanswered(server.0, name, attempt.opened);
         }
-        let mut hits: Vec<Hit> = Vec::new();
+        let mut hits: Vec<Hit<'_>> = Vec::new();
         for detector in detect::QUIC {
             if let Some(fired) = (detector.judge)(attempt, knowledge, &hits) {
                 hits.push(Hit::new(detector.id, detector.class, Verdict::Dropped, fired));
             }
         }
         let Some(decision) = decide_silence(hits) else { return };
-        if decision.accuses() {
+        let accuses = decision.accuses();
+        tell(finding(attempt, &decision, settings, knowledge));
+        drop(decision);
+        if accuses {
             knowledge.quic_residual_mut().note(client, server, attempt.opened, name);
         }
-        tell(finding(attempt, &decision, settings, knowledge));
     }
 
     /// Whether another name was left without an answer by the same server shortly before, and this one
@@ -287,7 +289,7 @@ fn subject(attempt: &Attempt, knowledge: &Knowledge, settings: &Settings) -> Sub
 
 fn finding(
     attempt: &Attempt,
-    decision: &super::decision::Decision,
+    decision: &super::decision::Decision<'_>,
     settings: &Settings,
     knowledge: &Knowledge,
 ) -> Finding {
@@ -300,7 +302,7 @@ fn finding(
         protocol: Protocol::Quic,
         verdict: decision.verdict,
         confidence: decision.confidence,
-        signatures: decision.hits.iter().map(|hit| hit.signature.clone()).collect(),
+        signatures: decision.hits.iter().map(Hit::signature).collect(),
         client: compose::socket(client),
         server: compose::socket(server),
         name: name.map(str::to_owned),
