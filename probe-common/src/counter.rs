@@ -133,6 +133,8 @@ counters! {
     /// Of these, records of watched connections that were followed from their beginning and had sent
     /// something less than ten seconds before: what is forged of them later may not be found.
     FlowsCutShort = "flows_cut_short", Lost;
+    /// Segments that would have opened a record, and did not, as all that had their places are worth more.
+    FlowsRefused = "flows_refused", Lost;
     /// Segments that would have opened a record while another CPU was opening one in the same sets, and
     /// went on without: records are opened by one at a time.
     FlowsContended = "flows_contended", Lost;

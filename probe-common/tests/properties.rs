@@ -40,14 +40,14 @@ proptest! {
     #[test]
     fn a_flow_once_claimed_is_kept_until_it_is_worth_least(
         steps in prop::collection::vec(
-            (1_u64..12, 0_u64..100_000_000_000, any::<[bool; 2]>()),
+            (1_u64..12, 0_u64..100_000_000_000, any::<[bool; 3]>()),
             1..200,
         ),
     ) {
         let mut set = FlowSet::default();
         let mut model: Vec<(u64, u64, u32)> = Vec::new();
         let mut now = 1;
-        for (number, passed, [established, followed]) in steps {
+        for (number, passed, [established, followed, over]) in steps {
             now += passed;
             // The tag of a hash is its highest bits.
             let tags = set.tags;
@@ -61,12 +61,17 @@ proptest! {
                 way
             } else {
                 prop_assert!(model.iter().all(|(known, ..)| *known != number), "claimed, but gone");
-                let way = set.choose(number << 48, now);
+                let least = model.iter().map(|(_, until, _)| *until).min();
+                let full = model.len() == WAYS && least.is_some_and(|least| least > now >> UNIT);
+                let Some(way) = set.choose(number << 48, now, followed) else {
+                    prop_assert!(full && !followed, "refused though there is room");
+                    continue;
+                };
+                prop_assert!(!full || followed, "taken from one that is worth more");
                 let claim = set.claim(way, number << 48);
                 prop_assert_eq!(claim.evicted, model.len() == WAYS);
                 if claim.evicted {
                     let gone = u64::from(tags.of(way));
-                    let least = model.iter().map(|(_, until, _)| *until).min();
                     let at = model.iter().position(|(known, ..)| *known == gone);
                     let gone = model.remove(at.expect("it was there"));
                     prop_assert_eq!(Some(gone.1), least, "not what is worth least");
@@ -79,16 +84,18 @@ proptest! {
                 if established {
                     states |= flow::state::ESTABLISHED;
                 }
+                if over {
+                    states |= flow::state::FIN;
+                }
                 way
             };
             let again = held.0.is_some();
             set.ages.note(way, states, now, again);
-            let worth = if states & flow::state::ESTABLISHED != 0 {
-                WORTH
-            } else if states & flow::state::FOLLOWED != 0 {
-                SOUGHT
-            } else {
-                0
+            let has = |bits| states & bits != 0;
+            let worth = match (has(flow::state::ESTABLISHED), has(flow::state::FOLLOWED)) {
+                (true, _) if !has(flow::state::FIN) => WORTH,
+                (true, _) | (_, true) => SOUGHT,
+                (false, false) => 0,
             };
             let step = if again { STEP } else { 0 };
             model.push((number, (now >> UNIT) + u64::from(worth + step), states));

@@ -205,7 +205,8 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
     }
 
     /// Claims a place for a connection that has none, and with it the turn to open a record in its set.
-    /// `None` if another CPU has the turn, or has just opened a record for this very connection.
+    /// `None` if another CPU has the turn, or has just opened a record for this very connection; or if all
+    /// that are there are worth more.
     #[inline(always)]
     fn claim<F: FlowStore>(
         &mut self,
@@ -224,8 +225,14 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return Ok(None);
         }
         let set = flows.flow_set(index).ok_or(Counter::Internal)?;
-        let way = set.choose(hash, self.packet().time);
-        let way = usize::from(forget(self.cell, way as u16)) & (WAYS - 1);
+        let way = set.choose(hash, self.packet().time, self.is_sought()).unwrap_or(WAYS);
+        let way = usize::from(forget(self.cell, way as u16));
+        if way >= WAYS {
+            flows.flow_turn(index).ok_or(Counter::Internal)?.end();
+            self.output.count(Counter::FlowsRefused, 1);
+            return Ok(None);
+        }
+        let set = flows.flow_set(index).ok_or(Counter::Internal)?;
         let claim = set.claim(way, hash);
         let block = flows.flow_block(index).ok_or(Counter::Internal)?;
         *block.tags.get_mut(way).ok_or(Counter::Internal)? = hash;
@@ -241,6 +248,12 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return false;
         }
         self.watched || self.packet().has(tcp_flag::SYN)
+    }
+
+    /// Whether the segment begins a connection that is followed from then on.
+    #[inline(always)]
+    fn is_sought(&self) -> bool {
+        self.watched && self.packet().flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN
     }
 
     /// Looks at all segments of the connection from now on, and of others with the same server.
@@ -268,7 +281,7 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return;
         }
         self.output.count(Counter::TcpFlows, 1);
-        if self.watched && !self.packet().has(tcp_flag::ACK) {
+        if self.is_sought() {
             flow.add(state::FOLLOWED);
         }
     }

@@ -180,7 +180,7 @@ fn the_end_of_a_record_of_two_connections_is_not_told() {
         (0..4).for_each(|number| cpu.take(&segment(40_000 + number, 64, SYN)));
         assert!(cpu.table.block.tags.iter().all(|&tag| tag != 0), "a set that is full");
         cpu.table.block.torn = [torn; 4];
-        cpu.take(&segment(40_004, 64, ACK));
+        cpu.take(&segment(40_004, 64, SYN));
         assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
         assert_eq!(cpu.told.1.len(), 1 - torn as usize);
     }
@@ -197,4 +197,18 @@ fn a_connection_that_goes_on_and_makes_way_is_counted() {
         assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
         assert_eq!(cpu.counted(Counter::FlowsCutShort), expected, "{flags:#x}, {later} ns later");
     }
+}
+
+/// The middle of a conversation takes no place of those that have just begun.
+#[test]
+fn who_is_worth_less_is_refused_and_counted() {
+    let mut cpu = Cpu::new();
+    (0..4).for_each(|number| cpu.take(&segment(40_000 + number, 64, SYN)));
+    let before = cpu.table.block.tags;
+    (0..2).for_each(|_| cpu.take(&segment(40_004, 64, ACK)));
+    assert_eq!((cpu.counted(Counter::FlowsRefused), cpu.counted(Counter::FlowsEvicted)), (2, 0));
+    assert_eq!(cpu.table.block.tags, before);
+    // The turn was given back.
+    cpu.take(&segment(40_004, 64, SYN));
+    assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
 }

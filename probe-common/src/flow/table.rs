@@ -56,6 +56,8 @@ pub const WORTH: u32 = 56;
 /// How much longer a connection to a watched address is worth keeping than others while it is only asked
 /// for, in units of [`UNIT`]: as long as a client tries three times. Without it a flood pushes it out
 /// before it is answered, and a connection whose beginning is forgotten looks like one that got no answer.
+/// A connection that is over is worth as much: a minute more, and those of the last minute push out, where
+/// four of them meet in a set, the one that is just beginning.
 pub const SOUGHT: u32 = 8;
 
 /// How seldom it is noted that a connection goes on, in units of [`UNIT`]: that is not beside its record, and
@@ -71,6 +73,9 @@ const AWAITED: u16 = 1 << 15;
 /// every 9.8 hours. Who has been silent that long may count as younger than he is.
 const AHEAD: u32 = 2 * (WORTH + SOUGHT + STEP);
 
+/// What ends a connection.
+const OVER: u32 = state::FIN | state::RESET;
+
 /// In which [`STEP`] a time is.
 #[inline(always)]
 pub const fn step(time: u64) -> u64 {
@@ -82,9 +87,10 @@ pub const fn step(time: u64) -> u64 {
 #[inline(always)]
 const fn worth(states: u32, time: u64) -> u32 {
     let since = (time >> UNIT) as u32;
-    if states & state::ESTABLISHED != 0 {
+    // Of one that is over, what contradicts its end comes within seconds.
+    if states & state::ESTABLISHED != 0 && states & OVER == 0 {
         since.wrapping_add(WORTH)
-    } else if states & state::FOLLOWED != 0 {
+    } else if states & (state::ESTABLISHED | state::FOLLOWED) != 0 {
         since.wrapping_add(SOUGHT)
     } else {
         since
@@ -180,12 +186,13 @@ pub struct Claim {
 
 impl FlowSet {
     /// The place for a new connection with this hash at `time`: a free one, or that of the connection least
-    /// worth keeping.
+    /// worth keeping. None if that is worth more than a connection that is not `sought` is: four that are worth
+    /// keeping meet in some sets of a table that is half empty, and of a flood each SYN would push out one.
     #[inline(always)]
-    pub fn choose(&self, hash: u64, time: u64) -> usize {
+    pub fn choose(&self, hash: u64, time: u64, sought: bool) -> Option<usize> {
         let mut way = likely(hash);
         if self.tags.of(way) == 0 {
-            return way;
+            return Some(way);
         }
         let mut oldest = 0;
         for candidate in 0..WAYS {
@@ -196,7 +203,8 @@ impl FlowSet {
                 way = candidate;
             }
         }
-        way
+        // Worth keeping until now, its age is what all ages are ahead by.
+        if sought || oldest > AHEAD { Some(way) } else { None }
     }
 
     /// Gives a place to the connection with this hash.
@@ -227,7 +235,8 @@ mod tests {
             let Self(set) = self;
             let hash = number << 48;
             let known = set.tags.taken().find(|&way| set.tags.of(way) == tag(hash));
-            let way = known.unwrap_or_else(|| set.choose(hash, time));
+            let sought = states & state::FOLLOWED != 0;
+            let Some(way) = known.or_else(|| set.choose(hash, time, sought)) else { return false };
             let claimed = known.is_none().then(|| set.claim(way, hash));
             set.ages.note(way, states, time, false);
             claimed.is_some_and(|claim| claim.evicted)
@@ -286,6 +295,36 @@ mod tests {
     }
 
     #[test]
+    fn who_is_worth_less_than_all_takes_no_place() {
+        let mut set = Set::default();
+        (1..4).for_each(|number| assert!(!set.note(number, SECOND, state::ESTABLISHED)));
+        set.note(4, 20 * SECOND, state::FOLLOWED | state::SYN);
+        for syn in 0..50 {
+            assert!(!set.note(100 + syn, 20 * SECOND + syn * 100_000_000, state::SYN));
+        }
+        assert!((1..=4).all(|number| set.has(number)));
+        // Who is sought takes one, and so does anybody when one has been silent for a minute.
+        assert!(set.note(5, 26 * SECOND, state::FOLLOWED | state::SYN));
+        assert!(set.note(6, 80 * SECOND, state::SYN));
+    }
+
+    #[test]
+    fn connections_that_are_over_push_out_none_that_begins() {
+        let (over, begins) = (state::ESTABLISHED | state::FOLLOWED, state::FOLLOWED | state::SYN);
+        for end in [state::FIN, state::RESET] {
+            let mut set = Set::default();
+            for number in 1..4 {
+                set.note(number, number * SECOND, over | end);
+            }
+            set.note(4, 20 * SECOND, begins);
+            for syn in 0..100 {
+                set.note(100 + syn, 20 * SECOND + syn * 70_000_000, state::SYN);
+                assert!(set.has(4), "pushed out by SYN {syn}");
+            }
+        }
+    }
+
+    #[test]
     fn who_waits_for_the_end_is_known_when_it_makes_way() {
         let mut set = Set::default();
         for number in 1..=WAYS as u64 {
@@ -294,7 +333,7 @@ mod tests {
         let Set(mut set) = set;
         // The followed one is worth eight seconds more.
         let awaited = (99..103).map(|number| {
-            let way = set.choose(number << 48, 60 * SECOND);
+            let way = set.choose(number << 48, 60 * SECOND, true).expect("a place");
             let claim = set.claim(way, number << 48);
             set.ages.note(way, state::ESTABLISHED, 60 * SECOND, false);
             assert!(claim.evicted);
