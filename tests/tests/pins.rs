@@ -299,6 +299,33 @@ fn over_an_end_a_start_a_kill_and_a_start_nothing_is_missed() {
     assert_detaches(router, &[LAN]);
 }
 
+#[test]
+fn what_the_ring_has_no_room_for_meanwhile_is_told_by_the_next_and_once() {
+    let lab = lab();
+    // Room for two or three events.
+    let small = ["--ring", "4096"];
+    Pinned::start(&lab, "first", &[WAN], &small).kill();
+    for _ in 0..5 {
+        let outcome = lab.https("example.org", OTHER.v4).expect("curl runs");
+        assert_eq!(outcome, Outcome::Answered(200));
+    }
+    let mut second = Pinned::start(&lab, "second", &[WAN], &small);
+    second.says("took over what an agent has left");
+    let summary = second.stop();
+    let [full, left, received, emitted] =
+        ["events_ring_full", "events_taken_over", "events_received", "events_emitted"]
+            .map(|name| figure(&summary, name));
+    println!("{left} events waited, {full} found no room");
+    assert!(full > 0 && left > 0, "{summary}");
+    assert_eq!(emitted, received, "{summary}");
+    // Nothing passes any more, and what was lost is told of.
+    let mut third = Pinned::start(&lab, "third", &[WAN], &small);
+    let summary = third.stop();
+    let again = ["events_ring_full", "events_taken_over"].map(|name| figure(&summary, name));
+    assert_eq!(again, [0; 2], "{summary}");
+    assert_detaches(&lab.network.router, &[WAN]);
+}
+
 /// Packets that went in and out of an interface, as it counts them.
 fn passed(namespace: &Namespace, iface: &str) -> u64 {
     let table = namespace.enter(|| fs::read_to_string("/proc/thread-self/net/dev"));
