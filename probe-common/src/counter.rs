@@ -130,8 +130,8 @@ counters! {
     NotFollowed = "not_followed", Lost;
     /// Connection records evicted to make room for others.
     FlowsEvicted = "flows_evicted", Lost;
-    /// Of these, records of watched connections that were followed from their beginning and had sent
-    /// something less than ten seconds before: what is forged of them later may not be found.
+    /// Of these, records of watched connections that were followed from their beginning, had not ended, and had
+    /// sent something less than ten seconds before: what is forged of them later may not be found.
     FlowsCutShort = "flows_cut_short", Lost;
     /// Segments that would have opened a record, and did not, as all that had their places are worth more.
     FlowsRefused = "flows_refused", Lost;

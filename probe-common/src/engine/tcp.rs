@@ -171,7 +171,8 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
                 if *flow.torn == 0 {
                     // Of others the record is not even looked at.
                     let since = || self.packet().time.saturating_sub(flow.record.last());
-                    if claim.awaited && since() < LIVELY {
+                    let over = *flow.state & (state::FIN | state::RESET) != 0;
+                    if claim.awaited && !over && since() < LIVELY {
                         self.output.count(Counter::FlowsCutShort, 1);
                     }
                     self.end(flow.record, claim.awaited);

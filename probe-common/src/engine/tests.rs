@@ -142,6 +142,7 @@ impl Cpu {
 
 const ACK: u8 = 0x10;
 const SYN: u8 = 0x02;
+const FIN: u8 = 0x01;
 
 /// A segment finds its record; while it is under way the place is given to another connection. What it
 /// wrote is known to be in the wrong record, which begins anew with that connection's next segment.
@@ -189,9 +190,15 @@ fn the_end_of_a_record_of_two_connections_is_not_told() {
 /// A connection that makes way is cut short if it is followed and has sent something just before.
 #[test]
 fn a_connection_that_goes_on_and_makes_way_is_counted() {
-    for (flags, later, expected) in [(SYN, 1, 1), (SYN, 11_000_000_000, 0), (ACK, 1, 0)] {
+    let cases = [(SYN, 1, 1), (SYN, 11_000_000_000, 0), (ACK, 1, 0), (SYN | FIN, 1, 0)];
+    for (flags, later, expected) in cases {
         let mut cpu = Cpu::new();
-        (0..4).for_each(|number| cpu.take(&segment(40_000 + number, 64, flags)));
+        for number in 0..4 {
+            cpu.take(&segment(40_000 + number, 64, flags & !FIN));
+            if flags & FIN != 0 {
+                cpu.take(&segment(40_000 + number, 64, ACK | FIN));
+            }
+        }
         cpu.time += later;
         cpu.take(&segment(40_004, 64, SYN));
         assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
