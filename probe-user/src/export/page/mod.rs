@@ -1,7 +1,7 @@
 //! The report as a page, and its evidence as a capture: for people.
 //!
-//! * [`packets`] writes the packets of findings.
-//! * [`found`] gathers findings as they are read; [`limits`] what has to be said beside them.
+//! * `packets` writes the packets of findings.
+//! * `found` gathers findings as they are read; `limits` what has to be said beside them.
 
 mod found;
 mod limits;
