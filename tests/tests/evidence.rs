@@ -73,7 +73,7 @@ fn chapters(findings: &[Finding]) -> Vec<Chapter> {
     let chapter = |finding: &Finding| Chapter {
         begin: finding.time / 60_000_000_000 * 60_000_000_000,
         title: finding.signatures.first().map_or_else(String::new, |one| one.words.clone()),
-        packets: finding.packets.clone(),
+        packets: finding.packets.to_vec(),
     };
     findings.iter().map(chapter).collect()
 }
@@ -119,7 +119,7 @@ fn evidence_has_the_packets_and_not_the_client() {
             IpAddr::V6(client) => client.octets().to_vec(),
         };
         assert!(finding.packets.len() <= PACKETS_MAX);
-        for packet in &finding.packets {
+        for packet in &*finding.packets {
             assert!(packet.bytes.len() <= OCTETS_MAX);
             let header = if client.is_ipv4() { 20 } else { 40 };
             assert!(!has(&packet.bytes[..header], &octets), "the client's address: {packet:02x?}");

@@ -35,13 +35,9 @@ fn judge<'a>(
     _: &'a Knowledge,
     others: &[Hit<'_>],
 ) -> Option<Fired<'a>> {
-    let foreign: Vec<(&Seen, Vec<&str>)> = case
-        .resets_of(side)
-        .map(|reset| (reset, traits(reset, side)))
-        .filter(|(_, traits)| traits.len() >= TRAITS)
-        .collect();
-    let packets: Vec<u64> = foreign.iter().map(|(reset, _)| reset.number()).collect();
-    let (first, traits) = foreign.into_iter().next()?;
+    let is_foreign = |reset: &&Seen| traits(reset, side).iter().flatten().count() >= TRAITS;
+    let first = case.resets_of(side).find(is_foreign)?;
+    let packets: Vec<u64> = case.resets_of(side).filter(is_foreign).map(Seen::number).collect();
     let supported = others.iter().any(|hit| {
         matches!(hit.class, EvidenceClass::S | EvidenceClass::T)
             && hit.confidence() >= Confidence::C2
@@ -51,6 +47,7 @@ fn judge<'a>(
         confidence: if supported { Confidence::C2 } else { Confidence::C1 },
         packets: packets.clone(),
         account: Account::of(move || {
+            let traits: Vec<&str> = traits(first, side).into_iter().flatten().collect();
             let measured = measured! {
                 "traits": traits,
                 "ttl": first.packet().hops,
@@ -67,33 +64,24 @@ fn judge<'a>(
     })
 }
 
-fn traits(reset: &Seen, side: Side) -> Vec<&'static str> {
+/// In what the reset is not as `side` sends.
+fn traits(reset: &Seen, side: Side) -> [Option<&'static str>; 6] {
     let (packet, bits) = (reset.packet(), reset.tells().bits);
     let half = reset.flow().half(side);
     let without_socket = packet.ip_id == 0 && packet.window == 0 && packet.quirks & quirk::DF != 0;
-    let mut traits = Vec::new();
     // Content put in the server's place may have widened the range; its SYN+ACK stands apart.
     let unlike_syn = !half.syn.is_unseen() && packet.hops.abs_diff(half.syn.hops) >= 2;
-    if bits & tell::HOPS != 0 || unlike_syn {
-        traits.push("TTL");
-        if hops::from_ttl(packet.hops).is_none() {
-            traits.push("initial TTL");
-        }
-    }
-    if bits & tell::IP_ID != 0 && !without_socket {
-        traits.push("IP-ID");
-    }
+    let ttl = bits & tell::HOPS != 0 || unlike_syn;
     let df = packet.quirks & quirk::DF != 0;
     let unlike_syn = packet.version == 4 && !half.syn.is_unseen() && half.syn.df() != df;
-    if (bits & tell::DF != 0 || unlike_syn) && !without_socket {
-        traits.push("DF");
-    }
-    if bits & tell::CLASS != 0 {
-        traits.push("DSCP");
-    }
-    let labelled = packet.version == 6 && half.flow_label != 0;
-    if labelled && half.has_baseline() && packet.flow_label != half.flow_label {
-        traits.push("flow label");
-    }
-    traits
+    let df = (bits & tell::DF != 0 || unlike_syn) && !without_socket;
+    let labelled = packet.version == 6 && half.flow_label != 0 && half.has_baseline();
+    [
+        ttl.then_some("TTL"),
+        (ttl && hops::from_ttl(packet.hops).is_none()).then_some("initial TTL"),
+        (bits & tell::IP_ID != 0 && !without_socket).then_some("IP-ID"),
+        df.then_some("DF"),
+        (bits & tell::CLASS != 0).then_some("DSCP"),
+        (labelled && packet.flow_label != half.flow_label).then_some("flow label"),
+    ]
 }

@@ -78,11 +78,15 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
 fn ladder<'a>(case: &Case, resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i32)> {
     let of = |rungs: &[&'a Seen]| {
         let (first, last) = (*rungs.first()?, *rungs.last()?);
+        // What is the cheapest to see first.
+        if !is_beyond(last) {
+            return None;
+        }
         let climbs: Vec<i32> = rungs.windows(2).map(|pair| rise(pair[0], pair[1])).collect();
         let step = step(&climbs)?;
         let alike = first.packet().flags == last.packet().flags;
         let exact = case.is_exact(last, last.side()) && !case.explained_by_abort(last);
-        (alike && exact && within(first, last) && is_beyond(last)).then_some((first, last, step))
+        (alike && exact && within(first, last)).then_some((first, last, step))
     };
     resets.windows(3).find_map(of).or_else(|| resets.windows(2).find_map(of))
 }

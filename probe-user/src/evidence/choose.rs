@@ -8,7 +8,7 @@ use probe_common::{
 };
 
 use super::{
-    End, Origin, PACKETS_MAX, Packet, Standing,
+    End, Origin, PACKETS_MAX, Packet, Packets, Standing,
     frame::{self, Headers, Segment},
     scrub::{self, Origins},
 };
@@ -37,7 +37,12 @@ struct Connection<'a> {
 /// The packets of a case at the time of its finding (by the clock of its packets). Those whose
 /// [number](Seen::number) is in `marked` (in ascending order) are what `verdict` says.
 #[must_use]
-pub fn of_case(case: &Case, marked: &[u64], verdict: Verdict, time: u64) -> Vec<Packet> {
+pub fn of_case(case: &Case, marked: &[u64], verdict: Verdict, time: u64) -> Packets {
+    let (case, marked) = (case.clone(), marked.to_vec());
+    Packets::of(move || chosen(&case, &marked, verdict, time))
+}
+
+fn chosen(case: &Case, marked: &[u64], verdict: Verdict, time: u64) -> Vec<Packet> {
     let Some(record) = case.before() else { return Vec::new() };
     let mut seen: Vec<&Seen> = [Side::Low, Side::High]
         .into_iter()
@@ -60,11 +65,12 @@ pub fn of_case(case: &Case, marked: &[u64], verdict: Verdict, time: u64) -> Vec<
 
 /// What is known of the packets of a connection that fell silent: its record.
 #[must_use]
-pub fn of_silent(silent: &Silent) -> Vec<Packet> {
-    let record = &silent.record;
-    let connection =
-        Connection { record, origins: origins(record, None), time: silent.now, asked: None };
-    finish(connection.recorded(true), 0)
+pub fn of_silent(silent: &Silent) -> Packets {
+    let (record, time) = (silent.record, silent.now);
+    Packets::of(move || {
+        let origins = origins(&record, None);
+        finish(Connection { record: &record, origins, time, asked: None }.recorded(true), 0)
+    })
 }
 
 /// The replies to a question, of which those `marked` are what `verdict` says, and the question as far as its
@@ -77,12 +83,12 @@ pub fn of_exchange(
     verdict: Verdict,
     common: bool,
     time: u64,
-) -> Vec<Packet> {
+) -> Packets {
     if let [reply] = &exchange.replies[..]
         && let Some(first) = reply.carried().first()
     {
         let standing = if marked.is_empty() { Standing::Genuine } else { Standing::of(verdict) };
-        return of_stream(reply, first, standing, common, time);
+        return of_stream(reply, first, standing, common, time).into();
     }
     let (address, port) = exchange.resolver();
     let server = SocketAddr::new(address.ip(), port);
@@ -116,7 +122,7 @@ pub fn of_exchange(
         let standing = if is_marked { Standing::of(verdict) } else { Standing::Genuine };
         packets.push(self::reply(reply, server, standing, common, time));
     }
-    finish(packets, exchange.replies.len().saturating_sub(room))
+    finish(packets, exchange.replies.len().saturating_sub(room)).into()
 }
 
 /// The connection over which a question was asked, and the segments of the reply.

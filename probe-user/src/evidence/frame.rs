@@ -46,19 +46,21 @@ pub(super) fn build(headers: &Headers<'_>) -> Vec<u8> {
         End::Client => (client, headers.server),
         End::Server => (headers.server, client),
     };
-    let mut transport = match &headers.tcp {
+    let transport = match &headers.tcp {
         Some(segment) => tcp(segment, from, to, headers.payload),
         None => udp(headers, from, to),
     };
     let length = transport.len() + headers.length as usize;
-    transport.extend_from_slice(headers.payload);
-    let mut packet = ip(headers, from.ip(), to.ip(), length);
-    packet.append(&mut transport);
-    packet.truncate(OCTETS_MAX);
+    let room = Ipv6Header::LEN + transport.len() + headers.payload.len();
+    let mut packet = Vec::with_capacity(room.min(OCTETS_MAX));
+    ip(headers, from.ip(), to.ip(), length, &mut packet);
+    for part in [&transport, headers.payload] {
+        packet.extend_from_slice(&part[..part.len().min(OCTETS_MAX - packet.len())]);
+    }
     packet
 }
 
-fn ip(headers: &Headers<'_>, from: IpAddr, to: IpAddr, length: usize) -> Vec<u8> {
+fn ip(headers: &Headers<'_>, from: IpAddr, to: IpAddr, length: usize, packet: &mut Vec<u8>) {
     let protocol = if headers.tcp.is_some() { IpNumber::TCP } else { IpNumber::UDP };
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
@@ -79,7 +81,7 @@ fn ip(headers: &Headers<'_>, from: IpAddr, to: IpAddr, length: usize) -> Vec<u8>
                 options: Ipv4Options::default(),
             };
             ip.header_checksum = ip.calc_header_checksum();
-            ip.to_bytes().to_vec()
+            packet.extend_from_slice(&ip.to_bytes());
         }
         (from, to) => {
             let octets = |ip: IpAddr| match ip {
@@ -95,7 +97,7 @@ fn ip(headers: &Headers<'_>, from: IpAddr, to: IpAddr, length: usize) -> Vec<u8>
                 source: octets(from),
                 destination: octets(to),
             };
-            ip.to_bytes().to_vec()
+            packet.extend_from_slice(&ip.to_bytes());
         }
     }
 }

@@ -10,6 +10,7 @@
 
 mod choose;
 mod frame;
+mod packets;
 pub mod pcapng;
 mod read;
 mod scrub;
@@ -19,6 +20,7 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use choose::{of_case, of_exchange, of_silent};
+pub use packets::Packets;
 pub use read::exhibits;
 
 use serde::{Deserialize, Serialize};

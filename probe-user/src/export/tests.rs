@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::{Publication, Terms, ndjson, ooni, publish::K, radar};
 use crate::{
+    evidence::Packets,
     ledger::{
         Options, Reader, Recorder, RunStart, SystemClocks, Totals,
         row::{RunClock, RunKind, Window},
@@ -41,7 +42,7 @@ fn finding(hour: u64, network: u8, protocol: Protocol) -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
-        packets: vec![],
+        packets: Packets::default(),
     }
 }
 

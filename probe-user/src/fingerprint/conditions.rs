@@ -198,12 +198,18 @@ impl Conditions {
         met.ask(flags, if usual { 2 } else { 8 }, |flags| {
             vector.flags.iter().all(|seen| flags.contains(seen))
         });
+        if met.0.is_none() {
+            return;
+        }
         met.ask_any(&self.ttl_initial, 2, |&initial| initial == vector.ttl.initial);
         met.ask(self.ttl_range, 3, |range| {
             within(range, vector.ttl.min.into()) && within(range, vector.ttl.max.into())
         });
         met.ask_any(&self.ttl_is, 4, |&behaviour| behaviour == vector.ttl.behaviour);
         self.ip_id.ask(&vector.ip_id, met);
+        if met.0.is_none() {
+            return;
+        }
         met.ask(self.ip_id_from_trigger, 14, |offset| vector.ip_id_from_trigger == Some(offset));
         met.ask(self.df, 1, |df| vector.df == Some(df));
         self.window.ask(&vector.window, met);

@@ -238,7 +238,7 @@ impl Vector {
             bursts: starts.len(),
             train: sequence(&trains),
             pause_us: starts.iter().skip(1).map(|&at| gap(forged, at) / 1_000).min(),
-            flags: sorted(packets().map(|packet| flag_names(packet.flags))),
+            flags: sorted(sorted(packets().map(|packet| packet.flags)).into_iter().map(flag_names)),
             ttl: ttl(burst),
             ip_id: if first.packet.version == 4 {
                 field(packets().map(|packet| packet.ip_id), trigger.map(|trigger| trigger.ip_id))

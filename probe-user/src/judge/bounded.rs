@@ -50,6 +50,9 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        if self.places.is_empty() {
+            return None;
+        }
         let at = self.find(self.hasher.hash_one(key), key)?;
         self.entries.get(at)?.as_ref().map(|(_, value)| value)
     }
@@ -60,6 +63,9 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        if self.places.is_empty() {
+            return None;
+        }
         let hash = self.hasher.hash_one(key);
         let at = self.find(hash, key)?;
         self.forget(hash, at);

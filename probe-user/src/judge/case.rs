@@ -1,6 +1,8 @@
 //! What is held against one connection: its resets, what came after them, and what its responder
 //! sent first.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use probe_common::{
     event::TcpEvent,
@@ -27,7 +29,7 @@ pub(super) const LIVE: u64 = 1 << 63;
 /// One event of a case.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    event: Box<TcpEvent>,
+    event: Arc<TcpEvent>,
     number: u64,
     /// Payload of the packet, as far as it was captured.
     pub payload: Bytes,
@@ -36,7 +38,7 @@ pub struct Seen {
 impl Seen {
     /// `number` tells it apart from all other packets of the run.
     pub(super) fn new(event: &TcpEvent, payload: &[u8], number: u64) -> Self {
-        Self { event: Box::new(*event), number, payload: Bytes::copy_from_slice(payload) }
+        Self { event: Arc::new(*event), number, payload: Bytes::copy_from_slice(payload) }
     }
 
     /// What tells it apart from all other packets of the run: its number in the capture, or, live, a
@@ -46,22 +48,22 @@ impl Seen {
     }
 
     /// The packet.
-    pub const fn packet(&self) -> &Packet {
+    pub fn packet(&self) -> &Packet {
         &self.event.packet
     }
 
     /// Its measures.
-    pub const fn tells(&self) -> &Tells {
+    pub fn tells(&self) -> &Tells {
         &self.event.tells
     }
 
     /// The connection as it stood before it.
-    pub const fn flow(&self) -> &FlowRecord {
+    pub fn flow(&self) -> &FlowRecord {
         &self.event.flow
     }
 
     /// Which end it claims to come from.
-    pub const fn side(&self) -> Side {
+    pub fn side(&self) -> Side {
         Side::from_index(self.event.header.side)
     }
 }

@@ -10,7 +10,7 @@ use probe_common::{
 use super::{
     Knowledge, Settings, Telling,
     case::{Case, Seen},
-    decision::Decision,
+    decision::{Decision, in_capture},
     fingerprints, hops,
     silence::{self, Silent},
 };
@@ -73,7 +73,8 @@ pub(super) fn finding(
         .map(|flow| flow.half(initiator.other()))
         .filter(|half| half.has_baseline() && half.hops_min == half.hops_max)
         .and_then(|half| hops::from_ttl(half.hops_max));
-    let forged = forged(case, side, decision);
+    let marked = decision.packets();
+    let forged = forged(case, side, &marked);
     let (direction, distance) = if side == initiator {
         (Direction::ToServer, None)
     } else {
@@ -99,12 +100,12 @@ pub(super) fn finding(
         injector_hops,
         injector_hops_range: injector_hops.map(hops::range),
         server_hops: responder_hops,
-        frames: decision.frames(),
+        frames: in_capture(&marked),
         fingerprints: fingerprints::of(&forged, side, direction, knowledge, settings.epoch),
         revises: None,
         packets: evidence::of_case(
             case,
-            &decision.packets(),
+            &marked,
             decision.verdict,
             first.map_or(0, |seen| seen.packet().time),
         ),
@@ -112,9 +113,8 @@ pub(super) fn finding(
     }
 }
 
-/// The packets of `side` that `decision` holds to be forged, in the order they came.
-fn forged<'a>(case: &'a Case, side: Side, decision: &Decision<'_>) -> Vec<&'a Seen> {
-    let marked = decision.packets();
+/// The packets of `side` that are `marked`, in the order they came.
+fn forged<'a>(case: &'a Case, side: Side, marked: &[u64]) -> Vec<&'a Seen> {
     let mut forged: Vec<&Seen> = case
         .resets_of(side)
         .chain(case.content().iter().filter(|seen| seen.side() == side))

@@ -91,6 +91,11 @@ fn weigh(worths: impl Iterator<Item = Worth>) -> Option<Weight> {
     Some(Weight { accuses: confidence == Confidence::C3 || two_classes, confidence })
 }
 
+/// Of these, the numbers of packets that are in a capture.
+pub(super) fn in_capture(packets: &[u64]) -> Vec<u64> {
+    packets.iter().copied().filter(|&packet| packet != 0 && packet < LIVE).collect()
+}
+
 impl Decision<'_> {
     /// The packets held to be forged, in order, each once: see
     /// [`Seen::number`](super::Seen::number). Those that only a weak signature points at are left out
@@ -105,11 +110,6 @@ impl Decision<'_> {
         packets.sort_unstable();
         packets.dedup();
         packets
-    }
-
-    /// Of these, the numbers of those that are in a capture.
-    pub(super) fn frames(&self) -> Vec<u64> {
-        self.packets().into_iter().filter(|&packet| packet != 0 && packet < LIVE).collect()
     }
 
     fn is_strong(&self, hit: &Hit<'_>) -> bool {

@@ -8,7 +8,7 @@ use super::{
     Attribution, Knowledge, QUIET, Settings, Telling,
     bounded::Bounded,
     compose::socket,
-    decision::{Decision, decide},
+    decision::{Decision, decide, in_capture},
     exchange::{Exchange, Reply},
     fingerprints, hops,
     lies::Lies,
@@ -108,8 +108,8 @@ impl Exchanges {
         let time = event.packet.time;
         // Whoever was answered again is not learnt from as if he had not.
         self.samples.remove(&(key.0, event.id, event.query.asked));
-        let (to_learn, to_close) = (&mut self.to_learn, &mut self.to_close);
-        let (open, out) = self.open.entry(key, || {
+        let Self { open, to_learn, to_close, .. } = self;
+        let (open, out) = open.entry(key, || {
             to_learn.push_back((time, key));
             to_close.push_back((time, key));
             Open { exchange: Exchange::new(), learnt: false, told: None }
@@ -118,14 +118,14 @@ impl Exchanges {
         if added && settings.telling == Telling::AtOnce && open.exchange.replies.len() > 1 {
             open.tell(knowledge, settings, true, tell);
         }
-        if let Some((evicted, mut open)) = out {
+        if let Some((evicted, mut first)) = out {
             // It came first, so it waits first; or it would wait until its time, with all that follow.
-            for waiting in [&mut self.to_learn, &mut self.to_close] {
-                waiting.pop_front_if(|(_, first)| *first == evicted);
+            for waiting in [to_learn, to_close] {
+                waiting.pop_front_if(|(_, key)| *key == evicted);
             }
-            open.tell(knowledge, settings, false, tell);
+            first.tell(knowledge, settings, false, tell);
         }
-        self.open.get(&key).and_then(|open| open.exchange.replies.last()).map(|reply| &reply.dns)
+        open.exchange.replies.last().map(|reply| &reply.dns)
     }
 
     /// Takes a reply of which only the outside is told. It is learnt from unless another one follows.
@@ -309,12 +309,9 @@ fn finding(
     settings: &Settings,
 ) -> Finding {
     let Attribution { forged, genuine } = exchange.forged(knowledge);
-    let marked = decision.packets();
-    let marked: Vec<&Reply> = exchange
-        .replies
-        .iter()
-        .filter(|reply| marked.binary_search(&reply.number()).is_ok())
-        .collect();
+    let numbers = decision.packets();
+    let is_marked = |reply: &&Reply| numbers.binary_search(&reply.number()).is_ok();
+    let marked: Vec<&Reply> = exchange.replies.iter().filter(is_marked).collect();
     let server_hops = genuine.and_then(|reply| hops::from_ttl(reply.hops()));
     let injector_hops = hops::of_injector(forged.iter().map(|reply| reply.hops()), server_hops);
     let name = exchange.name();
@@ -341,7 +338,7 @@ fn finding(
         injector_hops,
         injector_hops_range: injector_hops.map(hops::range),
         server_hops,
-        frames: decision.frames(),
+        frames: in_capture(&numbers),
         fingerprints: fingerprints::of_replies(&marked, service, knowledge, settings.epoch),
         revises: None,
         packets: evidence::of_exchange(exchange, &marked, decision.verdict, common, time),

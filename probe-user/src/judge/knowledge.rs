@@ -21,7 +21,7 @@ use crate::{
     detect::ipid_const,
     fingerprint::{Catalogue, Clusters, Label, Vector},
     names::{blockpage::BlockPages, dns::Dns, tls::ech::Use},
-    targets::TargetSet,
+    targets::{Service, TargetSet},
 };
 
 /// Servers whose round trip is remembered: a busy router's day.
@@ -237,16 +237,15 @@ impl Knowledge {
         self.truth.arrivals_mut().take(event, payload, &self.targets, self.pages);
     }
 
-    /// Notes that a watched name was answered with addresses from which it is not known to be served.
+    /// Notes that a name of a watched service was answered with addresses from which that is not known to be
+    /// served.
     pub(super) fn doubt(
         &mut self,
         [client, resolver]: [Address; 2],
-        name: &str,
+        (name, service): (&str, &Service),
         now: u64,
         dns: &Dns,
     ) {
-        let service = self.targets.service_of_name(name).filter(|one| !one.is_control());
-        let Some(service) = service else { return };
         let addresses: Vec<IpAddr> = dns.addresses().collect();
         if is_split(resolver.ip(), &addresses) {
             return;

@@ -91,7 +91,7 @@ use crate::{
         summary::Counters,
     },
     source::event::Event,
-    targets::TargetSet,
+    targets::{Service, TargetSet},
 };
 
 /// How long after its last piece of evidence a case is closed, in nanoseconds: half a second more
@@ -284,8 +284,9 @@ impl Judge {
             }
             Event::Dns(event, payload) => {
                 let Some(dns) = self.exchanges.read(payload) else { return };
-                if let Some(outcomes) = outcomes {
-                    outcomes.dns(event, &dns, &self.knowledge, &self.settings);
+                let owner = dns.qname().and_then(|name| self.settings.targets.owner_of_name(name));
+                if let Some((outcomes, owner)) = outcomes.zip(owner) {
+                    outcomes.dns(event, (&dns, owner), &self.knowledge, &self.settings);
                 }
                 let exchanges = &mut self.exchanges;
                 let reply = exchanges.reply(
@@ -303,9 +304,10 @@ impl Judge {
                         self.knowledge.hellos_mut().announce(&config);
                     }
                 }
-                if let Some(dns) = reply {
+                if let Some((dns, owner)) = reply.zip(owner) {
                     let ends = [event.packet.destination, event.packet.source];
-                    led(&mut self.knowledge, &mut self.interests, ends, event.packet.time, dns);
+                    let (knowledge, interests) = (&mut self.knowledge, &mut self.interests);
+                    led(knowledge, interests, ends, event.packet.time, (dns, owner.service));
                 }
             }
         }
@@ -320,7 +322,12 @@ impl Judge {
         for reply in self.look_ups.take(event, payload) {
             let (client, _) = event.flow.key.end(event.flow.initiator());
             let (ends, time) = ([client, server.0], reply.time());
-            led(&mut self.knowledge, &mut self.interests, ends, time, &reply.dns);
+            if let Some(name) = reply.dns.qname()
+                && let Some(service) = self.settings.targets.service_of_name(name)
+            {
+                let (knowledge, interests) = (&mut self.knowledge, &mut self.interests);
+                led(knowledge, interests, ends, time, (&reply.dns, service));
+            }
             if reply.asked().is_some() {
                 self.knowledge.answered(ends, time, &reply.dns);
             }
@@ -534,19 +541,18 @@ impl Judge {
     }
 }
 
-/// At `now` a client was led by a resolver (`ends`).
+/// At `now` a client was led by a resolver (`ends`) with the reply `dns` about a name of `service`.
 fn led(
     knowledge: &mut Knowledge,
     interests: &mut Vec<Address>,
     ends: [Address; 2],
     now: u64,
-    dns: &Dns,
+    (dns, service): (&Dns, &Service),
 ) {
     let Some(name) = dns.qname() else { return };
-    if knowledge.targets().service_of_name(name).is_none() {
-        return;
+    if !service.is_control() {
+        knowledge.doubt(ends, (name, service), now, dns);
     }
-    knowledge.doubt(ends, name, now, dns);
     let ttl = dns.answers.iter().map(|answer| answer.ttl).min().unwrap_or_default();
     for address in dns.addresses().map(Address::from) {
         interest(interests, address);

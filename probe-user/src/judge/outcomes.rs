@@ -34,7 +34,7 @@ use crate::{
         finding::{self, Stage, Verdict},
     },
     sinkholes::{Scope, Sinkhole},
-    targets::{Service, TargetSet},
+    targets::{Owner, Service, TargetSet},
 };
 
 /// How long after its end something is settled live, in nanoseconds: cases are closed by then, and what
@@ -312,11 +312,11 @@ impl Outcomes {
         Some(hops)
     }
 
-    /// Looks at a DNS reply: the first one to a question stands for all.
+    /// Looks at a DNS reply about a name of `owner`: the first one to a question stands for all.
     pub(super) fn dns(
         &mut self,
         event: &DnsEvent,
-        dns: &Dns,
+        (dns, owner): (&Dns, Owner<'_>),
         knowledge: &Knowledge,
         settings: &Settings,
     ) {
@@ -324,7 +324,6 @@ impl Outcomes {
             return;
         }
         let Some(name) = dns.qname() else { return };
-        let Some(service) = settings.targets.service_of_name(name) else { return };
         let packet = &event.packet;
         let client = compose::socket((packet.destination, packet.destination_port));
         let resolver = compose::socket((packet.source, packet.source_port));
@@ -340,8 +339,8 @@ impl Outcomes {
         let outcome = Outcome {
             time,
             vantage: 0,
-            service: index(&settings.targets, service).unwrap_or(u16::MAX),
-            suffix: suffix(service, name),
+            service: u16::try_from(owner.place).unwrap_or(u16::MAX),
+            suffix: u16::try_from(owner.suffix).ok(),
             protocol: Protocol::Dns,
             place: self.place(resolver.ip(), &settings.targets),
             client: self.tokens.of(client.ip(), time),
@@ -488,9 +487,9 @@ pub(super) struct Context<'a> {
     pub(super) name: Option<&'a str>,
 }
 
-/// The place of a service among all.
+/// The place of one of the `targets` among all.
 fn index(targets: &TargetSet, service: &Service) -> Option<u16> {
-    let place = targets.services().iter().position(|one| one.id == service.id)?;
+    let place = targets.services().iter().position(|one| std::ptr::eq(one, service))?;
     u16::try_from(place).ok()
 }
 

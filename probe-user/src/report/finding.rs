@@ -156,7 +156,7 @@ pub struct Finding {
     /// What was told of this flow before, if there is more now: this finding takes its place.
     pub revises: Option<Told>,
     /// The packets that show it, with nothing of the client in them. Not part of the record.
-    pub packets: Vec<crate::evidence::Packet>,
+    pub packets: crate::evidence::Packets,
 }
 
 /// What was told before.

@@ -10,6 +10,7 @@ use super::finding::{
 use super::pseudonym::Pseudonyms;
 use super::summary::{Clock, ClockSource, TargetsUsed};
 use super::*;
+use crate::evidence::Packets;
 
 const TIME: u64 = 1_795_514_401_123_456_789;
 
@@ -50,7 +51,7 @@ fn finding() -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
-        packets: Vec::new(),
+        packets: Packets::default(),
     }
 }
 

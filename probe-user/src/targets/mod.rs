@@ -105,9 +105,20 @@ impl Service {
     }
 }
 
-/// Places of services. Names of the network are looked up here and never put in: nobody can choose
+/// Places of services, and of their suffixes. Names of the network are looked up here and never put in: nobody can choose
 /// them so that they collide, and a hash without a key will do.
-type Index<K> = HashMap<K, usize, FixedState>;
+type Index<K> = HashMap<K, (usize, usize), FixedState>;
+
+/// The service that a name belongs to, and where both are found.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// Its place among all [services](TargetSet::services).
+    pub place: usize,
+    /// The place of the longest of its suffixes that the name falls under.
+    pub suffix: usize,
+}
 
 /// All services that a run knows, with the indexes to find them by.
 #[derive(Debug, Clone)]
@@ -183,6 +194,12 @@ impl TargetSet {
     /// The service that a normalised name belongs to: the longest suffix on a label boundary wins.
     #[must_use]
     pub fn service_of_name(&self, name: &str) -> Option<&Service> {
+        self.owner_of_name(name).map(|owner| owner.service)
+    }
+
+    /// The same, with its place.
+    #[must_use]
+    pub fn owner_of_name(&self, name: &str) -> Option<Owner<'_>> {
         let mut rest = name.strip_suffix('.').unwrap_or(name);
         let lowered;
         if rest.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -192,9 +209,9 @@ impl TargetSet {
         loop {
             // Most names are of nobody, and most of their parts of no length that any suffix has.
             if self.has_suffix_of(rest.len())
-                && let Some(&index) = self.by_suffix.get(rest)
+                && let Some(&(place, suffix)) = self.by_suffix.get(rest)
             {
-                return Some(&self.services[index]);
+                return Some(Owner { service: &self.services[place], place, suffix });
             }
             let dot = rest.bytes().position(|octet| octet == b'.')?;
             rest = &rest[dot + 1..];
@@ -281,7 +298,8 @@ impl TargetSet {
     fn index_as_is(services: Vec<Service>, operators: Vec<Operator>) -> Self {
         let (mut by_suffix, mut by_prefix) = (Index::<Box<str>>::default(), Networks::default());
         for (index, service) in services.iter().enumerate() {
-            by_suffix.extend(service.suffixes.iter().map(|suffix| (suffix.as_str().into(), index)));
+            let suffixes = service.suffixes.iter().enumerate();
+            by_suffix.extend(suffixes.map(|(at, suffix)| (suffix.as_str().into(), (index, at))));
             by_prefix.add(&service.prefixes, index);
         }
         let mut by_operator = Networks::default();

@@ -11,6 +11,7 @@ use probe_user::{
         sketch::Range,
         verdict::{Controls, Evidence, Figures, Interval, Onset, Period, Unit},
     },
+    evidence::Packets,
     ledger::{
         Options, Recorder, RunStart, SystemClocks, Totals,
         row::{RunClock, RunKind},
@@ -59,7 +60,7 @@ pub(crate) fn finding(number: u64) -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
-        packets: vec![],
+        packets: Packets::default(),
     }
 }
 

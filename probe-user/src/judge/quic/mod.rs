@@ -316,6 +316,6 @@ fn finding(
         fingerprints: Vec::new(),
         revises: None,
         stage: None,
-        packets: Vec::new(),
+        packets: crate::evidence::Packets::default(),
     }
 }

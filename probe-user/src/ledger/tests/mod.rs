@@ -33,7 +33,7 @@ use crate::{
         sketch::Range,
         verdict::{Controls, Evidence, Figures, Period, Unit},
     },
-    evidence::{End, Origin, Packet, Standing},
+    evidence::{End, Origin, Packet, Packets, Standing},
     report::{
         Finding, Summary,
         finding::{self, Confidence, EvidenceClass, Position, Protocol, Signature, Stage, Told},
@@ -85,7 +85,7 @@ fn finding(number: u64) -> Finding {
         stage: Some(Stage::PostPsh),
         fingerprints: vec![],
         revises: None,
-        packets: Vec::new(),
+        packets: Packets::default(),
     }
 }
 
@@ -153,7 +153,7 @@ fn packet(octet: u8) -> Packet {
 }
 
 fn shown(number: u64, packets: impl Into<Vec<Packet>>) -> Finding {
-    Finding { packets: packets.into(), ..finding(number) }
+    Finding { packets: packets.into().into(), ..finding(number) }
 }
 
 /// Clocks that tests set.

@@ -65,7 +65,7 @@ fn a_finding_that_is_told_again_takes_its_place() {
     let dir = TempDir::new().expect("a directory");
     let mut recorder = recorder(dir.path());
     let first = Finding { confidence: Confidence::C2, ..finding(1) };
-    recorder.finding(&Finding { packets: vec![packet(1)], ..first.clone() });
+    recorder.finding(&Finding { packets: vec![packet(1)].into(), ..first.clone() });
     recorder.finding(&finding(2));
     let told = Told { verdict: first.verdict, confidence: first.confidence };
     recorder.finding(&Finding { revises: Some(told), ..shown(1, [packet(2)]) });
@@ -124,7 +124,7 @@ fn of_others_than_targets_no_destination_is_kept() {
     tattling.signatures[0].words = "a page that blocks 10.71.0.4".into();
     let mut carrying = packet(3);
     carrying.bytes = [&[0x45; 20][..], &[10, 71, 0, 4]].concat();
-    tattling.packets = vec![carrying, packet(3)];
+    tattling.packets = vec![carrying, packet(3)].into();
     recorder.finding(&tattling);
     recorder.stop();
     assert_eq!(recorder.counters()["ledger_evidence_refused"], 1);
