@@ -10,7 +10,7 @@ use crate::{
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent},
     flow::{FlowBlock, FlowSet, FlowStore, Turn},
     names::Names,
-    wire::{self, Address, Slice},
+    wire::{self, Address, Slice, tcp_flag},
 };
 
 /// The hash of a connection that another CPU opens.
@@ -140,9 +140,9 @@ impl Cpu {
     }
 }
 
-const ACK: u8 = 0x10;
-const SYN: u8 = 0x02;
-const FIN: u8 = 0x01;
+const ACK: u8 = tcp_flag::ACK as u8;
+const SYN: u8 = tcp_flag::SYN as u8;
+const FIN: u8 = tcp_flag::FIN as u8;
 
 /// A segment finds its record; while it is under way the place is given to another connection. What it
 /// wrote is known to be in the wrong record, which begins anew with that connection's next segment.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 /// How often it is given back to the system. Clients of a window come and go in hundreds of thousands, in
-/// pieces of some hundred octets between others that stay: after an hour at the highest rate a fifth of
-/// what was allocated lay idle so. It takes some milliseconds, for which the ring has room.
+/// pieces of some hundred octets between others that stay, and what they leave lies idle. The ring has room
+/// for what comes meanwhile.
 pub(super) const PERIOD: Duration = Duration::from_secs(60);
 
 /// Octets from which on a block of memory is one of its own, which grows without being copied and goes back to

@@ -153,7 +153,7 @@ impl Tally {
     }
 
     fn pace(&mut self, pace: Pace) {
-        let place = usize::from(self.timed & !LARGE_SERVED);
+        let place = self.timed();
         if let Some(step) = self.paces.get_mut(place) {
             *step = pace.step;
             self.policed |= u8::from(pace.policed) << place;
@@ -215,12 +215,17 @@ impl Tally {
 
     /// Whether the speed of any flow is known.
     pub(super) const fn is_timed(&self) -> bool {
-        self.timed & !LARGE_SERVED > 0
+        self.timed() > 0
+    }
+
+    /// How many flows have a speed.
+    const fn timed(&self) -> usize {
+        (self.timed & !LARGE_SERVED) as usize
     }
 
     /// How fast its flows were.
     pub(super) fn paces(&self) -> impl Iterator<Item = Pace> {
-        (0..usize::from(self.timed & !LARGE_SERVED)).map(|place| Pace {
+        (0..self.timed()).map(|place| Pace {
             step: self.paces[place],
             policed: self.policed >> place & 1 == 1,
             plateau: self.plateaus >> place & 1 == 1,

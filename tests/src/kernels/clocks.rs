@@ -11,9 +11,12 @@ use nix::{
     sys::time::TimeSpec,
     time::{ClockId, clock_gettime, clock_settime},
 };
-use probe_user::ledger::{
-    Ledger, LedgerError, Reader,
-    row::{NoticeKind, Window},
+use probe_user::{
+    ledger::{
+        Ledger, LedgerError, Reader,
+        row::{NoticeKind, Window},
+    },
+    source::clock,
 };
 
 use super::told::Told;
@@ -157,14 +160,9 @@ const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
 
 /// Has the machine sleep until its alarm clock wakes it; says for how long.
 fn sleep() -> anyhow::Result<Duration> {
-    let asleep = || -> anyhow::Result<Duration> {
-        let [all, awake] = [ClockId::CLOCK_BOOTTIME, ClockId::CLOCK_MONOTONIC]
-            .map(|clock| clock_gettime(clock).map(Duration::from));
-        Ok(all?.saturating_sub(awake?))
-    };
-    let before = asleep()?;
+    let before = clock::slept();
     fs::write("/sys/power/mem_sleep", "deep").context("choosing how deep to sleep")?;
     fs::write(ALARM, format!("+{SLEEP}")).context("setting the alarm")?;
     fs::write(STATE, "mem").context("going to sleep")?;
-    Ok(asleep()?.saturating_sub(before))
+    Ok(Duration::from_nanos(clock::slept().saturating_sub(before)))
 }

@@ -82,12 +82,7 @@ fn race(config: &Config, turns: &[Turn; 2]) -> (Vec<FlowRecord>, [u64; 2]) {
                 let _ = pin(cpu);
                 ready.wait();
                 for (frame, repeat) in turn {
-                    let options = TestRunOptions {
-                        data_in: Some(frame),
-                        repeat: *repeat,
-                        ..TestRunOptions::new()
-                    };
-                    program.test_run(options).expect("a run");
+                    send(program, frame, *repeat);
                 }
             });
         }
@@ -96,6 +91,12 @@ fn race(config: &Config, turns: &[Turn; 2]) -> (Vec<FlowRecord>, [u64; 2]) {
     let mut records = Vec::new();
     table.scan(|_, record| records.push(*record));
     (records, [Counter::Packets, Counter::FlowsEvicted].map(|one| counts[one as usize]))
+}
+
+/// Has the program take a frame so often.
+fn send(program: &Xdp, frame: &[u8], repeat: u32) {
+    let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+    program.test_run(options).expect("a run");
 }
 
 fn config(flow_mask: u32) -> Config {
@@ -158,16 +159,11 @@ fn two_cpus_do_not_open_a_record_in_one_place() {
                 let alone = pin(cpu).is_err();
                 for (step, &number) in flows.iter().skip(cpu).step_by(2).enumerate() {
                     let frame = syn(number);
-                    let options = TestRunOptions {
-                        data_in: Some(&frame),
-                        repeat: 1,
-                        ..TestRunOptions::new()
-                    };
                     arrived.fetch_add(1, Ordering::SeqCst);
                     while arrived.load(Ordering::SeqCst) < 2 * (step + 1) {
                         if alone { thread::yield_now() } else { std::hint::spin_loop() }
                     }
-                    program.test_run(options).expect("a run");
+                    send(program, &frame, 1);
                 }
             });
         }
@@ -224,12 +220,7 @@ fn a_segment_of_a_connection_that_makes_way_leaves_nothing_in_the_next_record() 
                     begun.wait();
                     for flow in (0..FLOWS).filter(|flow| *flow as usize % 2 == cpu) {
                         let frame = marked(flow);
-                        let options = TestRunOptions {
-                            data_in: Some(&frame),
-                            repeat: REPEAT,
-                            ..TestRunOptions::new()
-                        };
-                        program.test_run(options).expect("a run");
+                        send(program, &frame, REPEAT);
                     }
                 });
             }
