@@ -170,6 +170,9 @@ fn assert_detaches(namespace: &Namespace, ifaces: &[&str]) {
     assert_eq!(left, 0, "something is pinned still");
 }
 
+/// Fewer pings than a fast machine has time for while one agent is killed and the next one starts.
+const ENOUGH: usize = 10;
+
 /// Pings through the router fifty times a second.
 struct Pings(Process);
 
@@ -188,7 +191,7 @@ impl Pings {
         let number = |line: &str| line.split_once("icmp_seq=")?.1.split(' ').next()?.parse().ok();
         let mut answered: Vec<usize> = log.lines().filter_map(number).collect();
         answered.sort_unstable();
-        assert!(answered.len() > 50, "{log}");
+        assert!(answered.len() > ENOUGH, "{log}");
         assert_eq!(answered, (1..=answered.len()).collect::<Vec<_>>());
     }
 }

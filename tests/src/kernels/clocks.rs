@@ -23,7 +23,7 @@ use super::told::Told;
 use crate::lab::{
     Lab,
     agent::{Agent, Finding, last_words},
-    clients::{self, Outcome, Scheme},
+    clients::{self, Scheme},
     foreign,
     injector::{Injector, Settings, model::Model},
     network::{FRONT, OWN, WAN},
@@ -99,8 +99,7 @@ pub fn play(lab: &Lab, told: &mut Told) -> anyhow::Result<()> {
 /// A connection is reset, and found, at the time that the clock has.
 fn finds(lab: &Lab, agent: &Agent, told: &mut Told) -> anyhow::Result<()> {
     let before = last_words(&agent.findings()).len();
-    let outcome = lab.https(TARGET, OWN.v4)?;
-    ensure!(outcome == Outcome::Reset, "the client met: {outcome}");
+    lab.https_until_reset(TARGET, OWN.v4)?;
     let more = |findings: &[Finding]| last_words(findings).len() > before;
     agent.wait_for("a finding", SOON, more)?;
     let last = agent.findings().last().map(|finding| finding.time.clone());

@@ -28,6 +28,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use anyhow::bail;
 use tempfile::TempDir;
 
 use self::{
@@ -63,6 +64,9 @@ fn number() -> usize {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
+
+/// How often a censor may lose the race to a server before it is taken for none.
+const RACES: usize = 5;
 
 impl Lab {
     /// Makes the network and starts the servers. To be called on a thread that outlives it.
@@ -106,6 +110,24 @@ impl Lab {
     /// If curl cannot be run.
     pub fn https(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<Outcome> {
         self.fetch(Scheme::Https, name, address, "/")
+    }
+
+    /// Fetches `name` by TLS from `address` until a censor beside the path resets it. On a machine
+    /// that is busy it now and then misses what triggers it, or comes after the answer.
+    ///
+    /// # Errors
+    ///
+    /// If curl cannot be run, or is reset none of [`RACES`] times.
+    pub fn https_until_reset(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<()> {
+        let address = address.into();
+        let mut met = Vec::new();
+        while met.len() < RACES {
+            match self.https(name, address)? {
+                Outcome::Reset => return Ok(()),
+                other => met.push(other),
+            }
+        }
+        bail!("the censor lost each race for {name} at {address}: {met:?}")
     }
 
     /// Fetches from `name` by TLS at `address` what trickles for longer than any test lasts.

@@ -21,7 +21,6 @@ use std::{
 use probe_tests::lab::{
     Lab,
     agent::{Agent, Finding, Form, Report, attached},
-    clients::Outcome,
     injector::{Injector, Settings, model::Model},
     namespace::Namespace,
     network::OWN,
@@ -106,7 +105,7 @@ impl Scene {
     fn start_agent(&mut self, change: impl FnOnce(&mut Command)) {
         let log = File::options().create(true).append(true).open(self.log()).expect("a log");
         let state = self.state.to_str().expect("text");
-        let more = ["--all", "--state", state];
+        let more = ["--state", state];
         let mut command = Agent::command(self.router(), Form::Json, &self.ifaces, &more)
             .expect("which agent to test");
         command.stderr(Stdio::from(log));
@@ -147,8 +146,7 @@ impl Scene {
     #[track_caller]
     fn finds(&self) {
         let before = accused(&self.agent().findings());
-        let outcome = self.lab.https("static.licdn.com", OWN.v4).expect("curl runs");
-        assert_eq!(outcome, Outcome::Reset);
+        self.lab.https_until_reset("static.licdn.com", OWN.v4).expect("it is censored");
         let enough = |findings: &[Finding]| accused(findings) > before;
         let found = self.agent().wait_for("a finding", SOON, enough);
         found.unwrap_or_else(|error| panic!("{error:#}; it said: {}", self.said()));

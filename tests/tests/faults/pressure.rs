@@ -17,7 +17,8 @@ const SYNS: u64 = 1 << 26;
 #[test]
 fn events_that_find_no_room_are_counted_and_the_next_ones_are_read() {
     let change = |command: &mut std::process::Command| {
-        command.args(["--ring", "4096"]);
+        // Of all connections, or there is nothing to tell of these.
+        command.args(["--ring", "4096", "--all"]);
     };
     let scene = Scene::with(&[LAN, WAN], None, |_| {}, change);
     scene.agent().process.stun(SOON).expect("it was running");

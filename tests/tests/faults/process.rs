@@ -32,8 +32,7 @@ fn stopped_and_woken_it_finds_what_passed_meanwhile() {
     let scene = Scene::new(&[LAN, WAN]);
     let before = super::accused(&scene.agent().findings());
     scene.agent().process.stun(SOON).expect("it was running");
-    let outcome = scene.lab.https("static.licdn.com", super::OWN.v4).expect("curl runs");
-    assert_eq!(outcome, Outcome::Reset);
+    scene.lab.https_until_reset("static.licdn.com", super::OWN.v4).expect("it is censored");
     scene.agent().process.signal(Signal::SIGCONT).expect("it was stopped");
     let more = |findings: &[super::Finding]| super::accused(findings) > before;
     scene.agent().wait_for("what passed meanwhile", SOON, more).expect("it was in the ring");

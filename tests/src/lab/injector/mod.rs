@@ -14,6 +14,7 @@ pub use raw::Raw;
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    os::fd::IntoRawFd as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,9 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt::RcvBufForce,
+};
 use pnet::datalink::{self, Channel, DataLinkReceiver, DataLinkSender};
 
 use self::{
@@ -51,6 +55,10 @@ const THINKING: Duration = Duration::from_millis(10);
 
 /// How often it looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Octets of packets that wait to be read: a second of the heaviest traffic that a lab has. A device
+/// in use keeps up with its wire; this one waits for a processor now and then.
+const BACKLOG: usize = 16 << 20;
 
 /// LinkedIn's names.
 pub(super) const LINKEDIN: [&str; 2] = ["linkedin.com", "licdn.com"];
@@ -184,7 +192,17 @@ pub(crate) fn open(device: &str) -> anyhow::Result<Ends> {
         .iter()
         .find(|interface| interface.name == device)
         .with_context(|| format!("there is no device {device}"))?;
-    let config = datalink::Config { read_timeout: Some(LOOK), ..datalink::Config::default() };
+    let socket =
+        socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
+            .context("cannot open a packet socket")?;
+    setsockopt(&socket, RcvBufForce, &BACKLOG)
+        .context("cannot make room for packets to wait in")?;
+    let config = datalink::Config {
+        read_timeout: Some(LOOK),
+        // Who reads the channel closes it.
+        socket_fd: Some(socket.into_raw_fd()),
+        ..datalink::Config::default()
+    };
     match datalink::channel(interface, config) {
         Ok(Channel::Ethernet(sender, receiver)) => Ok((sender, receiver)),
         Ok(_) => bail!("{device} is of a kind that cannot be used"),
