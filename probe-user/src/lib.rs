@@ -39,6 +39,8 @@ pub mod export;
 pub mod fingerprint;
 pub mod judge;
 pub mod ledger;
+#[cfg(feature = "live")]
+mod live;
 mod log;
 mod metrics;
 pub mod names;

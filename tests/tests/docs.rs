@@ -16,6 +16,7 @@ use probe_tests::{
         agent,
         namespace::{Namespace, own_file_systems},
         process,
+        terminal::Terminal,
     },
 };
 use serde_json::Value;
@@ -188,8 +189,15 @@ fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
         };
         before = word;
     }
-    if words[1] == "run" && !words.iter().any(|word| word == "--duration") {
+    let watches = ["run", "live"].contains(&words[1].as_str());
+    if watches && !words.iter().any(|word| word == "--duration") {
         command.args(["--duration", "0.1"]);
+    }
+    if words[1] == "live" {
+        let mut terminal = Terminal::start("forgewatch", &mut command).expect("a terminal");
+        let status = terminal.process.wait(LIMIT).expect("the example ends");
+        let screen = terminal.screen().into_bytes();
+        return Output { status, stdout: screen.clone(), stderr: screen };
     }
     process::output("forgewatch", &mut command, LIMIT).expect("the example ends")
 }

@@ -72,11 +72,15 @@ enum Command {
     },
     /// Build everything and watch an interface, as root (through sudo if need be).
     ///
-    /// Arguments that this command does not know go to `forgewatch run` as they are.
+    /// On a terminal that is a live view (`forgewatch live`); elsewhere, or with `--lines`, a line for each
+    /// finding. Arguments that this command does not know go to `forgewatch run` as they are.
     Run {
         /// Interface to watch; may be given several times.
         #[arg(long = "iface", value_name = "IF")]
         ifaces: Vec<String>,
+        /// A line for each finding on a terminal, too.
+        #[arg(long)]
+        lines: bool,
         /// Arguments of `forgewatch run`, for instance `--json --duration 60`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
         args: Vec<OsString>,
@@ -200,7 +204,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
             println!("{}", agent.display());
             Ok(())
         }
-        Command::Run { ifaces, args } => run::agent(&ifaces, &args),
+        Command::Run { ifaces, lines, args } => run::agent(&ifaces, lines, &args),
         Command::Demo { no_censor, args } => match args.split_first() {
             Some((case, rest)) if case == CASE => run::case(CASE, rest),
             _ => run::demo(no_censor, &args),

@@ -1,6 +1,13 @@
 //! Running what has been built, as root: the agent and the demo.
 
-use std::{ffi::OsString, fs, os::unix::process::CommandExt as _, path::Path, process::Command};
+use std::{
+    ffi::OsString,
+    fs,
+    io::{self, IsTerminal as _},
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -21,21 +28,35 @@ pub(crate) const BENCH_VARIABLE: &str = "FORGEWATCH_BENCH_OBJECT";
 /// Exit code for an interface that is not there, the same as the agent's.
 const EXIT_NO_INTERFACE: u8 = 4;
 
-/// Builds the agent and becomes `forgewatch run --iface ... args`.
+/// Arguments by which it is said how output looks: then lines are written, on a terminal, too.
+const FORMS: [&str; 3] = ["--json", "--log", "--destinations"];
+
+/// Builds the agent and becomes `forgewatch run --iface ... args`; or `forgewatch live` where there is a
+/// terminal to look at, unless `lines` are wanted.
 ///
 /// # Errors
 ///
 /// If an interface is missing, which is said before the first build, or something cannot be built.
-pub(crate) fn agent(ifaces: &[String], args: &[OsString]) -> anyhow::Result<()> {
+pub(crate) fn agent(ifaces: &[String], lines: bool, args: &[OsString]) -> anyhow::Result<()> {
     check_interfaces(ifaces, args)?;
     let agent = build::agent(Profile::Release)?;
     let mut command = steps::as_root(agent.as_os_str(), &[])?;
-    command.arg("run");
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    command.arg(if terminal && !lines && !has_form(args) { "live" } else { "run" });
     for iface in ifaces {
         command.args(["--iface", iface]);
     }
     command.args(args.iter().filter(|word| *word != "--"));
     become_command(command)
+}
+
+/// Whether one of `args` says how output looks.
+fn has_form(args: &[OsString]) -> bool {
+    let is_form = |word: &OsString| {
+        let word = word.to_string_lossy();
+        FORMS.contains(&word.split('=').next().unwrap_or_default())
+    };
+    args.iter().any(is_form)
 }
 
 /// Builds agent and demo, and becomes the demo.
@@ -160,6 +181,13 @@ mod tests {
         let failure = error.downcast_ref::<Failure>().expect("a failure with a code");
         assert_eq!(failure.code, EXIT_NO_INTERFACE);
         assert!(failure.message.contains("nosuch0"), "{failure}");
+    }
+
+    #[test]
+    fn who_says_how_output_looks_gets_lines() {
+        let said = |words: &[&str]| has_form(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(said(&["--all", "--json"]) && said(&["--json=true"]) && said(&["--log", "human"]));
+        assert!(!said(&["--all", "--duration", "60"]) && !said(&[]));
     }
 
     #[test]

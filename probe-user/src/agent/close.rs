@@ -23,6 +23,10 @@ impl Session {
         // What has ended since the last scan.
         self.scan();
         self.judge.finish(|finding| self.told.tell(&finding));
+        self.attribution.take(&mut self.judge);
+        if self.settings.destinations.is_some() {
+            self.tell_destinations()?;
+        }
 
         let epoch = clock::epoch_of_boot();
         let counts = self.live.account()?;
@@ -46,7 +50,6 @@ impl Session {
         let since = self.live.taken_over().map_or(self.started, |left| left.accounted);
         total.first_packet = Some(since.saturating_add(epoch));
         total.last_packet = Some(clock::now().saturating_add(epoch));
-        self.attribution.take(&mut self.judge);
         let verdicts = self.attribution.finish(told.recorder.as_mut(), &mut total.lost);
         if told.error.is_none() {
             told.error = verdicts.iter().try_for_each(|one| told.out.verdict(one)).err();

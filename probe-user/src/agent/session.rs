@@ -100,6 +100,7 @@ impl Session {
         // A run that is cut short can say so much of itself.
         let mut heartbeat = every(self.settings.heartbeat());
         let mut status = status::period(self.settings.status_seconds).map(later);
+        let mut onlooker = self.settings.destinations.map(every);
         let mut idle = later(memory::PERIOD);
         let deadline = self.settings.duration.map(|duration| Instant::now() + duration);
         let over = async {
@@ -128,6 +129,7 @@ impl Session {
                 }
                 _ = heartbeat.tick() => beside(self.record()),
                 () = tick_of(&mut status) => beside(self.tell_status()),
+                () = tick_of(&mut onlooker) => beside(self.tell_destinations()),
                 _ = idle.tick() => memory::give_back(),
                 _ = tick.tick() => {
                     let now = clock::now();
@@ -202,6 +204,7 @@ impl Session {
         });
         self.live.looked(now, clock::slept());
         self.attribution.take(judge);
-        self.attribution.record(now.saturating_add(epoch), told.recorder.as_mut());
+        let news = self.attribution.record(now.saturating_add(epoch), told.recorder.as_mut());
+        news.iter().for_each(|verdict| told.verdict(verdict));
     }
 }

@@ -103,11 +103,15 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     }
     measures.turn(clock::awake());
     measures.pulse.set_ready(true);
+    let mut attribution = Attribution::new(&targets, attribute::LATE);
+    if settings.destinations.is_some() {
+        attribution.count_destinations();
+    }
     let session = Session {
         settings,
         live,
         judge,
-        attribution: Attribution::new(&targets, attribute::LATE),
+        attribution,
         told: Told {
             out: Writer::new(stdout.lock(), form, Clients::Pseudonyms(pseudonyms)),
             total: summary::begin(&targets, clock, summary::kernel()),

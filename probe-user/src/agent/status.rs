@@ -7,7 +7,8 @@ use probe_common::counter::Counter;
 use super::{measure::resident, session::Session};
 use crate::{
     cli::Failure,
-    report::{Summary, summary::Counters},
+    report::{Summary, destinations::Record, summary::Counters},
+    source::clock,
 };
 
 /// Losses that a status line names; those that grew most come first.
@@ -29,6 +30,14 @@ impl Session {
         tracing::info!(packets = summary.packets, flows = summary.flows, "status: {words}");
         self.manager.status(&words);
         self.said.lost = summary.lost;
+        Ok(())
+    }
+
+    /// Says what destinations met, for whoever looks on.
+    pub(super) fn tell_destinations(&mut self) -> Result<(), Failure> {
+        let time = clock::now().saturating_add(self.told.epoch);
+        let record = Record::new(time, self.counted()?, self.attribution.news());
+        self.told.destinations(&record);
         Ok(())
     }
 

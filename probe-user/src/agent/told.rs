@@ -5,8 +5,9 @@ use std::io;
 use hdrhistogram::Histogram;
 
 use crate::{
+    attribute::Verdict,
     ledger::Recorder,
-    report::{Finding, ReportError, Summary, Writer},
+    report::{Finding, ReportError, Summary, Writer, destinations::Record},
 };
 
 /// Writes findings, counts them, and measures how long they took.
@@ -23,6 +24,18 @@ pub(super) struct Told {
 }
 
 impl Told {
+    pub(super) fn destinations(&mut self, record: &Record) {
+        if self.error.is_none() {
+            self.error = self.out.destinations(record).err();
+        }
+    }
+
+    pub(super) fn verdict(&mut self, verdict: &Verdict) {
+        if self.error.is_none() {
+            self.error = self.out.verdict(verdict).err();
+        }
+    }
+
     pub(super) fn tell(&mut self, finding: &Finding) {
         if let Some(recorder) = &mut self.recorder {
             recorder.finding(finding);

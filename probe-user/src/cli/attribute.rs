@@ -11,7 +11,10 @@ use crate::{
     },
     judge::{Judge, OUTCOMES_WAIT},
     ledger::Recorder,
-    report::summary::Counters,
+    report::{
+        destinations::{Destination, Destinations},
+        summary::Counters,
+    },
     targets::TargetSet,
 };
 
@@ -39,6 +42,8 @@ pub(crate) struct Attribution {
     recorded: BTreeMap<(Unit, Method), Vec<Option<Interval>>>,
     /// How many units of a service have what said of them, as of the last window.
     current: BTreeMap<(String, Method), u64>,
+    /// What was met at each destination, if somebody looks on.
+    destinations: Option<Destinations>,
 }
 
 impl Attribution {
@@ -53,7 +58,19 @@ impl Attribution {
             losses: Counters::new(),
             recorded: BTreeMap::new(),
             current: BTreeMap::new(),
+            destinations: None,
         }
+    }
+
+    /// Counts from now on what is met at each destination.
+    pub(crate) fn count_destinations(&mut self) {
+        self.destinations = Some(Destinations::default());
+    }
+
+    /// What is new of destinations since the last call.
+    pub(crate) fn news(&mut self) -> Vec<Destination> {
+        let news = |counted: &mut Destinations| counted.news(&self.targets);
+        self.destinations.as_mut().map(news).unwrap_or_default()
     }
 
     /// Watches other targets from now on: see [`Attributor::watch`].
@@ -90,6 +107,9 @@ impl Attribution {
     fn add(&mut self, outcomes: Vec<Outcome>) {
         for outcome in outcomes {
             self.latest = self.latest.max(outcome.time);
+            if let Some(destinations) = &mut self.destinations {
+                destinations.add(&outcome);
+            }
             self.attributor.take(&outcome);
         }
     }
@@ -113,11 +133,11 @@ impl Attribution {
     }
 
     /// Records the counts of windows that are over, and verdicts that are new, at time `now`, nanoseconds
-    /// since the Unix epoch.
-    pub(crate) fn record(&mut self, now: u64, recorder: Option<&mut Recorder>) {
+    /// since the Unix epoch. Returns these, if somebody looks on.
+    pub(crate) fn record(&mut self, now: u64, recorder: Option<&mut Recorder>) -> Vec<Verdict> {
         let now = now.saturating_sub(self.late);
         if now / WINDOW == self.closed {
-            return;
+            return Vec::new();
         }
         self.closed = now / WINDOW;
         let verdicts = self.attributor.verdicts(now);
@@ -127,24 +147,33 @@ impl Attribution {
             *self.current.entry(about).or_default() += 1;
         }
         let cells: Vec<_> = self.attributor.cells().collect();
-        let Some(recorder) = recorder else { return };
-        cells.into_iter().for_each(|cell| recorder.cell(cell));
-        let mut said: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        if recorder.is_none() && self.destinations.is_none() {
+            return Vec::new();
+        }
+        let (mut news, mut said): (_, BTreeMap<_, Vec<_>>) = (Vec::new(), BTreeMap::new());
         for verdict in verdicts.into_iter().filter(is_told) {
             let about = (verdict.unit.clone(), verdict.method);
             let known = self.recorded.get(&about);
             let is_new = !known.is_some_and(|ends| ends.contains(&verdict.end));
             said.entry(about).or_default().push(verdict.end);
             if is_new {
-                recorder.verdict(verdict);
+                news.push(verdict);
             }
         }
         self.recorded.extend(said);
+        if let Some(recorder) = recorder {
+            cells.into_iter().for_each(|cell| recorder.cell(cell));
+            news.iter().for_each(|verdict| recorder.verdict(verdict.clone()));
+        }
+        if self.destinations.is_some() { news } else { Vec::new() }
     }
 
     /// What was lost so far, by name.
     pub(crate) fn losses(&self) -> Counters {
         let mut losses = self.attributor.losses();
+        if let Some(destinations) = &self.destinations {
+            losses.insert("destinations_evicted".into(), destinations.evicted());
+        }
         for (name, count) in &self.losses {
             *losses.entry(name.clone()).or_default() += count;
         }
@@ -162,6 +191,9 @@ impl Attribution {
         recorder: Option<&mut Recorder>,
         losses: &mut Counters,
     ) -> Vec<Verdict> {
+        if let Some(destinations) = &self.destinations {
+            losses.insert("destinations_evicted".into(), destinations.evicted());
+        }
         self.begin_anew();
         for (name, count) in &self.losses {
             *losses.entry(name.clone()).or_default() += count;

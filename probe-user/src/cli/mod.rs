@@ -5,6 +5,8 @@ mod config;
 mod detach;
 mod doctor;
 mod exit;
+#[cfg(feature = "live")]
+mod live;
 mod observer;
 mod replay;
 mod report;
@@ -56,6 +58,15 @@ Examples:
   forgewatch run --iface eth0 --json            one JSON object a line, for programs
   forgewatch run --config mine.toml             all that a file says (see forgewatch config)")]
     Run(run::Options),
+    /// The same on a terminal, to look at: what connections to each destination meet, and of each
+    /// finding the evidence
+    #[cfg(feature = "live")]
+    #[command(after_help = "\
+Examples:
+  forgewatch live --iface eth0    arrows and Enter go from a destination to its findings to their evidence
+
+What is recorded, and the exit codes, are those of run; q or Ctrl-C ends both.")]
+    Live(run::Options),
     /// Judge captures (pcap or pcapng, plain, gzip or zstd), each on its own
     #[command(after_help = "\
 Examples:
@@ -141,6 +152,8 @@ pub fn main() -> ExitCode {
     log::start();
     let done = match command.action {
         Action::Run(options) => run::run(&options),
+        #[cfg(feature = "live")]
+        Action::Live(options) => live::run(&options),
         Action::Replay(options) => replay::run(&options),
         Action::Report(options) => report::run(&options),
         Action::Config(action) => config::run(&action),

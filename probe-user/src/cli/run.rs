@@ -32,6 +32,9 @@ pub(super) struct Options {
     /// End after so many seconds
     #[arg(long, value_name = "S")]
     duration: Option<f64>,
+    /// Say in JSON every so many seconds what connections to each destination have met so far
+    #[arg(long, value_name = "S")]
+    destinations: Option<u64>,
     /// Follow every connection closely, not only those of the targets and controls: for a lab, or a
     /// router with little traffic
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -79,14 +82,31 @@ fn log_form(text: &str) -> Result<Form, String> {
 }
 
 impl Options {
+    /// What was said of how output looks, if anything was.
+    #[cfg(feature = "live")]
+    pub(super) const fn form_given(&self) -> Option<&'static str> {
+        match (self.json, self.destinations, self.log) {
+            (Some(_), ..) => Some("--json"),
+            (_, Some(_), _) => Some("--destinations"),
+            (.., Some(_)) => Some("--log"),
+            _ => None,
+        }
+    }
+
     /// All layers: what these arguments say lies on top.
     pub(super) fn layers(&self) -> Result<Layers, Failure> {
         if self.duration.is_some_and(|seconds| !(0.0..=1e9).contains(&seconds)) {
             return Err(Failure::Usage("--duration takes a number of seconds from 0 on".into()));
         }
+        if self.destinations == Some(0) {
+            return Err(Failure::Usage(
+                "--destinations takes a number of seconds from 1 on".into(),
+            ));
+        }
         let ports = self.dns.given()?;
         let mut layers = Layers::load(self.config.as_deref())?;
         layers.settings.duration = self.duration.map(Duration::from_secs_f64);
+        layers.settings.destinations = self.destinations.map(Duration::from_secs);
         let said = Origin::CommandLine;
         if !self.ifaces.is_empty() {
             layers.set("interfaces", said, |to| to.interfaces.clone_from(&self.ifaces));

@@ -90,6 +90,8 @@ pub(crate) struct Settings {
     pub(crate) sandbox: Sandbox,
     /// When to end, from the start; only the command line says it.
     pub(crate) duration: Option<Duration>,
+    /// How often it is said what destinations met, if at all; only the command line says it.
+    pub(crate) destinations: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -121,6 +123,7 @@ impl Default for Settings {
             user: UserChoice::Usual,
             sandbox: Sandbox::Auto,
             duration: None,
+            destinations: None,
         }
     }
 }
@@ -128,6 +131,9 @@ impl Default for Settings {
 impl Settings {
     /// Checks what no key can say alone.
     pub(crate) fn check(&self) -> Result<(), String> {
+        if self.destinations.is_some() && !self.json {
+            return Err("--destinations is for programs: give --json, too".into());
+        }
         match self.metrics_listen {
             Some(address) if !address.ip().is_loopback() && !self.beyond_loopback => Err(format!(
                 "metrics.listen: {address} is not on loopback; give an address of 127.0.0.0/8 or [::1], or \

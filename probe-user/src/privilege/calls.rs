@@ -31,6 +31,11 @@ pub enum Purpose {
     AgentWithoutItsPort,
     /// A command that reads captures or ledgers: no sockets, no BPF.
     Reader,
+    /// One that shows on a terminal what an agent says, which it has started: no new sockets, no BPF.
+    Onlooker {
+        /// The agent's process, the only one that it may signal.
+        agent: u32,
+    },
 }
 
 /// Ends the process.
@@ -224,6 +229,10 @@ const BPF_COMMANDS: [u64; 12] = [1, 2, 3, 4, 6, 7, 15, 16, 23, 28, 29, 34];
 /// their own.)
 const REQUESTS: [u64; 7] = [0x5401, 0x5413, 0x541b, 0x5421, 0x5451, 0x8933, 0x8910];
 
+/// Requests by which a terminal is set, TCSETS, TCSETSW, TCSETSF; and the same of a later form, with TCGETS2.
+const TERMINAL_REQUESTS: [u64; 7] =
+    [0x5402, 0x5403, 0x5404, 0x802c_542a, 0x402c_542b, 0x402c_542c, 0x402c_542d];
+
 /// `PR_SET_VMA`, by which C libraries give memory a name.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
@@ -269,23 +278,33 @@ fn allowed(purpose: Purpose) -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompi
         (libc::SYS_mmap, vec![not_executable.clone()]),
         (libc::SYS_mprotect, vec![not_executable]),
         (libc::SYS_clone, vec![rule(0, SeccompCmpOp::MaskedEq(thread), thread)?]),
-        (libc::SYS_ioctl, one_of(1, &REQUESTS)?),
         (libc::SYS_prctl, one_of(0, &[libc::PR_SET_NAME as u64, PR_SET_VMA])?),
         // Limits are read, and not set.
         (libc::SYS_prlimit64, vec![whole(2, 0)?]),
         // A process may end itself.
         (libc::SYS_tgkill, one_of(0, &[u64::from(std::process::id())])?),
     ]);
+    let (mut requests, mut families) = (REQUESTS.to_vec(), FAMILIES.to_vec());
     if purpose != Purpose::Reader {
         all.extend(SOCKETS.iter().map(|&call| (call, vec![])));
-        let mut families = FAMILIES.to_vec();
-        if purpose == Purpose::AgentWithoutItsPort {
-            all.push((libc::SYS_listen, vec![]));
-            families.extend([libc::AF_INET as u64, libc::AF_INET6 as u64]);
-        }
-        all.push((libc::SYS_socket, one_of(0, &families)?));
-        all.push((libc::SYS_bpf, one_of(0, &BPF_COMMANDS)?));
     }
+    match purpose {
+        Purpose::Reader => {}
+        Purpose::Onlooker { agent } => {
+            requests.extend(TERMINAL_REQUESTS);
+            all.push((libc::SYS_kill, one_of(0, &[agent.into()])?));
+            all.extend([libc::SYS_wait4, libc::SYS_waitid].map(|call| (call, vec![])));
+        }
+        Purpose::Agent | Purpose::AgentWithoutItsPort => {
+            if purpose == Purpose::AgentWithoutItsPort {
+                all.push((libc::SYS_listen, vec![]));
+                families.extend([libc::AF_INET as u64, libc::AF_INET6 as u64]);
+            }
+            all.push((libc::SYS_socket, one_of(0, &families)?));
+            all.push((libc::SYS_bpf, one_of(0, &BPF_COMMANDS)?));
+        }
+    }
+    all.push((libc::SYS_ioctl, one_of(1, &requests)?));
     Ok(all)
 }
 

@@ -31,6 +31,8 @@ pub struct Places {
     pub reread: Vec<PathBuf>,
     /// A TCP port that is still to be taken, because it was not free at the start.
     pub port: Option<u16>,
+    /// Whether other processes may be signalled; which, the filter of system calls says.
+    pub signals: bool,
 }
 
 impl Places {
@@ -82,9 +84,11 @@ fn rules(places: &Places) -> Result<landlock::RestrictionStatus, landlock::Rules
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(KNOWN))?
-        .handle_access(AccessNet::from_all(KNOWN))?
-        .scope(Scope::Signal)?
-        .create()?;
+        .handle_access(AccessNet::from_all(KNOWN))?;
+    if !places.signals {
+        ruleset = ruleset.scope(Scope::Signal)?;
+    }
+    let mut ruleset = ruleset.create()?;
     let everything = AccessFs::from_all(KNOWN) & !AccessFs::Execute;
     let rights = |path: &Path, of_directory| {
         if path.is_dir() { of_directory } else { of_directory & AccessFs::from_file(KNOWN) }

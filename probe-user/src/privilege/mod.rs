@@ -133,10 +133,20 @@ pub fn confine(wanted: &Wanted) -> Result<Confinement, PrivilegeError> {
 /// Gives up what a command never needs that reads foreign data: privileges by execution, files other than
 /// `places`, and the network. What cannot be given up stays; nobody is told, since nobody asked.
 pub fn confine_reader(places: &Places) {
+    confine_command(places, calls::Purpose::Reader);
+}
+
+/// The same for a command that shows what the agent says which it has started.
+pub fn confine_onlooker(agent: u32) {
+    let places = Places { signals: true, ..Places::default() };
+    confine_command(&places, calls::Purpose::Onlooker { agent });
+}
+
+fn confine_command(places: &Places, purpose: calls::Purpose) {
     let wanted = || -> Result<(), PrivilegeError> {
         no_new_privileges()?;
         files::restrict(places)?;
-        calls::filter(calls::Purpose::Reader)?;
+        calls::filter(purpose)?;
         Ok(())
     };
     if let Err(error) = wanted() {

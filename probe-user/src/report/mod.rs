@@ -4,6 +4,7 @@
 //! (the contract is `docs/json.md`) or as lines for people ([`words`]). No client address leaves
 //! through here, unless the caller asked for clear ones: [`pseudonym`].
 
+pub(crate) mod destinations;
 pub mod finding;
 pub mod pseudonym;
 pub mod summary;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
+use super::destinations;
 use super::finding::{self, Finding, canonical};
 use super::pseudonym::Pseudonyms;
 use super::summary::{self, Summary};
@@ -118,6 +119,17 @@ impl<W: Write> Writer<W> {
             Form::Human { .. } => Ok(verdict::line(verdict)),
         };
         self.put(line, "a verdict")
+    }
+
+    /// Writes how far a run is, for programs: it is no line for people.
+    ///
+    /// # Errors
+    /// As for [`finding`](Self::finding).
+    pub(crate) fn destinations(
+        &mut self,
+        record: &destinations::Record,
+    ) -> Result<(), ReportError> {
+        self.put(json(record), "what destinations met")
     }
 
     /// Writes the summary: the last record.

@@ -19,6 +19,7 @@ pub mod quic;
 pub mod resolvers;
 pub mod road;
 pub mod servers;
+pub mod terminal;
 pub mod wait;
 pub mod wire;
 

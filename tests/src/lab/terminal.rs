@@ -1,0 +1,117 @@
+//! A terminal: its screen is read, its keys are pressed.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    os::fd::OwnedFd,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use nix::{
+    pty::{OpenptyResult, Winsize, openpty},
+    sys::termios::{FlowArg, LocalFlags, tcflow, tcgetattr},
+};
+
+use super::{process::Process, wait};
+
+/// Its lines and columns.
+const SIZE: (u16, u16) = (26, 118);
+
+/// A terminal, and the program that has it.
+pub struct Terminal {
+    /// What the program sees.
+    slave: OwnedFd,
+    keys: File,
+    parser: Arc<Mutex<vt100::Parser>>,
+    reader: Option<JoinHandle<()>>,
+    /// The program; ended with the terminal.
+    pub process: Process,
+}
+
+impl Terminal {
+    /// Starts `command` on a new terminal; `name` is for people.
+    ///
+    /// # Errors
+    ///
+    /// If there is no terminal, or the command cannot be started.
+    pub fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+        let (rows, columns) = SIZE;
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(&size, None).context("a terminal")?;
+        let end = || slave.try_clone().map(Stdio::from);
+        command.stdin(end()?).stdout(end()?).stderr(end()?).env("TERM", "xterm-256color");
+        let process = Process::start(name, command)?;
+        // The command has ends of the terminal, which would keep it open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+        let (keys, screen) = (File::from(master.try_clone()?), Arc::clone(&parser));
+        let reader = thread::Builder::new().name("terminal".into()).spawn(move || {
+            let (mut master, mut octets) = (File::from(master), [0; 4_096]);
+            // The end of a terminal is an error.
+            while let Ok(count @ 1..) = master.read(&mut octets) {
+                screen.lock().unwrap_or_else(PoisonError::into_inner).process(&octets[..count]);
+            }
+        })?;
+        Ok(Self { slave, keys, parser, reader: Some(reader), process })
+    }
+
+    /// What is on the screen.
+    pub fn screen(&self) -> String {
+        self.parser.lock().unwrap_or_else(PoisonError::into_inner).screen().contents()
+    }
+
+    /// Presses keys.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal has gone.
+    pub fn press(&mut self, keys: &str) -> anyhow::Result<()> {
+        self.keys.write_all(keys.as_bytes()).context("pressing keys")
+    }
+
+    /// Waits until `words` are all on the screen.
+    ///
+    /// # Errors
+    ///
+    /// If they are not in time; with what is.
+    pub fn shows(&self, words: &[&str], limit: Duration) -> anyhow::Result<()> {
+        let missing = || words.iter().find(|word| !self.screen().contains(**word));
+        wait::until("the screen", limit, || missing().is_none().then_some(()))
+            .with_context(|| format!("no {:?} in\n{}", missing(), self.screen()))
+    }
+
+    /// Holds up what is written to it, or lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal has gone.
+    pub fn hold(&self, held: bool) -> anyhow::Result<()> {
+        let how = if held { FlowArg::TCOOFF } else { FlowArg::TCOON };
+        tcflow(&self.slave, how).context("holding up a terminal")
+    }
+
+    /// Whether it is as it was before the program: keys are shown and gathered into lines, and the
+    /// screen is the ordinary one.
+    ///
+    /// # Errors
+    ///
+    /// If the terminal has gone.
+    pub fn is_restored(&self) -> anyhow::Result<bool> {
+        let flags = tcgetattr(&self.slave)?.local_flags;
+        let parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
+        let ordinary = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG;
+        Ok(flags.contains(ordinary) && !parser.screen().alternate_screen())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.process.kill();
+        // The reader ends with the last end of the terminal, which is ours; it is not waited for.
+        drop(self.reader.take());
+    }
+}

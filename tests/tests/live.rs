@@ -1,0 +1,179 @@
+//! The live view on a real terminal, with real traffic, a real censor and real keys.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use nix::sys::signal::Signal;
+use probe_tests::lab::{
+    Lab,
+    agent::{self, Attachments, attached},
+    clients::Outcome,
+    injector::{Injector, Settings, model::Model},
+    network::{CLIENT, FRONT, OWN, WAN},
+    process::output,
+    terminal::Terminal,
+    wait,
+};
+use probe_user::ledger::{LedgerError, Reader, row::Window};
+
+/// How long anything may take to be seen: outcomes are known once a connection is over.
+const SOON: Duration = Duration::from_secs(15);
+
+/// How long what connections met may take to be seen: an outcome is settled after 35 s.
+const SETTLED: Duration = Duration::from_secs(55);
+
+const ENTER: &str = "\r";
+const ESCAPE: &str = "\x1b";
+const DOWN: &str = "\x1b[B";
+
+fn lab() -> Lab {
+    Lab::new().expect("a lab; this takes root and the tools of the test suites")
+}
+
+fn live(lab: &Lab, args: &[&str]) -> Command {
+    let mut command = lab.network.router.command(agent::path().expect("which agent to test"));
+    command.args(["live", "--iface", WAN]).args(args);
+    command
+}
+
+/// On a terminal, and watching.
+fn started(lab: &Lab, args: &[&str]) -> Terminal {
+    let terminal = Terminal::start("forgewatch", &mut live(lab, args)).expect("it starts");
+    terminal.shows(&["Destinations", "UTC"], SOON).expect("the screen");
+    wait::until("programs to be attached", SOON, || is_attached(lab).then_some(()))
+        .unwrap_or_else(|error| panic!("{error:#}: {}", terminal.screen()));
+    terminal
+}
+
+fn is_attached(lab: &Lab) -> bool {
+    attached(&lab.network.router, WAN).is_ok_and(Attachments::any)
+}
+
+fn censor(lab: &Lab) -> Injector {
+    Injector::start(&lab.network.upstream, Settings::linkedin(Model::TypeTwo))
+        .expect("the censor works")
+}
+
+/// It ends with `code`, leaves the terminal as it was, and nothing attached.
+fn assert_ends(lab: &Lab, mut terminal: Terminal, code: i32) {
+    let status = terminal.process.wait(SOON).expect("it ends");
+    assert_eq!(status.code(), Some(code), "{}", terminal.screen());
+    wait::until("the terminal to be as it was", SOON, || {
+        terminal.is_restored().is_ok_and(|restored| restored).then_some(())
+    })
+    .expect("others want to use it");
+    wait::until("programs to be taken off", SOON, || (!is_attached(lab)).then_some(()))
+        .expect("nothing stays attached");
+}
+
+#[test]
+fn what_is_met_is_seen_and_its_evidence_is_two_keys_away() {
+    let lab = lab();
+    let _censor = censor(&lab);
+    let mut terminal = started(&lab, &["--no-state"]);
+    let begin = Instant::now();
+    lab.https_until_reset("www.linkedin.com", FRONT.v4).expect("it is censored");
+    let served = lab.https("teams.microsoft.com", FRONT.v4).expect("curl runs");
+    assert_eq!(served, Outcome::Answered(200));
+    // One screen has both destinations and the finding.
+    let words = ["linkedin", "tcp-tls", "injected", "C3", "www.linkedin.com", "DATA_AFTER_RST"];
+    terminal.shows(&words, SOON).expect("a finding");
+    terminal.shows(&["microsoft"], SETTLED).expect("the control");
+    assert!(begin.elapsed() < Duration::from_secs(60), "within a minute");
+    let met = |service: &str| -> Vec<String> {
+        let screen = terminal.screen();
+        let row = screen.lines().find(|line| line.contains(service) && line.contains("tcp-tls"));
+        row.unwrap_or_default().split_whitespace().skip(3).take(7).map(str::to_owned).collect()
+    };
+    // Served, reset, silent, page, false, other, accused.
+    assert_eq!(met("linkedin").join(" "), "0 1 0 0 0 0 1", "{}", terminal.screen());
+    assert_eq!(met("microsoft").join(" "), "1 0 0 0 0 0 0", "{}", terminal.screen());
+    // First the finding, and from it the evidence.
+    terminal.press(ENTER).expect("a key");
+    terminal.shows(&["Enter its evidence"], SOON).expect("findings have the keys");
+    terminal.press(ENTER).expect("a key");
+    let words = ["INJECTED C3", "the server went on after", "stage", "device", "client-"];
+    terminal.shows(&words, SOON).expect("the evidence");
+    let client = CLIENT.v4.to_string();
+    assert!(!terminal.screen().contains(&client), "no client is named: {}", terminal.screen());
+    terminal.press(ESCAPE).expect("a key");
+    terminal.shows(&["Enter its evidence"], SOON).expect("back");
+    terminal.press(ESCAPE).expect("a key");
+    terminal.shows(&["Enter its findings"], SOON).expect("back");
+    terminal.press(DOWN).expect("a key");
+    terminal.shows(&["Findings at"], SOON).expect("one destination is looked at");
+    terminal.press("q").expect("a key");
+    let said = |terminal: &Terminal| terminal.screen().contains("findings; lost: nothing");
+    wait::until("the end", SOON, || said(&terminal).then_some(()))
+        .unwrap_or_else(|error| panic!("{error:#}: {}", terminal.screen()));
+    assert_ends(&lab, terminal, 0);
+}
+
+#[test]
+fn a_terminal_that_is_held_up_holds_up_nobody_else() {
+    let lab = lab();
+    let _censor = censor(&lab);
+    let state = tempfile::tempdir().expect("a directory");
+    let mut terminal = started(&lab, &["--state", state.path().to_str().expect("text")]);
+    terminal.hold(true).expect("it is a terminal");
+    for _ in 0..5 {
+        lab.https_until_reset("static.licdn.com", OWN.v4).expect("it is censored");
+    }
+    let recorded = || {
+        let mut count = 0;
+        let reader = Reader::open(state.path()).ok()?;
+        let add = |_| -> Result<(), LedgerError> {
+            count += 1;
+            Ok(())
+        };
+        reader.findings(&Window::ALL, add).ok()?;
+        (count >= 5).then_some(())
+    };
+    wait::until("all to be recorded", SOON, recorded).expect("it goes on beside the terminal");
+    assert!(
+        !terminal.screen().contains("static.licdn.com"),
+        "is it held up? {}",
+        terminal.screen()
+    );
+    terminal.hold(false).expect("it is a terminal");
+    terminal.shows(&["static.licdn.com"], SOON).expect("what came meanwhile is seen");
+    terminal.press("\x03").expect("a key");
+    assert_ends(&lab, terminal, 0);
+}
+
+#[test]
+fn whoever_ends_it_ends_the_agent() {
+    let lab = lab();
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let terminal = started(&lab, &["--no-state"]);
+        terminal.process.signal(signal).expect("it runs");
+        assert_ends(&lab, terminal, 0);
+    }
+    // Without being asked, the terminal stays as it is, but no agent does.
+    let terminal = started(&lab, &["--no-state"]);
+    terminal.process.signal(Signal::SIGKILL).expect("it runs");
+    wait::until("programs to be taken off", SOON, || (!is_attached(&lab)).then_some(()))
+        .expect("nothing stays attached");
+}
+
+#[test]
+fn what_cannot_be_is_said_where_it_can_be_read() {
+    let lab = lab();
+    let mut command = live(&lab, &["--iface", "gone0", "--no-state"]);
+    let mut terminal = Terminal::start("forgewatch", &mut command).expect("it starts");
+    let status = terminal.process.wait(SOON).expect("it ends");
+    assert_eq!(status.code(), Some(4), "{}", terminal.screen());
+    terminal.shows(&["gone0"], SOON).expect("the reason");
+    let restored = || terminal.is_restored().is_ok_and(|restored| restored).then_some(());
+    wait::until("the terminal to be as it was", SOON, restored).expect("others want to use it");
+    for (args, reason) in
+        [(&["--no-state"][..], "needs a terminal"), (&["--json"], "takes no --json")]
+    {
+        let output = output("forgewatch", &mut live(&lab, args), SOON).expect("it ends");
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
+    }
+}
