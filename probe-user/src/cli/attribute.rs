@@ -210,3 +210,80 @@ impl Attribution {
 fn is_told(verdict: &Verdict) -> bool {
     verdict.method != Method::Inconclusive || !verdict.rivals.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attribute::outcome::{Client, Ending, Network, Place, Protocol, Trace},
+        report::finding::{Confidence, Position, Stage, Verdict as Finding},
+    };
+
+    /// A client's connection to a target, which is reset, or to a control, which is served.
+    fn outcome(time: u64, service: usize, client: u64, is_reset: bool) -> Outcome {
+        let network = Network::of([108, 174, 10, 10].into());
+        let trace = Trace {
+            verdict: Finding::Injected,
+            confidence: Confidence::C3,
+            position: Position::Upstream,
+            hops: Some(4),
+        };
+        Outcome {
+            time,
+            vantage: 0,
+            service: service as u16,
+            suffix: Some(0),
+            protocol: Protocol::TcpTls,
+            place: Place { network, asn: None, server: 1, local: false },
+            client: Client { token: client, network: client },
+            path: (client % 16) as u8,
+            ending: if is_reset { Ending::Reset { stage: Stage::PostPsh } } else { Ending::Served },
+            finding: is_reset.then_some(trace),
+            server_hops: Some(9),
+            goodput: None,
+            after: None,
+            large_hello: false,
+            both_ways: true,
+        }
+    }
+
+    /// What is written for whoever looks on, while windows go by.
+    fn written(look_on: bool) -> Vec<Verdict> {
+        let targets = Arc::new(TargetSet::load(&[]).expect("what is built in"));
+        let place =
+            |control| targets.services().iter().position(|service| service.is_control() == control);
+        let (target, control) = (place(false).expect("a target"), place(true).expect("a control"));
+        let mut attribution = Attribution::new(&targets, LATE);
+        if look_on {
+            attribution.count_destinations();
+        }
+        let mut written = Vec::new();
+        for window in 100..112 {
+            let begin = window * WINDOW;
+            let both = |client| {
+                let time = begin + client * 1_000_000_000;
+                [outcome(time, target, client, true), outcome(time, control, client, false)]
+            };
+            attribution.add((0..60).flat_map(both).collect());
+            for second in [0, 1, 299] {
+                let now = begin + WINDOW + LATE + second * 1_000_000_000;
+                written.extend(attribution.record(now, None));
+            }
+        }
+        written
+    }
+
+    #[test]
+    fn who_looks_on_is_told_of_a_verdict_once_when_there_is_one() {
+        let written = written(true);
+        let resets: Vec<_> =
+            written.iter().filter(|verdict| verdict.method == Method::SniReset).collect();
+        assert_eq!(resets.len(), 1, "{written:#?}");
+        assert!(resets[0].period.to < 111 * WINDOW, "long before the end");
+    }
+
+    #[test]
+    fn nobody_is_told_who_does_not_look() {
+        assert!(written(false).is_empty());
+    }
+}
