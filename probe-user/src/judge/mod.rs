@@ -28,7 +28,9 @@ mod flow;
 mod flows;
 mod hello;
 pub(crate) mod hops;
+mod interests;
 mod knowledge;
+mod known;
 mod leads;
 mod learn;
 mod lies;
@@ -43,6 +45,7 @@ mod residual;
 mod resolvers;
 mod signatures;
 mod silence;
+mod time;
 mod truth;
 mod untold;
 
@@ -76,23 +79,22 @@ pub use signatures::Signatures;
 pub use silence::{Silence, Silent};
 pub use truth::Truth;
 
+use interests::Interests;
 use outcomes::Outcomes;
-
-/// How long outcomes of a capture wait until they are told, in nanoseconds.
-pub const OUTCOMES_WAIT: u64 = outcomes::SETTLED_LATE;
 
 use crate::{
     attribute::{Outcome, token::Tokens},
-    fingerprint::{Label, Vector},
-    names::dns::{Dns, TYPE_HTTPS, TYPE_SVCB, ech_configs},
+    names::dns::{TYPE_HTTPS, TYPE_SVCB, ech_configs},
     report::{
         Finding,
         finding::{Fingerprint, Verdict},
-        summary::Counters,
     },
     source::event::Event,
-    targets::{Service, TargetSet},
+    targets::TargetSet,
 };
+
+/// How long outcomes of a capture wait until they are told, in nanoseconds.
+pub const OUTCOMES_WAIT: u64 = outcomes::SETTLED_LATE;
 
 /// How long after its last piece of evidence a case is closed, in nanoseconds: half a second more
 /// than the longest window that any detector looks at.
@@ -134,15 +136,12 @@ pub struct Judge {
     /// Before this time there is nothing to do unless something happens; 0: it has to be seen.
     idle: u64,
     /// Addresses that a watched name leads to, for whoever can watch them.
-    interests: Vec<Address>,
+    interests: Interests,
     /// How what is watched ended, if that is wanted.
     outcomes: Option<Box<Outcomes>>,
     /// Room for the findings of one event.
     found: Vec<Finding>,
 }
-
-/// Addresses kept until they are taken: those of a burst of answers.
-const INTERESTS_MAX: usize = 4_096;
 
 /// Precision of the distributions: two significant digits in a few kilobytes.
 const DIGITS: u8 = 2;
@@ -170,7 +169,7 @@ impl Judge {
             handshakes,
             now: 0,
             idle: 0,
-            interests: Vec::new(),
+            interests: Interests::default(),
             outcomes: None,
             found: Vec::new(),
         }
@@ -190,7 +189,7 @@ impl Judge {
 
     /// How many outcomes are settled since the last call of [`outcomes`](Self::outcomes).
     pub fn settled(&self) -> usize {
-        self.outcomes.as_ref().map_or(0, |outcomes| outcomes.waiting())
+        self.outcomes.as_ref().map_or(0, |outcomes| outcomes.settled())
     }
 
     /// Takes the outcomes that are settled since the last call.
@@ -266,7 +265,7 @@ impl Judge {
                     && self.settings.targets.service_of_name(name).is_some()
                 {
                     let server = event.flow.key.end(event.flow.initiator().other()).0;
-                    interest(&mut self.interests, server);
+                    self.interests.add(server);
                 }
             }
             Event::Quic(event, payload) => {
@@ -275,7 +274,7 @@ impl Judge {
                     quics.event(event, payload, knowledge, settings, &mut tell)
                     && self.settings.targets.service_of_name(name).is_some()
                 {
-                    interest(&mut self.interests, server);
+                    self.interests.add(server);
                 }
             }
             // A reply without name or payload: it says what its resolver's are like.
@@ -306,8 +305,8 @@ impl Judge {
                 }
                 if let Some((dns, owner)) = reply.zip(owner) {
                     let ends = [event.packet.destination, event.packet.source];
-                    let (knowledge, interests) = (&mut self.knowledge, &mut self.interests);
-                    led(knowledge, interests, ends, event.packet.time, (dns, owner.service));
+                    let (knowledge, time) = (&mut self.knowledge, event.packet.time);
+                    self.interests.led(knowledge, ends, time, (dns, owner.service));
                 }
             }
         }
@@ -325,8 +324,7 @@ impl Judge {
             if let Some(name) = reply.dns.qname()
                 && let Some(service) = self.settings.targets.service_of_name(name)
             {
-                let (knowledge, interests) = (&mut self.knowledge, &mut self.interests);
-                led(knowledge, interests, ends, time, (&reply.dns, service));
+                self.interests.led(&mut self.knowledge, ends, time, (&reply.dns, service));
             }
             if reply.asked().is_some() {
                 self.knowledge.answered(ends, time, &reply.dns);
@@ -336,84 +334,6 @@ impl Judge {
             if lies::Lies::are_possible(&exchange, knowledge) {
                 self.lies.keep(exchange, Vec::new(), None, knowledge, settings, tell);
             }
-        }
-    }
-
-    /// Tells the time: what has been quiet long enough is closed.
-    pub fn advance(&mut self, now: u64, tell: impl FnMut(Finding)) {
-        if self.is_due(now) {
-            self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
-        }
-    }
-
-    /// Takes the time; says whether it gives something to do.
-    fn is_due(&mut self, now: u64) -> bool {
-        if now <= self.now {
-            return false;
-        }
-        self.now = now;
-        // The time is told with each packet, and there is mostly nothing to do.
-        if self.idle == 0 {
-            self.idle = self.next_due();
-        }
-        now >= self.idle
-    }
-
-    /// When the time alone gives something to do next; the end of time if nothing is pending.
-    fn next_due(&self) -> u64 {
-        let outcome = self.outcomes.as_ref().and_then(|outcomes| outcomes.next_due());
-        let response = self.flows.next_forgotten().map(|first| first.saturating_add(QUIET));
-        [self.next_close(), outcome, response].into_iter().flatten().min().unwrap_or(u64::MAX)
-    }
-
-    /// When something is to be closed next.
-    fn next_close(&self) -> Option<u64> {
-        let flow = self.flows.next_due().map(|quiet| quiet.saturating_add(QUIET));
-        let due = [flow, self.exchanges.next_due(), self.lies.next_due(), self.quics.next_due()];
-        due.into_iter().flatten().min()
-    }
-
-    /// Closes everything: the end of a capture or of a run.
-    pub fn finish(&mut self, tell: impl FnMut(Finding)) {
-        self.heard(tell, |judge, _, mut tell| judge.close_until(u64::MAX, &mut tell));
-        if let Some(outcomes) = &mut self.outcomes {
-            outcomes.settle(u64::MAX);
-        }
-    }
-
-    /// Closes what is due by `now`, in the order in which it became so: how many of them become due
-    /// between two calls must not show.
-    fn close_until(&mut self, now: u64, tell: &mut impl FnMut(Finding)) {
-        while let Some(next) = self.next_close()
-            && next <= now
-        {
-            let told = self.now;
-            let (flows, mut scope) = self.flows();
-            // At the end of time, nothing is quiet any longer than it has been.
-            let quiet = if next == u64::MAX { Some(next) } else { next.checked_sub(QUIET) };
-            if let Some(quiet) = quiet {
-                flows.close_before(quiet, &mut scope, tell);
-            }
-            let (knowledge, settings) = (&mut self.knowledge, &self.settings);
-            self.exchanges.close_until(next, knowledge, &mut self.lies, settings, tell);
-            self.arrivals(tell);
-            self.lies.close_until(next, &self.knowledge, &self.settings, tell);
-            let Self { quics, knowledge, settings, .. } = self;
-            quics.close_until(next, told, knowledge, settings, tell);
-        }
-        let (flows, _) = self.flows();
-        flows.forget_responses(now.saturating_sub(QUIET));
-    }
-
-    /// The machine woke by `at`, and had slept for so many nanoseconds. No packet passed meanwhile, and none was
-    /// seen: of what began before, silence says nothing any more. Either end may have given up, or have gone.
-    /// What else was under way is judged with what is known of it, as at the end of a capture.
-    pub fn woke(&mut self, at: u64, slept: u64) {
-        self.silence.woke(at);
-        self.quics.woke(at);
-        self.lies.woke(at, slept);
-        if let Some(outcomes) = &mut self.outcomes {
-            outcomes.woke(at);
         }
     }
 
@@ -475,35 +395,10 @@ impl Judge {
         (&mut self.flows, scope)
     }
 
-    /// The connections that fell silent.
-    pub const fn silence(&self) -> &Silence {
-        &self.silence
-    }
-
-    /// Known devices that packets look like: see [`Cluster`](crate::fingerprint::Cluster).
-    pub fn labels(&self, vector: &Vector, time: u64) -> Vec<Label<'static>> {
-        self.knowledge.labels(vector, time)
-    }
-
-    /// Devices that accused packets look like, known or not, over the run.
-    pub const fn clusters(&self) -> &crate::fingerprint::Clusters {
-        self.knowledge.clusters()
-    }
-
-    /// How often each of Radar's signatures was seen.
-    pub const fn signatures(&self) -> &Signatures {
-        self.flows.signatures()
-    }
-
-    /// The name that the connection of `record` asked for, if it is known.
-    pub fn name_of(&self, record: &FlowRecord) -> Option<&str> {
-        self.flows.name_of(record)
-    }
-
     /// Takes the addresses that names of watched services and controls have led to since the last
     /// call.
     pub fn interests(&mut self) -> std::vec::Drain<'_, Address> {
-        self.interests.drain(..)
+        self.interests.take()
     }
 
     /// Chooses the ports on which DNS is spoken over TCP, 0 for none; 53 unless this is called.
@@ -514,54 +409,5 @@ impl Judge {
     /// Corrects what is added to an event's time to get nanoseconds since the Unix epoch.
     pub const fn set_epoch(&mut self, epoch: u64) {
         self.settings.epoch = epoch;
-    }
-
-    /// What the judge had to give up for want of room, each by name.
-    pub fn losses(&self) -> Counters {
-        let mut losses = Counters::new();
-        losses.insert("judge_flows_evicted".into(), self.flows.evicted());
-        losses.insert("judge_cases_evicted".into(), self.flows.cases_evicted());
-        losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
-        losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
-        losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
-        losses.insert("judge_look_ups_evicted".into(), self.look_ups.evicted());
-        losses.insert("judge_lies_evicted".into(), self.lies.evicted());
-        losses.insert("judge_quic_evicted".into(), self.quics.evicted());
-        losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
-        losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
-        let dropped = self.outcomes.as_ref().map_or(0, |outcomes| outcomes.dropped());
-        losses.insert("judge_outcomes_dropped".into(), dropped);
-        losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());
-        losses
-    }
-
-    /// Round-trip times of handshakes between here and responders, in microseconds.
-    pub const fn handshakes(&self) -> &Histogram<u64> {
-        &self.handshakes
-    }
-}
-
-/// At `now` a client was led by a resolver (`ends`) with the reply `dns` about a name of `service`.
-fn led(
-    knowledge: &mut Knowledge,
-    interests: &mut Vec<Address>,
-    ends: [Address; 2],
-    now: u64,
-    (dns, service): (&Dns, &Service),
-) {
-    let Some(name) = dns.qname() else { return };
-    if !service.is_control() {
-        knowledge.doubt(ends, (name, service), now, dns);
-    }
-    let ttl = dns.answers.iter().map(|answer| answer.ttl).min().unwrap_or_default();
-    for address in dns.addresses().map(Address::from) {
-        interest(interests, address);
-        knowledge.leads_mut().note(ends[0], address, name, now, ttl);
-    }
-}
-
-fn interest(interests: &mut Vec<Address>, address: Address) {
-    if interests.len() < INTERESTS_MAX {
-        interests.push(address);
     }
 }
