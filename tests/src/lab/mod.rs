@@ -118,7 +118,7 @@ impl Lab {
     ///
     /// # Errors
     ///
-    /// If curl cannot be run, or is reset none of [`RACES`] times.
+    /// If curl cannot be run, or is reset none of five times.
     pub fn https_until_reset(&self, name: &str, address: impl Into<IpAddr>) -> anyhow::Result<()> {
         let address = address.into();
         let mut met = Vec::new();
