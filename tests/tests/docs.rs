@@ -175,13 +175,14 @@ fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
     command.env("FORGEWATCH_STATE", scratch.join("state")).env("FORGEWATCH_CONFIG", "");
     command.arg(&words[1]);
     let mut before = "";
-    for word in &words[2..] {
+    // Where its output goes to a file, it goes to the test.
+    for word in words[2..].iter().take_while(|word| *word != ">") {
         match before {
             "--iface" => command.arg("lo"),
             "--targets" => command.arg(scratch.join("mine.toml")),
             "--config" => command.arg("docs/forgewatch.toml"),
             "--duration" => command.arg("0.1"),
-            "--out" | "--report" | "--state" => command.arg(scratch.join(word)),
+            "--out" | "--read" | "--report" | "--state" => command.arg(scratch.join(word)),
             _ if word.contains(".pcap") && !docs::root().join(word).exists() => {
                 command.arg(CAPTURE)
             }
@@ -189,14 +190,21 @@ fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
         };
         before = word;
     }
-    let watches = ["run", "live"].contains(&words[1].as_str());
+    let reads = words.iter().any(|word| word == "--read");
+    let watches = words[1] == "run" || words[1] == "live" && !reads;
     if watches && !words.iter().any(|word| word == "--duration") {
         command.args(["--duration", "0.1"]);
     }
     if words[1] == "live" {
         let mut terminal = Terminal::start("forgewatch", &mut command).expect("a terminal");
+        let mut screen = Vec::new();
+        if reads {
+            terminal.shows(&["Destinations"], LIMIT).expect("what is in the file");
+            screen = terminal.screen().into_bytes();
+            terminal.press("q").expect("a key");
+        }
         let status = terminal.process.wait(LIMIT).expect("the example ends");
-        let screen = terminal.screen().into_bytes();
+        screen.extend(terminal.screen().into_bytes());
         return Output { status, stdout: screen.clone(), stderr: screen };
     }
     process::output("forgewatch", &mut command, LIMIT).expect("the example ends")
@@ -216,6 +224,10 @@ fn every_example_of_forgewatch_runs() {
     let first = ["forgewatch", "run", "--iface", "lo"].map(str::to_owned);
     let output = example(&namespace, scratch.path(), &first);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // And what one has written is read.
+    let written = ["forgewatch", "replay", "--json", CAPTURE].map(str::to_owned);
+    let written = example(&namespace, scratch.path(), &written);
+    fs::write(scratch.path().join("run.json"), written.stdout).expect("a file");
 
     let (mut problems, mut run) = (Vec::new(), 0);
     for page in pages() {

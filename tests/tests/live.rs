@@ -1,7 +1,8 @@
 //! The live view on a real terminal, with real traffic, a real censor and real keys.
 
 use std::{
-    process::Command,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -158,6 +159,52 @@ fn whoever_ends_it_ends_the_agent() {
         .expect("nothing stays attached");
 }
 
+/// What a replay says of a capture: a device of Henan's.
+const CAPTURE: &str = "../tests/goldens/henan-v4-after-upstream/capture.pcap";
+
+fn assert_shows_the_capture(terminal: &mut Terminal) {
+    let words = ["linkedin", "tcp-tls", "injected", "www.linkedin.com"];
+    terminal.shows(&words, SOON).expect("the finding");
+    terminal.press(ENTER).expect("a key");
+    terminal.shows(&["Enter its evidence"], SOON).expect("findings have the keys");
+    terminal.press(ENTER).expect("a key");
+    let words = ["INJECTED C3", "Henan's provincial firewall", "DATA_AFTER_RST"];
+    terminal.shows(&words, SOON).expect("the evidence");
+    terminal.press("q").expect("a key");
+    let status = terminal.process.wait(SOON).expect("it ends");
+    assert!(status.success(), "{status}: {}", terminal.screen());
+    let restored = || terminal.is_restored().is_ok_and(|restored| restored).then_some(());
+    wait::until("the terminal to be as it was", SOON, restored).expect("others want to use it");
+}
+
+#[test]
+fn what_a_replay_has_said_is_looked_at_in_the_same_way() {
+    let forgewatch = agent::path().expect("which agent to test");
+    let replay = || {
+        let mut command = Command::new(&forgewatch);
+        command.args(["replay", "--json", CAPTURE]);
+        command
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("run.json");
+    std::fs::write(&file, output("forgewatch", &mut replay(), SOON).expect("it runs").stdout)
+        .expect("a file");
+    let mut command = Command::new(&forgewatch);
+    command.args(["live", "--read"]).arg(&file).process_group(0);
+    let mut terminal = Terminal::start("forgewatch", &mut command).expect("it starts");
+    assert_shows_the_capture(&mut terminal);
+
+    // By a pipe, keys come from the terminal all the same.
+    let mut replay = replay().stdout(Stdio::piped()).spawn().expect("it runs");
+    let said = replay.stdout.take().expect("a pipe");
+    let mut command = Command::new(&forgewatch);
+    command.args(["live", "--read", "-"]);
+    let mut terminal =
+        Terminal::control("forgewatch", &mut command, said.into()).expect("it starts");
+    assert_shows_the_capture(&mut terminal);
+    assert!(replay.wait().expect("it ends").success());
+}
+
 #[test]
 fn what_cannot_be_is_said_where_it_can_be_read() {
     let lab = lab();
@@ -168,9 +215,12 @@ fn what_cannot_be_is_said_where_it_can_be_read() {
     terminal.shows(&["gone0"], SOON).expect("the reason");
     let restored = || terminal.is_restored().is_ok_and(|restored| restored).then_some(());
     wait::until("the terminal to be as it was", SOON, restored).expect("others want to use it");
-    for (args, reason) in
-        [(&["--no-state"][..], "needs a terminal"), (&["--json"], "takes no --json")]
-    {
+    let refused: [(&[&str], &str); 3] = [
+        (&["--no-state"], "needs a terminal"),
+        (&["--json"], "takes no --json"),
+        (&["--read", "run.json"], "stands alone"),
+    ];
+    for (args, reason) in refused {
         let output = output("forgewatch", &mut live(&lab, args), SOON).expect("it ends");
         assert_eq!(output.status.code(), Some(2));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

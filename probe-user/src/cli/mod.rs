@@ -63,10 +63,11 @@ Examples:
     #[cfg(feature = "live")]
     #[command(after_help = "\
 Examples:
-  forgewatch live --iface eth0    arrows and Enter go from a destination to its findings to their evidence
+  forgewatch live --iface eth0      arrows and Enter go from a destination to its findings to their evidence
+  forgewatch live --read run.json   what was written elsewhere, by run or replay with --json
 
 What is recorded, and the exit codes, are those of run; q or Ctrl-C ends both.")]
-    Live(run::Options),
+    Live(live::Options),
     /// Judge captures (pcap or pcapng, plain, gzip or zstd), each on its own
     #[command(after_help = "\
 Examples:

@@ -116,13 +116,12 @@ fn right<'a>(text: impl Into<Text<'a>>) -> Cell<'a> {
 fn destination(key: &Key, row: &Row) -> Cells<'static> {
     let met = &row.met;
     let service = if key.service.is_empty() { "not watched" } else { &key.service };
-    let style = match (row.accused > 0, row.role.as_str()) {
+    let style = match (row.accused() > 0, row.role.as_str()) {
         (true, _) => Style::new().fg(Color::Red),
         (false, "control") => Style::new().dim(),
         _ => Style::new(),
     };
-    let counted = !row.role.is_empty();
-    let number = |count: u64| right(if counted { grouped(count) } else { String::new() });
+    let number = |count: u64| right(if row.is_counted() { grouped(count) } else { String::new() });
     let verdict = row.verdict.as_ref().map(Verdict::words).unwrap_or_default();
     Cells::new([
         Cell::from(service.to_owned()),
@@ -134,7 +133,7 @@ fn destination(key: &Key, row: &Row) -> Cells<'static> {
         number(met.block_page),
         number(met.false_answer),
         number(met.error + met.icmp + met.abandoned),
-        right(grouped(row.accused)),
+        right(grouped(row.accused())),
         Cell::from(verdict),
     ])
     .style(style)

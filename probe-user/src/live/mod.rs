@@ -1,22 +1,25 @@
 //! A run, to look at: what connections to each destination meet, as it happens, and the evidence of each
-//! finding a key away.
+//! finding two keys away.
 //!
 //! The agent is a process of its own, which says what it finds as it does to any program
 //! (`docs/json.md`); so it takes no risk from a terminal. What it says is read at once, whether or not
-//! it can be shown: a terminal that is held up holds up nobody else.
+//! it can be shown: a terminal that is held up holds up nobody else. What was said elsewhere, by an agent
+//! or of a capture, is looked at in the same way.
 //!
 //! * [`said`] is how it is read.
 //! * [`model`] is what is known, and what of it is looked at.
 //! * [`draw`] is the screen.
-//! * [`agent`] is the process.
+//! * [`speaker`] is who speaks.
 
-mod agent;
 mod draw;
 mod model;
 mod said;
+mod speaker;
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal as _},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
@@ -30,23 +33,40 @@ use ratatui::{
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
 
-use self::{agent::Agent, model::Press};
+use self::{model::Press, speaker::Speaker};
 use crate::{cli::Failure, privilege};
 
 /// How often the screen is drawn, at least: the time on it is to be seen to go on.
 const DRAW: Duration = Duration::from_millis(250);
 
 /// Runs an agent with `args`, and shows what it says until it ends or is told to.
-pub(crate) fn run(args: &[std::ffi::OsString], title: &str) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &[OsString], title: &str) -> Result<ExitCode, Failure> {
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
-        return Err(Failure::Usage(
-            "live needs a terminal to be read and written; elsewhere use forgewatch run".into(),
-        ));
+        return Err(no_terminal("elsewhere use forgewatch run"));
     }
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        Failure::Other(format!("cannot {what}: {error}"))
-    };
-    let mut agent = Agent::start(args).map_err(|error| failed("start the agent", &error))?;
+    let speaker = Speaker::agent(args).map_err(|error| failed("start the agent", &error))?;
+    watch(speaker, title)
+}
+
+/// Shows what is in a file, or comes by it.
+pub(crate) fn read(path: &Path) -> Result<ExitCode, Failure> {
+    if !io::stdout().is_terminal() {
+        return Err(no_terminal("what is to be read can be anywhere"));
+    }
+    let opened = Speaker::file(path);
+    let speaker = opened.map_err(|error| failed(&format!("read {}", path.display()), &error))?;
+    watch(speaker, &path.display().to_string())
+}
+
+fn no_terminal(instead: &str) -> Failure {
+    Failure::Usage(format!("live needs a terminal to be read and written; {instead}"))
+}
+
+fn failed(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    Failure::Other(format!("cannot {what}: {error}"))
+}
+
+fn watch(mut speaker: Speaker, title: &str) -> Result<ExitCode, Failure> {
     // Whoever ends this ends the agent as well, by its own way to end. Held from here on only: the agent
     // would hold what it begins with held.
     let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT]);
@@ -57,26 +77,26 @@ pub(crate) fn run(args: &[std::ffi::OsString], title: &str) -> Result<ExitCode, 
     let shown = terminal.and_then(|mut terminal| {
         // Starts what waits for keys, before less is permitted.
         event::poll(Duration::ZERO).map_err(|error| failed("read keys", &error))?;
-        privilege::confine_onlooker(agent.pid());
-        agent.listen();
-        show(&mut terminal, &agent, &signals, title).map_err(|error| failed("show the run", &error))
+        privilege::confine_onlooker(speaker.pid());
+        speaker.listen();
+        show(&mut terminal, &speaker, &signals, title)
+            .map_err(|error| failed("show the run", &error))
     });
     ratatui::restore();
-    agent.interrupt();
-    let ended = agent.wait().map_err(|error| failed("wait for the agent", &error))?;
+    let ended = speaker.end().map_err(|error| failed("wait for the agent", &error))?;
     shown?;
     Ok(ended)
 }
 
 fn show(
     terminal: &mut DefaultTerminal,
-    agent: &Agent,
+    speaker: &Speaker,
     signals: &SignalFd,
     title: &str,
 ) -> io::Result<()> {
     let mut page = 1;
-    while agent.speaks() {
-        terminal.draw(|frame| page = draw::draw(frame, &agent.model(), title))?;
+    while !speaker.is_over() {
+        terminal.draw(|frame| page = draw::draw(frame, &speaker.model(), title))?;
         if event::poll(DRAW)? {
             // All that is there: a key that is held down comes faster than a screen can be drawn.
             while event::poll(Duration::ZERO)? {
@@ -86,7 +106,7 @@ fn show(
                             return Ok(());
                         }
                         if let Some(press) = press(key) {
-                            agent.model().press(press, page);
+                            speaker.model().press(press, page);
                         }
                     }
                     _ => {}

@@ -48,8 +48,22 @@ pub(super) enum Focus {
 pub(super) struct Row {
     pub(super) role: String,
     pub(super) met: Met,
-    pub(super) accused: u64,
+    accused: u64,
+    /// Findings that accuse somebody.
+    found: u64,
     pub(super) verdict: Option<Verdict>,
+}
+
+impl Row {
+    /// Whether outcomes are counted: not of what nobody watches, nor of a capture.
+    pub(super) const fn is_counted(&self) -> bool {
+        !self.role.is_empty()
+    }
+
+    /// Connections, or questions, in which somebody was accused. A finding is told sooner than its outcome.
+    pub(super) const fn accused(&self) -> u64 {
+        if self.found > self.accused { self.found } else { self.accused }
+    }
 }
 
 /// See the module.
@@ -119,8 +133,7 @@ impl Model {
 
     fn take_finding(&mut self, finding: Finding) {
         let key = key(&finding);
-        // Of what nobody watches no outcomes are counted: a finding makes the row.
-        let watched = !key.service.is_empty();
+        let accuses = |finding: &Finding| i64::from(finding.verdict != "suspect");
         let same = |(_, known): &(Key, Finding)| {
             known.time == finding.time
                 && known.client == finding.client
@@ -129,13 +142,15 @@ impl Model {
         };
         // Told again, it takes its own place: most often one of the latest.
         if let Some(place) = self.findings.iter().rposition(same) {
+            let before = accuses(&self.findings[place].1);
+            if let Some(row) = self.row(&key) {
+                row.found = row.found.saturating_add_signed(accuses(&finding) - before);
+            }
             self.findings[place] = (key, finding);
             return;
         }
-        if let Some(row) = self.row(&key)
-            && !watched
-        {
-            row.accused += u64::from(finding.verdict != "suspect");
+        if let Some(row) = self.row(&key) {
+            row.found = row.found.saturating_add_signed(accuses(&finding));
         }
         if self.findings.len() >= FINDINGS_MAX {
             self.findings.pop_front();
@@ -157,7 +172,7 @@ impl Model {
             "control" => 1,
             _ => 2,
         };
-        rows.sort_by_key(|(_, row)| (role(row), row.accused == 0));
+        rows.sort_by_key(|(_, row)| (role(row), row.accused() == 0));
         rows
     }
 

@@ -31,10 +31,10 @@ pub enum Purpose {
     AgentWithoutItsPort,
     /// A command that reads captures or ledgers: no sockets, no BPF.
     Reader,
-    /// One that shows on a terminal what an agent says, which it has started: no new sockets, no BPF.
+    /// One that shows on a terminal what an agent says: no new sockets, no BPF.
     Onlooker {
-        /// The agent's process, the only one that it may signal.
-        agent: u32,
+        /// The agent's process, if it has started one: the only one that it may signal.
+        agent: Option<u32>,
     },
 }
 
@@ -292,8 +292,10 @@ fn allowed(purpose: Purpose) -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompi
         Purpose::Reader => {}
         Purpose::Onlooker { agent } => {
             requests.extend(TERMINAL_REQUESTS);
-            all.push((libc::SYS_kill, one_of(0, &[agent.into()])?));
-            all.extend([libc::SYS_wait4, libc::SYS_waitid].map(|call| (call, vec![])));
+            if let Some(agent) = agent {
+                all.push((libc::SYS_kill, one_of(0, &[agent.into()])?));
+                all.extend([libc::SYS_wait4, libc::SYS_waitid].map(|call| (call, vec![])));
+            }
         }
         Purpose::Agent | Purpose::AgentWithoutItsPort => {
             if purpose == Purpose::AgentWithoutItsPort {

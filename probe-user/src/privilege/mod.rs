@@ -136,9 +136,11 @@ pub fn confine_reader(places: &Places) {
     confine_command(places, calls::Purpose::Reader);
 }
 
-/// The same for a command that shows what the agent says which it has started.
-pub fn confine_onlooker(agent: u32) {
-    let places = Places { signals: true, ..Places::default() };
+/// The same for a command that shows on a terminal what an agent says, the one that it has started or another.
+pub fn confine_onlooker(agent: Option<u32>) {
+    // Where standard input is no terminal, this is where keys come from.
+    let own = vec!["/dev/tty".into()];
+    let places = Places { own, signals: agent.is_some(), ..Places::default() };
     confine_command(&places, calls::Purpose::Onlooker { agent });
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
     process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -39,11 +39,33 @@ impl Terminal {
     ///
     /// If there is no terminal, or the command cannot be started.
     pub fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+        Self::with(name, command, None)
+    }
+
+    /// The same of a command that reads something else, and is asked for keys at `/dev/tty`: the
+    /// terminal is the one that controls it. It must not have been put into a group.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn control(name: &str, command: &mut Command, stdin: Stdio) -> anyhow::Result<Self> {
+        let become_controlled = || {
+            // SAFETY: system calls that may be made between fork and exec; standard error is the terminal.
+            let done = unsafe { libc::setsid() >= 0 && libc::ioctl(2, libc::TIOCSCTTY, 0) == 0 };
+            if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+        };
+        // SAFETY: see there.
+        unsafe { command.pre_exec(become_controlled) };
+        Self::with(name, command, Some(stdin))
+    }
+
+    fn with(name: &str, command: &mut Command, stdin: Option<Stdio>) -> anyhow::Result<Self> {
         let (rows, columns) = SIZE;
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).context("a terminal")?;
         let end = || slave.try_clone().map(Stdio::from);
-        command.stdin(end()?).stdout(end()?).stderr(end()?).env("TERM", "xterm-256color");
+        let stdin = stdin.map_or_else(end, Ok)?;
+        command.stdin(stdin).stdout(end()?).stderr(end()?).env("TERM", "xterm-256color");
         let process = Process::start(name, command)?;
         // The command has ends of the terminal, which would keep it open.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

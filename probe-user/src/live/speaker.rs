@@ -1,9 +1,11 @@
-//! The agent as a process, and the threads that hear what it says.
+//! Whoever speaks, an agent or a file, and the threads that hear what is said.
 
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, BufRead as _, BufReader, Read},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::Path,
     process::{Child, Command, ExitCode, Stdio},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -22,78 +24,90 @@ use super::model::Model;
 /// Octets of a line; the rest of a longer one is another line. Findings have a few thousand.
 const LINE_MAX: u64 = 1 << 20;
 
+/// A stream of lines.
+type Lines = Box<dyn Read + Send>;
+
 /// See the module.
-pub(super) struct Agent {
-    child: Child,
-    model: Arc<Mutex<Model>>,
+pub(super) struct Speaker {
+    agent: Option<Child>,
+    /// Streams that nobody listens to yet.
+    silent: Vec<Lines>,
     /// Streams of which the end has not come.
     open: Arc<AtomicUsize>,
+    model: Arc<Mutex<Model>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Agent {
+impl Speaker {
     /// Starts this very program as an agent that is told `args`.
-    pub(super) fn start(args: &[OsString]) -> io::Result<Self> {
+    pub(super) fn agent(args: &[OsString]) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["run", "--json", "--destinations", "1", "--log", "json"]).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Apart from the terminal: what is typed there is not for it, nor is that it was closed.
         command.process_group(0);
-        let child = command.spawn()?;
-        Ok(Self { child, model: Arc::default(), open: Arc::default(), threads: Vec::new() })
+        let mut agent = command.spawn()?;
+        let stdout = agent.stdout.take().map(|stream| Box::new(stream) as Lines);
+        let stderr = agent.stderr.take().map(|stream| Box::new(stream) as Lines);
+        Ok(Self::new(Some(agent), stdout.into_iter().chain(stderr).collect()))
     }
 
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
+    /// Opens a file of what an agent or a replay has said, or says; `-` is standard input.
+    pub(super) fn file(path: &Path) -> io::Result<Self> {
+        let lines: Lines = if path.as_os_str() == "-" {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path)?)
+        };
+        Ok(Self::new(None, vec![lines]))
+    }
+
+    fn new(agent: Option<Child>, silent: Vec<Lines>) -> Self {
+        let open = Arc::new(AtomicUsize::new(silent.len()));
+        Self { agent, silent, open, model: Arc::default(), threads: Vec::new() }
+    }
+
+    /// The agent's process.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.agent.as_ref().map(Child::id)
     }
 
     /// Begins to listen.
     pub(super) fn listen(&mut self) {
-        if let Some(stdout) = self.child.stdout.take() {
-            self.hear(stdout);
+        for stream in self.silent.drain(..) {
+            let (model, open) = (Arc::clone(&self.model), Arc::clone(&self.open));
+            self.threads.push(thread::spawn(move || {
+                let mut stream = BufReader::new(stream);
+                let mut line = Vec::new();
+                while let Ok(1..) = stream.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+                    locked(&model).take(String::from_utf8_lossy(&line).trim_end());
+                    line.clear();
+                }
+                open.fetch_sub(1, Ordering::Relaxed);
+            }));
         }
-        if let Some(stderr) = self.child.stderr.take() {
-            self.hear(stderr);
-        }
     }
 
-    fn hear(&mut self, stream: impl Read + Send + 'static) {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        let (model, open) = (Arc::clone(&self.model), Arc::clone(&self.open));
-        self.threads.push(thread::spawn(move || {
-            let mut stream = BufReader::new(stream);
-            let mut line = Vec::new();
-            while let Ok(1..) = stream.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                locked(&model).take(String::from_utf8_lossy(&line).trim_end());
-                line.clear();
-            }
-            open.fetch_sub(1, Ordering::Relaxed);
-        }));
+    /// Whether it is an agent that has ended. The end of a file is there to be looked at.
+    pub(super) fn is_over(&self) -> bool {
+        self.agent.is_some() && self.open.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether there may be more to hear.
-    pub(super) fn speaks(&self) -> bool {
-        self.open.load(Ordering::Relaxed) > 0
-    }
-
-    /// What it has said so far.
+    /// What was said so far.
     pub(super) fn model(&self) -> MutexGuard<'_, Model> {
         locked(&self.model)
     }
 
-    /// Tells it to end, and to sum up.
-    pub(super) fn interrupt(&self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
+    /// Has an agent end, and sum up; says how the run was, and returns its exit code.
+    pub(super) fn end(mut self) -> io::Result<ExitCode> {
+        let Some(mut agent) = self.agent.take() else { return Ok(ExitCode::SUCCESS) };
+        if let Ok(pid) = i32::try_from(agent.id()) {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
         }
-    }
-
-    /// Waits for its end, says how the run was, and returns its exit code.
-    pub(super) fn wait(mut self) -> io::Result<ExitCode> {
         // Nobody may have begun to.
         self.listen();
-        let status = self.child.wait()?;
+        let status = agent.wait()?;
         for thread in self.threads.drain(..) {
             // One that panicked has said so.
             let _ = thread.join();
@@ -105,7 +119,7 @@ impl Agent {
             eprintln!("{warned}");
         }
         if model.summed_up {
-            println!("{}", end(&model));
+            println!("{}", words(&model));
         }
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
@@ -113,7 +127,7 @@ impl Agent {
 }
 
 /// The run in a line.
-fn end(model: &Model) -> String {
+fn words(model: &Model) -> String {
     let progress = &model.progress;
     let lost: Vec<_> =
         progress.lost.iter().map(|(name, count)| format!("{name} {count}")).collect();
