@@ -134,12 +134,7 @@ impl Model {
     fn take_finding(&mut self, finding: Finding) {
         let key = key(&finding);
         let accuses = |finding: &Finding| i64::from(finding.verdict != "suspect");
-        let same = |(_, known): &(Key, Finding)| {
-            known.time == finding.time
-                && known.client == finding.client
-                && known.server == finding.server
-                && known.name == finding.name
-        };
+        let same = |(_, known): &(Key, Finding)| finding.takes_the_place_of(known);
         // Told again, it takes its own place: most often one of the latest.
         if let Some(place) = self.findings.iter().rposition(same) {
             let before = accuses(&self.findings[place].1);
@@ -270,6 +265,7 @@ fn key(finding: &Finding) -> Key {
 pub(super) mod tests {
     use super::{FINDINGS_MAX, Focus, Model, Press};
 
+    /// Told for the first time.
     pub(in crate::live) fn finding(number: usize, service: &str, verdict: &str) -> String {
         let minute = number / 60;
         let second = number % 60;
@@ -326,9 +322,19 @@ pub(super) mod tests {
     fn told_again_a_finding_takes_its_own_place() {
         let mut model = model();
         model.take(&finding(1, r#""linkedin""#, "suspect"));
+        // The clock was corrected meanwhile.
+        let again = finding(1, r#""linkedin""#, "injected")
+            .replace(r#""revises":null"#, r#""revises":{"verdict":"suspect","confidence":"C3"}"#)
+            .replace("01.000000000Z", "01.000777000Z");
+        model.take(&again);
+        let verdicts = |model: &Model| -> Vec<String> {
+            model.shown().map(|one| one.verdict.clone()).collect()
+        };
+        assert_eq!(verdicts(&model), ["injected"]);
+        assert_eq!(model.destinations()[0].1.accused(), 4, "as it is counted");
+        // Another connection of the same client, told of for the first time.
         model.take(&finding(1, r#""linkedin""#, "injected"));
-        let verdicts: Vec<_> = model.shown().map(|one| one.verdict.as_str()).collect();
-        assert_eq!(verdicts, ["injected"]);
+        assert_eq!(verdicts(&model), ["injected", "injected"]);
     }
 
     #[test]

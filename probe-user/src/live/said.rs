@@ -154,6 +154,30 @@ pub(super) struct Finding {
     pub(super) stage: Option<String>,
     #[serde(default)]
     pub(super) fingerprints: Vec<Fingerprint>,
+    revises: Option<Revised>,
+}
+
+/// What was told of it before.
+#[derive(Clone, Debug, Deserialize)]
+struct Revised {
+    verdict: String,
+    confidence: String,
+}
+
+/// By how much the clock may have been corrected from one telling of a finding to the next.
+const CORRECTED: jiff::SignedDuration = jiff::SignedDuration::from_millis(10);
+
+impl Finding {
+    /// Whether it tells anew of what `known` is about.
+    pub(super) fn takes_the_place_of(&self, known: &Self) -> bool {
+        let Some(revised) = &self.revises else { return false };
+        let same = (&known.client, &known.server, &known.name)
+            == (&self.client, &self.server, &self.name)
+            && (&known.verdict, &known.confidence) == (&revised.verdict, &revised.confidence);
+        let time = |finding: &Self| finding.time.parse::<jiff::Timestamp>().ok();
+        let (Some(now), Some(then)) = (time(self), time(known)) else { return false };
+        same && now.duration_since(then).abs() <= CORRECTED
+    }
 }
 
 /// One piece of evidence.
