@@ -105,15 +105,15 @@ proptest! {
     #[test]
     fn a_question_once_claimed_is_found_until_it_is_wanted_least(
         steps in prop::collection::vec(
-            (1_u64..12, 0_u64..6_000_000_000, any::<bool>()),
+            (1_u64..12, 0_u64..6_000_000_000, any::<bool>(), any::<bool>()),
             1..200,
         ),
     ) {
         let mut set = Box::new(DnsSet::default());
-        // Tag, when asked, whether answered then.
-        let mut model: Vec<(u64, u64, bool)> = Vec::new();
+        // Tag, when asked, whether answered then, and whether for a watched name.
+        let mut model: Vec<(u64, u64, bool, bool)> = Vec::new();
         let mut now = 1;
-        for (tag, passed, answered) in steps {
+        for (tag, passed, answered, watched) in steps {
             now += passed;
             if let Some(record) = dns::find(&mut set, tag) {
                 prop_assert_eq!(u64::from(record.question), tag, "another question's record");
@@ -122,18 +122,18 @@ proptest! {
             prop_assert!(model.iter().all(|(known, ..)| *known != tag), "claimed, but not found");
             let claim = dns::claim(&mut set, tag, now).expect("a set has places");
             if model.len() == WAYS {
-                let wanted = |&(_, asked, answered): &(u64, u64, bool)| {
+                let wanted = |&(_, asked, answered, _): &(u64, u64, bool, bool)| {
                     now - asked < if answered { dns::WINDOW } else { dns::REPEAT }
                 };
-                let least = model
-                    .iter()
-                    .copied()
-                    .min_by_key(|one| (wanted(one), one.1))
-                    .expect("four");
+                let worth = |one: &(u64, u64, bool, bool)| {
+                    let longer = if one.3 && wanted(one) { dns::SOUGHT } else { 0 };
+                    (wanted(one), one.1 + longer)
+                };
+                let least = model.iter().copied().min_by_key(worth).expect("four");
                 let gone = u64::from(claim.record.question);
                 let at = model.iter().position(|one| one.0 == gone).expect("it was there");
                 let gone = model.remove(at);
-                prop_assert_eq!((wanted(&gone), gone.1), (wanted(&least), least.1));
+                prop_assert_eq!(worth(&gone), worth(&least));
                 prop_assert_eq!(claim.evicted, wanted(&gone));
             } else {
                 prop_assert!(!claim.evicted);
@@ -142,7 +142,8 @@ proptest! {
             claim.record.asked_again = now;
             claim.record.answered = now;
             claim.record.replies = u8::from(answered);
-            model.push((tag, now, answered));
+            claim.record.marks = if watched { dns::mark::WATCHED } else { 0 };
+            model.push((tag, now, answered, watched));
             prop_assert!(dns::find(&mut set, tag).is_some());
         }
     }

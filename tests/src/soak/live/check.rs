@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{figures::Figures, score::Counts};
+use super::{figures::Figures, score::Counts, talk::Kind};
 
 /// What the agent may take besides the maps, in MiB.
 pub const BUDGET: f64 = 64.0;
@@ -21,11 +21,12 @@ const LONG: f64 = 600.0;
 const EXCUSES: [&str; 4] =
     ["events_ring_full", "events_rate_limited", "events_unread", "internal_errors"];
 
-/// Connections that were going on when others took their places. Of these there are some at all times, most
-/// of them nobody's prey, so that they explain few of what was not found.
-const CUT_SHORT: &str = "flows_cut_short";
+/// What was pushed out by others while it was under way, by what is forged of it. Of these there are some at
+/// all times, most of them nobody's prey, so that they explain few of what was not found.
+const CUT_SHORT: [(Kind, &str); 2] =
+    [(Kind::Reset, "flows_cut_short"), (Kind::Answer, "dns_evicted")];
 
-/// How many of what is forged that may explain, at most: one in ten thousand.
+/// How many of what is forged that may explain, at most: one in ten thousand of a kind.
 const CUT_SHORT_MAX: f64 = 1e-4;
 
 /// How many of those missing are named.
@@ -107,18 +108,25 @@ impl End<'_> {
             .filter(|(_, count)| *count > 0)
             .collect();
         let forged = self.counts.due();
-        let cut_short = self.figures.get(CUT_SHORT);
-        let few = cut_short.min((forged as f64 * CUT_SHORT_MAX) as u64);
-        let lost = few + excuses.iter().map(|(_, count)| count).sum::<u64>();
+        let lost: u64 = excuses.iter().map(|(_, count)| count).sum();
+        let cut_short: u64 = CUT_SHORT.into_iter().map(|of| self.cut_short(of)).sum();
         Check {
             what: "all that is forged is found, or lost by a counter",
-            holds: forged > 0 && missing <= lost,
+            holds: forged > 0 && missing <= lost + cut_short,
             by: format!(
-                "{forged} forged, {missing} not found {which:?}, lost: {excuses:?}, {cut_short} cut short \
-                 (of which {few} count); {} said too late",
+                "{forged} forged, {missing} not found {which:?}, lost: {excuses:?}, {cut_short} of them \
+                 perhaps pushed out meanwhile; {} said too late",
                 self.counts.late
             ),
         }
+    }
+
+    /// How many of a kind are missing that a counter of what was pushed out may explain.
+    fn cut_short(&self, (kind, counter): (Kind, &str)) -> u64 {
+        let of_kind = |(one, _): &&(Kind, u64)| *one == kind;
+        let missing = self.counts.missing().filter(of_kind).count() as u64;
+        let forged = self.counts.forged.iter().filter(of_kind).count();
+        missing.min(self.figures.get(counter)).min((forged as f64 * CUT_SHORT_MAX) as u64)
     }
 
     fn judged(&self) -> Check {
@@ -178,7 +186,7 @@ pub fn growth(memory: &[Look]) -> Option<f64> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{super::talk::Kind, CUT_SHORT, Check, Counts, End, Figures, Look, growth};
+    use super::{Check, Counts, End, Figures, Kind, Look, growth};
 
     fn looks(of: impl Fn(f64) -> f64) -> Vec<Look> {
         (0..=3_600).map(|at| Look { at: f64::from(at), mib: of(f64::from(at)) }).collect()
@@ -228,7 +236,8 @@ mod tests {
             failed(move |figures, counts| {
                 counts.forged = (0..forged).map(|number| (Kind::Reset, number)).collect();
                 counts.found = counts.forged.iter().copied().skip(1).collect();
-                figures.lost.insert(CUT_SHORT.into(), 1_000);
+                figures.lost.insert("flows_cut_short".into(), 1_000);
+                figures.lost.insert("dns_evicted".into(), 1_000);
             })
         };
         // Only the recording is not asked for as much here.
