@@ -1,6 +1,9 @@
 //! From a judge's outcomes to verdicts, and to the ledger.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::Failure;
 use crate::{
@@ -24,6 +27,10 @@ pub(crate) const LATE: u64 = 60_000_000_000;
 
 /// The same of a capture, whose judge waits for all there is.
 pub(crate) const LATE_REPLAY: u64 = LATE + OUTCOMES_WAIT;
+
+/// Units with what was said of them, of which it is known what was recorded. Of more of them those are
+/// forgotten of which nothing is said any more; should it be said again, it is recorded again.
+const RECORDED_MAX: usize = 4_096;
 
 /// The attributor of a run.
 pub(crate) struct Attribution {
@@ -150,17 +157,22 @@ impl Attribution {
         if recorder.is_none() && self.destinations.is_none() {
             return Vec::new();
         }
-        let (mut news, mut said): (_, BTreeMap<_, Vec<_>>) = (Vec::new(), BTreeMap::new());
+        let (mut news, mut current) = (Vec::new(), BTreeSet::new());
+        let mut said: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for verdict in verdicts.into_iter().filter(is_told) {
             let about = (verdict.unit.clone(), verdict.method);
             let known = self.recorded.get(&about);
             let is_new = !known.is_some_and(|ends| ends.contains(&verdict.end));
+            current.insert(about.clone());
             said.entry(about).or_default().push(verdict.end);
             if is_new {
                 news.push(verdict);
             }
         }
         self.recorded.extend(said);
+        if self.recorded.len() > RECORDED_MAX {
+            self.recorded.retain(|about, _| current.contains(about));
+        }
         if let Some(recorder) = recorder {
             cells.into_iter().for_each(|cell| recorder.cell(cell));
             news.iter().for_each(|verdict| recorder.verdict(verdict.clone()));
@@ -285,5 +297,29 @@ mod tests {
     #[test]
     fn nobody_is_told_who_does_not_look() {
         assert!(written(false).is_empty());
+    }
+
+    #[test]
+    fn what_was_recorded_of_units_that_are_gone_is_forgotten() {
+        let targets = Arc::new(TargetSet::load(&[]).expect("what is built in"));
+        let mut attribution = Attribution::new(&targets, LATE);
+        attribution.count_destinations();
+        let (unit, ends) = (
+            Unit {
+                service: "gone".into(),
+                role: crate::targets::Role::Target,
+                network: Network::of([198, 51, 100, 1].into()),
+                asn: None,
+                protocol: Protocol::TcpTls,
+                vantage: 0,
+            },
+            vec![None],
+        );
+        for vantage in 0..=RECORDED_MAX as u16 {
+            let about = (Unit { vantage, ..unit.clone() }, Method::SniReset);
+            attribution.recorded.insert(about, ends.clone());
+        }
+        attribution.record(100 * WINDOW, None);
+        assert!(attribution.recorded.is_empty(), "{}", attribution.recorded.len());
     }
 }
