@@ -89,6 +89,8 @@ impl Running {
         };
         wait::until("privileges to be given up", SOON, confined)
             .unwrap_or_else(|error| panic!("{error:#}\n{}", running.process.log()));
+        // It is said once it is done.
+        running.says("confined: ");
         running
     }
 
