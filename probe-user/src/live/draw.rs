@@ -16,7 +16,7 @@ use super::{
 /// Losses that are named.
 const LOSSES_SHOWN: usize = 4;
 
-/// Lines that a page moves by: those of the half that has the keys, as it was drawn last.
+/// Draws what is known. Returns how many lines a page has: those of the half that has the keys.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, title: &str) -> usize {
     let heights =
         [Constraint::Length(2), Constraint::Fill(1), Constraint::Fill(1), Constraint::Length(2)];
