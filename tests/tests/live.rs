@@ -19,7 +19,7 @@ use probe_tests::lab::{
 };
 use probe_user::ledger::{LedgerError, Reader, row::Window};
 
-/// How long anything may take to be seen: outcomes are known once a connection is over.
+/// How long anything but outcomes may take to be seen.
 const SOON: Duration = Duration::from_secs(15);
 
 /// How long what connections met may take to be seen: an outcome is settled after 35 s.

@@ -12,6 +12,7 @@ use super::{
     model::{Focus, Model, Row},
     said::{Finding, Key, Verdict},
 };
+use crate::report::words::grouped;
 
 /// Losses that are named.
 const LOSSES_SHOWN: usize = 4;
@@ -254,19 +255,6 @@ fn foot(model: &Model) -> Paragraph<'static> {
         Focus::Evidence => "up/down scroll   Esc back   q end",
     };
     Paragraph::new(vec![words, Line::from(keys).dim()])
-}
-
-/// With a comma between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(super) use crate::report::destinations::Met;
+use crate::report::summary::Counters;
+
 /// One line.
 #[derive(Debug)]
 pub(super) enum Said {
@@ -67,7 +70,7 @@ pub(super) struct Progress {
     pub(super) packets: u64,
     pub(super) flows: u64,
     pub(super) findings: u64,
-    pub(super) lost: std::collections::BTreeMap<String, u64>,
+    pub(super) lost: Counters,
     pub(super) destinations: Vec<Destination>,
 }
 
@@ -88,20 +91,6 @@ pub(super) struct Key {
     pub(super) service: String,
     pub(super) protocol: String,
     pub(super) network: String,
-}
-
-/// How often each ending was met.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Met {
-    pub(super) served: u64,
-    pub(super) reset: u64,
-    pub(super) silent: u64,
-    pub(super) block_page: u64,
-    pub(super) false_answer: u64,
-    pub(super) error: u64,
-    pub(super) icmp: u64,
-    pub(super) abandoned: u64,
 }
 
 /// What is said of a destination as a whole.
@@ -174,9 +163,11 @@ impl Finding {
         let same = (&known.client, &known.server, &known.name)
             == (&self.client, &self.server, &self.name)
             && (&known.verdict, &known.confidence) == (&revised.verdict, &revised.confidence);
-        let time = |finding: &Self| finding.time.parse::<jiff::Timestamp>().ok();
-        let (Some(now), Some(then)) = (time(self), time(known)) else { return false };
-        same && now.duration_since(then).abs() <= CORRECTED
+        let time = |finding: &Self| finding.time.parse::<jiff::Timestamp>();
+        same && matches!(
+            (time(self), time(known)),
+            (Ok(now), Ok(then)) if now.duration_since(then).abs() <= CORRECTED
+        )
     }
 }
 

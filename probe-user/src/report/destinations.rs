@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Summary, finding::Verdict, summary::Counters, time};
 use crate::{
@@ -20,24 +20,25 @@ use crate::{
 const DESTINATIONS_MAX: usize = 1_024;
 
 /// How often each ending was met.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Met {
     /// The client got what it asked for.
-    served: u64,
+    pub(crate) served: u64,
     /// Nothing more came, and the client was waiting.
-    silent: u64,
+    pub(crate) silent: u64,
     /// A reset in the name of the server.
-    reset: u64,
+    pub(crate) reset: u64,
     /// A page that says that access is blocked.
-    block_page: u64,
+    pub(crate) block_page: u64,
     /// A DNS answer that the name's owner does not give.
-    false_answer: u64,
+    pub(crate) false_answer: u64,
     /// The other end said that it cannot.
-    error: u64,
+    pub(crate) error: u64,
     /// An ICMP error came back.
-    icmp: u64,
+    pub(crate) icmp: u64,
     /// The client left by itself.
-    abandoned: u64,
+    pub(crate) abandoned: u64,
 }
 
 impl Met {

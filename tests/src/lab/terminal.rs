@@ -6,7 +6,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::CommandExt as _},
     process::{Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -27,7 +27,6 @@ pub struct Terminal {
     slave: OwnedFd,
     keys: File,
     parser: Arc<Mutex<vt100::Parser>>,
-    reader: Option<JoinHandle<()>>,
     /// The program; ended with the terminal.
     pub process: Process,
 }
@@ -71,14 +70,15 @@ impl Terminal {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let (keys, screen) = (File::from(master.try_clone()?), Arc::clone(&parser));
-        let reader = thread::Builder::new().name("terminal".into()).spawn(move || {
+        // Ends with the last end of the terminal, which is ours; it is not waited for.
+        thread::Builder::new().name("terminal".into()).spawn(move || {
             let (mut master, mut octets) = (File::from(master), [0; 4_096]);
             // The end of a terminal is an error.
             while let Ok(count @ 1..) = master.read(&mut octets) {
                 screen.lock().unwrap_or_else(PoisonError::into_inner).process(&octets[..count]);
             }
         })?;
-        Ok(Self { slave, keys, parser, reader: Some(reader), process })
+        Ok(Self { slave, keys, parser, process })
     }
 
     /// What is on the screen.
@@ -133,7 +133,5 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.process.kill();
-        // The reader ends with the last end of the terminal, which is ours; it is not waited for.
-        drop(self.reader.take());
     }
 }
