@@ -108,6 +108,19 @@ impl Config {
         port != 0 && (port == a || port == b || port == c || port == d)
     }
 
+    /// Whether one of two ports is taken for DNS.
+    ///
+    /// Asked by each port of the settings: the verifier knows which there are, and leaves out the questions
+    /// for those there are not.
+    #[inline(always)]
+    pub const fn is_dns(&self, from: u16, to: u16) -> bool {
+        let [a, b, c, d] = self.dns_ports;
+        a != 0 && (from == a || to == a)
+            || b != 0 && (from == b || to == b)
+            || c != 0 && (from == c || to == c)
+            || d != 0 && (from == d || to == d)
+    }
+
     /// The octets that the loader writes over the program's read-only global.
     pub const fn as_octets(&self) -> &[u8] {
         // SAFETY: `Config` is `repr(C)`, made of integers, and the assertion below shows that it

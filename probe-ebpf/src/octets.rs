@@ -10,7 +10,7 @@ use aya_ebpf::{
     },
     programs::{TcContext, XdpContext},
 };
-use probe_common::wire::{LOOK_MAX, Octets};
+use probe_common::wire::{LOOK_MAX, Near, Octets};
 
 /// What can copy payload out of a packet, besides reading its headers.
 pub(crate) trait Capture: Octets {
@@ -75,6 +75,17 @@ impl Window {
         Some(unsafe { *(start as *const T) })
     }
 
+    /// `N` octets from `at` on, which is small.
+    #[inline(always)]
+    fn near<const N: usize>(&self, at: usize) -> Option<Near<'_, N>> {
+        let start = opaque(self.start + at);
+        if start + N > self.end {
+            return None;
+        }
+        // SAFETY: just compared with the end of the packet.
+        Some(Near::new(unsafe { &*(start as *const [u8; N]) }))
+    }
+
     /// Copies `len` octets at `at` to `to`; returns whether they were there.
     ///
     /// By the helper that reads any kernel memory: the verifier would have a loop followed octet by
@@ -134,6 +145,11 @@ impl<const SEVERAL: bool> Octets for XdpOctets<'_, SEVERAL> {
             )
         };
         Self { window: Window::new(start, end), ..*self }
+    }
+
+    #[inline(always)]
+    fn near<const N: usize>(&self, at: usize) -> Option<Near<'_, N>> {
+        self.window.near(at)
     }
 
     #[inline(always)]
@@ -288,6 +304,17 @@ impl Octets for CopiedOctets<'_> {
     #[inline(always)]
     fn anew(&self) -> Self {
         *self
+    }
+
+    #[inline(always)]
+    fn near<const N: usize>(&self, at: usize) -> Option<Near<'_, N>> {
+        if at + N > self.copy.len as usize {
+            return None;
+        }
+        // SAFETY: just compared; the room for a copy is larger than that.
+        let octets =
+            unsafe { &*self.copy.octets.as_ptr().add(at & (COPY_LEN / 2 - 1)).cast::<[u8; N]>() };
+        Some(Near::new(octets))
     }
 
     #[inline(always)]

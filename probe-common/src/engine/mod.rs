@@ -1,11 +1,14 @@
 //! One packet through the pipeline: parse, find its flow, measure, tell, remember.
 
 mod dns;
+mod glance;
 mod icmp;
 mod quic;
 mod tcp;
 #[cfg(test)]
 mod tests;
+
+use glance::Passing;
 
 use crate::{
     config::Config,
@@ -127,19 +130,7 @@ impl Branch {
     }
 }
 
-impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
-    /// Takes one packet. `stamp` is asked only if the packet is looked at closely: reading the
-    /// clock costs more than passing a bulk packet.
-    #[inline(always)]
-    pub fn packet<O: Octets>(&mut self, octets: &O, stamp: impl FnOnce() -> Stamp)
-    where
-        S: Output<O>,
-    {
-        if let Some(branch) = self.sort(octets) {
-            self.follow(branch, octets, stamp());
-        }
-    }
-
+impl<F, D, R, Q, S> Engine<'_, F, D, R, Q, S> {
     /// Counts a packet, finds its transport header, and says whether it is to be followed. If so, the
     /// header's place is left in the scratch for [`follow`](Self::follow).
     #[inline(always)]
@@ -148,6 +139,17 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
         S: Output<O>,
     {
         self.output.count(Counter::Packets, 1);
+        if !self.config.watch_all()
+            && let Some(Passing { end, counter }) =
+                glance::passing(octets, self.config, self.output)
+        {
+            self.output.count(Counter::Octets, octets.wire_len_up_to(end) as u64);
+            if counter == Counter::TcpUnwatched {
+                self.output.count(Counter::TcpSegments, 1);
+            }
+            self.output.count(counter, 1);
+            return None;
+        }
         match self.branch(octets) {
             Ok(branch) => branch,
             Err(counter) => {
@@ -206,6 +208,20 @@ impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F,
         };
         self.scratch.located = found;
         Ok(Some(branch))
+    }
+}
+
+impl<F: FlowStore, D: DnsStore, R: ResolverStore, Q: QuicStore, S> Engine<'_, F, D, R, Q, S> {
+    /// Takes one packet. `stamp` is asked only if the packet is looked at closely: reading the
+    /// clock costs more than passing a bulk packet.
+    #[inline(always)]
+    pub fn packet<O: Octets>(&mut self, octets: &O, stamp: impl FnOnce() -> Stamp)
+    where
+        S: Output<O>,
+    {
+        if let Some(branch) = self.sort(octets) {
+            self.follow(branch, octets, stamp());
+        }
     }
 
     /// Follows a packet that [`sort`](Self::sort) has just said is to be followed.

@@ -55,12 +55,35 @@ impl FlowStore for Table {
     }
 }
 
+/// Who is watched.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Watches {
+    /// Everybody.
+    #[default]
+    All,
+    /// Whose address ends in [`WATCHED`].
+    Server,
+}
+
+/// The last octet of a server's address that is watched.
+const WATCHED: u64 = 20;
+
 /// What is counted and told: the kinds of events.
-struct Told([u64; COUNTERS as usize], Vec<u16>);
+pub(super) struct Told {
+    pub(super) counts: [u64; COUNTERS as usize],
+    pub(super) kinds: Vec<u16>,
+    pub(super) watches: Watches,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { counts: [0; COUNTERS as usize], kinds: Vec::new(), watches: Watches::All }
+    }
+}
 
 impl Output<Slice<'_>> for Told {
     fn count(&mut self, counter: Counter, by: u64) {
-        self.0[counter as usize] += by;
+        self.counts[counter as usize] += by;
     }
 
     fn admit(&mut self, _class: Class, _now: u64) -> bool {
@@ -68,7 +91,7 @@ impl Output<Slice<'_>> for Told {
     }
 
     fn tcp(&mut self, message: &mut Message<TcpEvent>, _octets: &Slice<'_>) -> bool {
-        self.1.push(message.event.header.kind);
+        self.kinds.push(message.event.header.kind);
         true
     }
 
@@ -80,8 +103,11 @@ impl Output<Slice<'_>> for Told {
         true
     }
 
-    fn watched(&self, _address: Address) -> bool {
-        true
+    fn watched(&self, address: Address) -> bool {
+        match self.watches {
+            Watches::All => true,
+            Watches::Server => address.low & 0xff == WATCHED,
+        }
     }
 
     fn names(&self) -> Option<&Names> {
@@ -113,7 +139,7 @@ struct Cpu {
 
 impl Cpu {
     fn new() -> Self {
-        let told = Told([0; COUNTERS as usize], Vec::new());
+        let told = Told::default();
         Self { table: Table::default(), told, scratch: Scratch::default(), time: 1 << 40 }
     }
 
@@ -136,7 +162,7 @@ impl Cpu {
     }
 
     fn counted(&self, counter: Counter) -> u64 {
-        self.told.0[counter as usize]
+        self.told.counts[counter as usize]
     }
 }
 
@@ -170,7 +196,7 @@ fn a_record_that_another_connections_segment_was_written_into_begins_anew() {
     assert_eq!((half.packets, half.hops_min, half.hops_max), (1, 57, 57));
     assert_eq!(cpu.table.block.torn, [0; 4]);
     // What was in it is of two connections, and nobody is told of it.
-    assert!(cpu.told.1.is_empty(), "told: {:?}", cpu.told.1);
+    assert!(cpu.told.kinds.is_empty(), "told: {:?}", cpu.told.kinds);
 }
 
 /// The same for a connection that takes the place of one whose record is of two: its end is not told.
@@ -183,7 +209,7 @@ fn the_end_of_a_record_of_two_connections_is_not_told() {
         cpu.table.block.torn = [torn; 4];
         cpu.take(&segment(40_004, 64, SYN));
         assert_eq!(cpu.counted(Counter::FlowsEvicted), 1);
-        assert_eq!(cpu.told.1.len(), 1 - torn as usize);
+        assert_eq!(cpu.told.kinds.len(), 1 - torn as usize);
     }
 }
 

@@ -9,8 +9,10 @@ pub const VLAN_MAX: usize = 2;
 /// MPLS labels that are followed.
 pub const MPLS_MAX: usize = 4;
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// IPv4.
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const ETHERTYPE_QINQ: u16 = 0x88a8;
 /// Older Q-in-Q equipment.
@@ -25,7 +27,8 @@ const PPP_IPV6: u16 = 0x0057;
 
 /// Length of a plain Ethernet header.
 pub const ETHERNET_LEN: usize = 14;
-const VLAN_LEN: usize = 4;
+/// Length of a VLAN tag.
+pub const VLAN_LEN: usize = 4;
 const MPLS_LEN: usize = 4;
 /// PPPoE header (RFC 2516, section 4) and the PPP protocol field.
 const PPPOE_LEN: usize = 6 + 2;
@@ -83,8 +86,9 @@ pub fn locate<O: Octets>(octets: &O) -> Result<Link, Counter> {
     Ok(Link { vlan, version, at, quirks: 0 })
 }
 
+/// Whether a VLAN tag comes next.
 #[inline(always)]
-fn is_vlan(ethertype: u16) -> bool {
+pub const fn is_vlan(ethertype: u16) -> bool {
     matches!(ethertype, ETHERTYPE_VLAN | ETHERTYPE_QINQ | ETHERTYPE_QINQ_OLD)
 }
 

@@ -13,12 +13,14 @@ pub mod dns;
 pub mod icmp;
 pub mod ip;
 pub mod link;
+mod near;
 mod octets;
 mod packet;
 pub mod question;
 pub mod quic;
 pub mod tcp;
 
+pub use near::Near;
 pub use octets::{Octets, Slice};
 pub use packet::{Address, Packet, option, quirk, tcp_flag};
 

@@ -1,5 +1,7 @@
 //! Access to the octets of a packet.
 
+use super::Near;
+
 /// The octets of one packet, from its link-layer header on.
 ///
 /// Integers are read in network order. Every read is checked against the end of what was captured;
@@ -8,6 +10,9 @@ pub trait Octets: Copy {
     /// The same octets, found anew. In the kernel the verifier then forgets what it has learnt of
     /// them, which depends on the way here, and would follow all that comes after once for each.
     fn anew(&self) -> Self;
+
+    /// `N` octets from `at` on, if there are so many.
+    fn near<const N: usize>(&self, at: usize) -> Option<Near<'_, N>>;
 
     /// How many octets can be read.
     fn len(&self) -> usize;
@@ -79,6 +84,11 @@ impl<'a> Slice<'a> {
 impl Octets for Slice<'_> {
     fn anew(&self) -> Self {
         *self
+    }
+
+    #[inline(always)]
+    fn near<const N: usize>(&self, at: usize) -> Option<Near<'_, N>> {
+        self.octets.get(at..)?.first_chunk().map(Near::new)
     }
 
     fn len(&self) -> usize {

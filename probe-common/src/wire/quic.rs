@@ -35,10 +35,16 @@ pub fn long<O: Octets>(octets: &O, found: &Located) -> Option<Long> {
     let at = found.at + UDP_LEN;
     // Most datagrams end here: those of established connections have a short header.
     let first = octets.u8(at)?;
-    if first & LONG == 0 {
+    if !is_long(first) {
         return None;
     }
     Some(Long { first, version: octets.u32(at + 1)?, id_length: octets.u8(at + 5)? })
+}
+
+/// Whether a datagram whose payload begins with this octet has a long header.
+#[inline(always)]
+pub const fn is_long(first: u8) -> bool {
+    first & LONG != 0
 }
 
 impl Long {
