@@ -21,6 +21,10 @@ const CARGO_FUZZ: &str = "0.13.2";
 /// Longest input, as the targets have it.
 const INPUT_MAX: &str = "-max_len=16384";
 
+/// After how many seconds an input counts as one that does not end. They are of the clock: a fuzzer that makes
+/// way for everybody else can wait long for the processor.
+const TIMEOUT: &str = "-timeout=300";
+
 /// How often it is looked at what the fuzzers have used.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -131,7 +135,7 @@ impl Fuzzer {
         command
             .arg(&corpus)
             .arg(steps::root().join("fuzz/corpus").join(target))
-            .args([INPUT_MAX, "-timeout=20", "-rss_limit_mb=4096", "-print_final_stats=1"])
+            .args([INPUT_MAX, TIMEOUT, "-rss_limit_mb=4096", "-print_final_stats=1"])
             .arg(format!("-artifact_prefix={}/", crashes.display()))
             .current_dir(steps::root())
             .stdin(Stdio::null())
