@@ -109,7 +109,7 @@ fn what_is_met_is_seen_and_its_evidence_is_two_keys_away() {
     terminal.press(DOWN).expect("a key");
     terminal.shows(&["Findings at"], SOON).expect("one destination is looked at");
     terminal.press("q").expect("a key");
-    let said = |terminal: &Terminal| terminal.screen().contains("findings; lost: nothing");
+    let said = |terminal: &Terminal| terminal.screen().contains("; lost: nothing");
     wait::until("the end", SOON, || said(&terminal).then_some(()))
         .unwrap_or_else(|error| panic!("{error:#}: {}", terminal.screen()));
     assert_ends(&lab, terminal, 0);

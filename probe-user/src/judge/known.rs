@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use probe_common::flow::FlowRecord;
 
-use super::{Judge, Signatures, Silence};
+use super::{Judge, Outcomes, Signatures, Silence};
 use crate::{
     fingerprint::{Label, Vector},
     report::summary::Counters,
@@ -48,9 +48,11 @@ impl Judge {
         losses.insert("judge_quic_evicted".into(), self.quics.evicted());
         losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
-        let dropped = self.outcomes.as_ref().map_or(0, |outcomes| outcomes.dropped());
+        let of_outcomes = |outcomes: &Outcomes| (outcomes.dropped(), outcomes.evicted());
+        let (dropped, kept) = self.outcomes.as_deref().map_or((0, 0), of_outcomes);
         losses.insert("judge_outcomes_dropped".into(), dropped);
-        losses.insert("judge_knowledge_evicted".into(), self.knowledge.evicted());
+        let known = self.knowledge.evicted() + kept;
+        losses.insert("judge_knowledge_evicted".into(), known);
         losses
     }
 

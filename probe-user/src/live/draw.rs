@@ -62,10 +62,11 @@ fn head(model: &Model, title: &str) -> Paragraph<'static> {
         ]),
         Line::from(vec![
             Span::from(format!(
-                "{} packets, {} flows, {} findings; ",
+                "{} packets, {} flows, {} finding{}; ",
                 grouped(progress.packets),
                 grouped(progress.flows),
-                grouped(progress.findings)
+                grouped(progress.findings),
+                if progress.findings == 1 { "" } else { "s" }
             )),
             lost,
         ]),

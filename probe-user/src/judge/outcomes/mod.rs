@@ -69,6 +69,11 @@ impl Outcomes {
         }
     }
 
+    /// How many connections and servers made way of which something was kept.
+    pub(super) const fn evicted(&self) -> u64 {
+        self.large.evicted() + self.refused.evicted() + self.distances.evicted()
+    }
+
     /// The machine slept until `at`: how a connection from before ended, or how fast it was, is not counted.
     pub(super) const fn woke(&mut self, at: u64) {
         self.woke = at;
