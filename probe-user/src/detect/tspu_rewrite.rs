@@ -99,7 +99,7 @@ fn run(train: &[&Seen], side: Side) -> Vec<u64> {
     for pair in train.windows(2) {
         let gap = pair[1].packet().time.saturating_sub(pair[0].packet().time);
         let asked = |seen: &Seen| seen.flow().half(side.other()).packets;
-        let backs_off = gaps.last().is_none_or(|last| gap >= last + last / 2);
+        let backs_off = gaps.last().is_none_or(|last| gap >= last.saturating_add(last / 2));
         if gap < GAP_MIN || !backs_off || asked(pair[0]) != asked(pair[1]) {
             break;
         }
