@@ -75,7 +75,7 @@ impl Window {
         Some(unsafe { *(start as *const T) })
     }
 
-    /// `N` octets from `at` on, which is small.
+    /// `N` octets from `at` on, which the verifier has to know to be small.
     #[inline(always)]
     fn near<const N: usize>(&self, at: usize) -> Option<Near<'_, N>> {
         let start = opaque(self.start + at);
@@ -311,10 +311,8 @@ impl Octets for CopiedOctets<'_> {
         if at + N > self.copy.len as usize {
             return None;
         }
-        // SAFETY: just compared; the room for a copy is larger than that.
-        let octets =
-            unsafe { &*self.copy.octets.as_ptr().add(at & (COPY_LEN / 2 - 1)).cast::<[u8; N]>() };
-        Some(Near::new(octets))
+        // SAFETY: just compared with what was copied, for which there is room. The verifier knows `at`.
+        Some(Near::new(unsafe { &*self.copy.octets.as_ptr().add(at).cast::<[u8; N]>() }))
     }
 
     #[inline(always)]

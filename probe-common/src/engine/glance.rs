@@ -11,8 +11,9 @@ use crate::{
     wire::{Address, Near, Octets, dns, link, protocol, quic, tcp, tcp_flag},
 };
 
-/// Where the IP header lies, if there is no tag in front of it.
+/// Where the IP header lies, if there is no tag in front of it, and what says so.
 const IP: usize = link::ETHERNET_LEN;
+const ETHERTYPE: usize = IP - 2;
 /// Where the transport header lies behind IPv4 without options, and behind IPv6 without extensions.
 const BEHIND_V4: usize = IP + 20;
 const BEHIND_V6: usize = IP + 40;
@@ -36,12 +37,12 @@ pub(super) fn passing<O: Octets, S: Output<O>>(
     config: &Config,
     output: &S,
 ) -> Option<Passing> {
-    let ethertype = octets.near::<V4>(0)?.u16(IP - 2);
-    if link::is_vlan(ethertype) {
-        let ethertype = octets.near::<V4>(link::VLAN_LEN)?.u16(IP - 2);
-        Glance { octets, config, output, tag: link::VLAN_LEN }.behind(ethertype)
+    let near = octets.near::<V4>(0)?;
+    if link::is_vlan(near.u16(ETHERTYPE)) {
+        let near = octets.near::<V4>(link::VLAN_LEN)?;
+        Glance { octets, config, output, tag: link::VLAN_LEN }.network(near)
     } else {
-        Glance { octets, config, output, tag: 0 }.behind(ethertype)
+        Glance { octets, config, output, tag: 0 }.network(near)
     }
 }
 
@@ -55,18 +56,18 @@ struct Glance<'a, O, S> {
 }
 
 impl<O: Octets, S: Output<O>> Glance<'_, O, S> {
+    /// `near`: what stands from the tag on as if there were none.
     #[inline(always)]
-    fn behind(&self, ethertype: u16) -> Option<Passing> {
-        match ethertype {
-            link::ETHERTYPE_IPV4 => self.v4(),
-            link::ETHERTYPE_IPV6 => self.v6(),
+    fn network(&self, near: Near<'_, V4>) -> Option<Passing> {
+        match near.u16(ETHERTYPE) {
+            link::ETHERTYPE_IPV4 => self.v4(near),
+            link::ETHERTYPE_IPV6 => self.v6(self.octets.near(self.tag)?),
             _ => None,
         }
     }
 
     #[inline(always)]
-    fn v4(&self) -> Option<Passing> {
-        let near = self.octets.near::<V4>(self.tag)?;
+    fn v4(&self, near: Near<'_, V4>) -> Option<Passing> {
         // Version 4 and no options; neither a later fragment nor one that more are to come after.
         if near.u8(IP) != 0x45 || near.u16(IP + 6) & 0x3fff != 0 {
             return None;
@@ -79,8 +80,7 @@ impl<O: Octets, S: Output<O>> Glance<'_, O, S> {
     }
 
     #[inline(always)]
-    fn v6(&self) -> Option<Passing> {
-        let near = self.octets.near::<V6>(self.tag)?;
+    fn v6(&self, near: Near<'_, V6>) -> Option<Passing> {
         if near.u8(IP) >> 4 != 6 {
             return None;
         }

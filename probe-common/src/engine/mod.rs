@@ -187,7 +187,7 @@ impl<F, D, R, Q, S> Engine<'_, F, D, R, Q, S> {
             }
             protocol::UDP => {
                 let (from, to) = wire::dns::ports(octets, &found).ok_or(Counter::Truncated)?;
-                if self.config.is_dns_port(from) || self.config.is_dns_port(to) {
+                if self.config.is_dns(from, to) {
                     Branch::Dns
                 } else if from == wire::quic::PORT || to == wire::quic::PORT {
                     // Of an established connection: the bulk, which costs no more than this.

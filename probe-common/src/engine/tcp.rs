@@ -42,7 +42,7 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
     }
     let (source, destination) = wire::ip::addresses(octets, found).ok_or(Counter::Truncated)?;
     let (from, to) = wire::dns::ports(octets, found).ok_or(Counter::Truncated)?;
-    if config.is_dns_port(from) || config.is_dns_port(to) {
+    if config.is_dns(from, to) {
         return Ok(true);
     }
     // Servers listen on the lower port; what is watched are servers. See `is_watched`.
@@ -106,7 +106,7 @@ pub(super) struct Teller<'a, O, S> {
 /// Whether a connection is to a port where DNS is spoken: it is followed, whoever it is with.
 #[inline(always)]
 const fn is_dns(config: &Config, packet: &Packet) -> bool {
-    config.is_dns_port(packet.source_port) || config.is_dns_port(packet.destination_port)
+    config.is_dns(packet.source_port, packet.destination_port)
 }
 
 /// Whether all segments of a packet's connection are looked at: [`interesting`] asks for the end on the
