@@ -126,36 +126,29 @@ fn measure_each(
 /// What is new each time, and so costs the same in a small table but for the wait for memory.
 fn classes_near() -> Vec<Class> {
     use Below::V4;
-    let flood = |name, host, flags| Class {
-        name,
-        before: Vec::new(),
-        packet: packets::flood(V4, host, flags),
-        program: Program::Probe,
-        round: FLOWS,
-        budget: None,
-    };
     let [query, _] = packets::lookup(V4, "www.example.org");
+    let flood = |host, flags| packets::flood(V4, host, flags);
+    let syns = "tables in the caches: SYNs of random clients";
+    let watched = "tables in the caches: SYNs of random clients, watched";
+    let resets = "tables in the caches: resets of unknown connections";
     vec![
-        flood("tables in the caches: SYNs of random clients", UNWATCHED, tcp_flag::SYN),
-        flood("tables in the caches: SYNs of random clients, watched", WATCHED, tcp_flag::SYN),
-        flood("tables in the caches: resets of unknown connections", UNWATCHED, tcp_flag::RST),
-        Class {
-            packet: query,
-            round: QUESTIONS,
-            ..flood("tables in the caches: DNS queries", UNWATCHED, 0)
-        },
+        class(syns, flood(UNWATCHED, tcp_flag::SYN)),
+        class(watched, flood(WATCHED, tcp_flag::SYN)),
+        class(resets, flood(UNWATCHED, tcp_flag::RST)),
+        Class { round: QUESTIONS, ..class("tables in the caches: DNS queries", query) },
     ]
+}
+
+/// A class that needs nothing before it.
+const fn class(name: &'static str, packet: Varied) -> Class {
+    Class { name, before: Vec::new(), packet, program: Program::Probe, round: FLOWS, budget: None }
 }
 
 fn classes() -> Vec<Class> {
     use Below::{V4, V6, Vlan};
     let flow = |name, packet, budget: f64| Class {
-        name,
-        before: Vec::new(),
-        packet,
-        program: Program::Probe,
-        round: FLOWS,
         budget: (budget > 0.0).then_some(budget),
+        ..class(name, packet)
     };
     let followed = |name, below, packet, budget| Class {
         before: packets::handshake(below, WATCHED).to_vec(),
