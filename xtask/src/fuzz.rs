@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
                 None => running.push(fuzzer),
                 Some(status) => {
                     if !fuzzer.tell(status)? {
-                        crashed.push(fuzzer.target);
+                        crashed.push(fuzzer.target.clone());
                     }
                 }
             }
@@ -88,7 +88,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         return Ok(());
     }
     bail!(
-        "{} crashed or could not be started; what did it is below target/fuzz/crashes",
+        "{} crashed, or ended early; what did it is below target/fuzz/crashes",
         crashed.join(", ")
     )
 }
@@ -182,6 +182,15 @@ impl Fuzzer {
             self.log.display()
         ));
         Ok(well)
+    }
+}
+
+/// None outlives what has started it and would have ended it.
+impl Drop for Fuzzer {
+    fn drop(&mut self) {
+        // Of one that has ended there is nothing to kill, and nothing to say.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
