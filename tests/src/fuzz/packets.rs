@@ -23,8 +23,9 @@ fn judge() -> Judge {
 }
 
 /// Small tables: each input begins with empty ones.
-fn engine() -> Local {
+fn engine(flags: u32) -> Local {
     let mut engine = Local::new(Config {
+        flags,
         flow_mask: 15,
         dns_mask: 7,
         resolver_mask: 7,
@@ -38,11 +39,16 @@ fn engine() -> Local {
 /// Frames, a millisecond apart, each with its length in front; the first octet of each says how much
 /// longer it was on the wire, and how much later it came.
 ///
+/// Two engines hear of them: one follows all, the other, as live, what is watched, and tells the rest at a
+/// glance.
+///
 /// # Panics
 ///
-/// If engine and etherparse read one differently, or a packet is not counted once.
+/// If engine and etherparse read one differently, a packet is not counted once, or both engines do not find
+/// it equally long.
 pub fn frames(data: &[u8]) {
-    let (mut engine, mut judge) = (engine(), judge());
+    let mut judge = judge();
+    let (mut engine, mut live) = (engine(Config::replay().flags), engine(0));
     let mut now = DAY;
     let mut packets = 0;
     for piece in pieces(data) {
@@ -61,9 +67,15 @@ pub fn frames(data: &[u8]) {
             data: octets,
         };
         engine.packet(&frame, |event| judge.event(&event, drop));
+        live.packet(&frame, |_| {});
         judge.advance(now, drop);
+        let [all, live] = [&engine, &live].map(|engine| engine.counts()[Counter::Octets as usize]);
+        assert_eq!(all, live, "octets so far, at packet {packets}: {octets:02x?}");
     }
-    assert_eq!(engine.counts()[Counter::Packets as usize], packets, "each packet is counted once");
+    for engine in [&engine, &live] {
+        let counted = engine.counts()[Counter::Packets as usize];
+        assert_eq!(counted, packets, "each packet is counted once");
+    }
     engine.scan(now, |place, record| judge.look(place, record, now, drop));
     judge.finish(drop);
 }
