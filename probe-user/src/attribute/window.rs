@@ -8,9 +8,14 @@ use super::{
     tally::Tally,
 };
 
-/// Clients by place in one window: at some 60 octets each, 15 MiB. Further ones are refused until the
-/// next window, counted; those of targets and of controls alike, so shares stay what they are.
-pub(super) const CLIENTS_MAX: usize = 262_144;
+/// Clients by place in one window: at some 60 octets each, 8 MiB, and as much again while a window is closed.
+/// Further ones are refused until the next window, counted; those of targets and of controls alike, so shares
+/// stay what they are.
+pub(super) const CLIENTS_MAX: usize = 131_072;
+
+/// Places in one window, each a server as one unit sees it: one takes half a kilobyte for its first client,
+/// 8 MiB in all. Clients of further ones are refused likewise.
+const PLACES_MAX: usize = 16_384;
 
 /// Seconds of a slot: longer than most pages take, and than most clients go on trying.
 pub(super) const SLOT: u64 = 30_000_000_000;
@@ -72,15 +77,17 @@ impl Window {
         if symptom == Symptom::Mute {
             return None;
         }
-        let clients = self.strata.entry((key, outcome.place.server)).or_default();
-        let token = outcome.client.token;
-        if !clients.contains_key(&token) {
-            if self.entries >= CLIENTS_MAX {
+        let (place, token) = ((key, outcome.place.server), outcome.client.token);
+        let places = self.strata.len();
+        let known = self.strata.get(&place);
+        if !known.is_some_and(|clients| clients.contains_key(&token)) {
+            if self.entries >= CLIENTS_MAX || known.is_none() && places >= PLACES_MAX {
                 self.refused += 1;
                 return None;
             }
             self.entries += 1;
         }
+        let clients = self.strata.entry(place).or_default();
         let about = About { asn: outcome.place.asn, local: outcome.place.local };
         self.about.entry(key).or_insert(about);
         let tally = clients.entry(token).or_default();
@@ -127,5 +134,65 @@ impl Window {
     pub(super) fn turn(&mut self, start: u64) {
         let refused = self.refused;
         *self = Self { start, refused, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CLIENTS_MAX, Key, PLACES_MAX, Symptom, Window};
+    use crate::attribute::outcome::{Client, Ending, Network, Outcome, Place, Protocol};
+
+    /// A connection of the client `token` to `server` that was served.
+    fn served(token: u64, server: u64) -> Outcome {
+        Outcome {
+            time: 0,
+            vantage: 0,
+            service: 0,
+            suffix: None,
+            protocol: Protocol::TcpTls,
+            place: Place {
+                network: Network::of([198, 51, 100, 1].into()),
+                asn: None,
+                server,
+                local: false,
+            },
+            client: Client { token, network: 0 },
+            path: 0,
+            ending: Ending::Served,
+            finding: None,
+            server_hops: None,
+            goodput: None,
+            after: None,
+            large_hello: false,
+            both_ways: true,
+        }
+    }
+
+    fn count(window: &mut Window, token: u64, server: u64) -> bool {
+        let outcome = served(token, server);
+        window.count(Key::of(&outcome), &outcome) == Some(Symptom::Served)
+    }
+
+    #[test]
+    fn clients_of_ever_new_servers_are_refused_and_counted() {
+        let mut window = Window::default();
+        let most = PLACES_MAX as u64;
+        assert!((0..most).all(|server| count(&mut window, server, server)));
+        assert!(!count(&mut window, 0, most), "one server too many");
+        // Where there is a place for the server, there is one for others of its clients.
+        assert!(count(&mut window, most, 0) && count(&mut window, 0, 0));
+        assert_eq!((window.strata.len() as u64, window.refused()), (most, 1));
+    }
+
+    #[test]
+    fn clients_beyond_the_bound_are_refused_until_the_next_window() {
+        let mut window = Window::default();
+        let most = CLIENTS_MAX as u64;
+        assert!((0..most).all(|token| count(&mut window, token, 0)));
+        assert!(!count(&mut window, most, 0), "one client too many");
+        assert!(count(&mut window, 0, 0), "one that is known");
+        window.turn(1);
+        assert!(count(&mut window, most, 0));
+        assert_eq!(window.refused(), 1, "over all windows");
     }
 }
