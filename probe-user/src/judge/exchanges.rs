@@ -27,7 +27,7 @@ use crate::{
 /// Exchanges kept until they are closed: 2.5 s of 3,200 replies a second. At some 2 KiB each, 16 MiB.
 const EXCHANGES_MAX: usize = 8_192;
 
-/// Samples kept until they are learnt from: half a second of 16,000 a second.
+/// Samples kept until they are learnt from, and keys of such: half a second of 16,000 a second.
 const SAMPLES_MAX: usize = 8_192;
 
 /// How long after its first reply an exchange teaches what its resolver is like, in nanoseconds: inside
@@ -66,6 +66,8 @@ pub(super) struct Exchanges {
     to_close: VecDeque<(u64, Key)>,
     samples: Bounded<SampleKey, (Address, Observation)>,
     samples_to_learn: VecDeque<(u64, SampleKey)>,
+    /// Samples that went because too many keys were waiting.
+    samples_lost: u64,
     unreadable: u64,
     dropped: u64,
 }
@@ -78,6 +80,7 @@ impl Default for Exchanges {
             to_close: VecDeque::new(),
             samples: Bounded::new(SAMPLES_MAX),
             samples_to_learn: VecDeque::new(),
+            samples_lost: 0,
             unreadable: 0,
             dropped: 0,
         }
@@ -137,6 +140,12 @@ impl Exchanges {
             to_learn.push_back((time, key));
             (event.packet.source, Observation::of(event))
         });
+        // Keys stay for their half second also of samples that another reply has made void.
+        if self.samples_to_learn.len() > SAMPLES_MAX
+            && let Some((_, first)) = self.samples_to_learn.pop_front()
+        {
+            self.samples_lost += u64::from(self.samples.remove(&first).is_some());
+        }
     }
 
     fn next(&self) -> Option<(u64, Task)> {
@@ -203,7 +212,7 @@ impl Exchanges {
     }
 
     pub(super) const fn evicted(&self) -> u64 {
-        self.open.evicted() + self.samples.evicted()
+        self.open.evicted() + self.samples.evicted() + self.samples_lost
     }
 
     pub(super) const fn dropped(&self) -> u64 {
