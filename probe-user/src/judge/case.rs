@@ -13,7 +13,7 @@ use probe_common::{
 };
 
 use super::hello::{ENCRYPTED, Traits};
-use crate::names::tls::ech::Use;
+use crate::{names::tls::ech::Use, report::finding::Told};
 
 /// Pieces of evidence kept of each kind in one case, the first half and the latest: injectors of bursts
 /// send some ten resets to each end.
@@ -25,6 +25,10 @@ pub(super) const BURST: u64 = 300_000_000;
 
 /// First number of a packet that is in no capture.
 pub(super) const LIVE: u64 = 1 << 63;
+
+/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
+/// the number of that piece.
+pub(super) type Turn = (u64, u64);
 
 /// One event of a case.
 #[derive(Clone, Debug)]
@@ -96,6 +100,10 @@ pub(super) fn label<'a>(name: Option<&'a str>, traits: Option<&Traits>) -> Optio
 /// The resets of one connection, what came after them, and what its responder sent first.
 #[derive(Clone, Debug)]
 pub struct Case {
+    /// Where it stands among those to be closed.
+    pub(super) turn: Turn,
+    /// What has been told of it.
+    pub(super) told: Option<Told>,
     /// The connection.
     pub key: FlowKey,
     /// What it is about, as far as that is known by now.
@@ -109,6 +117,8 @@ pub struct Case {
 impl Case {
     pub(super) const fn new(key: FlowKey) -> Self {
         Self {
+            turn: (0, 0),
+            told: None,
             key,
             subject: Subject { name: None, watched: false, traits: None, ech: None },
             resets: Vec::new(),

@@ -30,10 +30,6 @@ use crate::{
 /// again for what contradicts them.
 pub(super) const PIECES_MAX: usize = 8;
 
-/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
-/// the number of that piece.
-pub(super) type Turn = (u64, u64);
-
 /// What is kept of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
@@ -51,9 +47,6 @@ pub(super) struct Flow {
     /// Whether it is known by now that the responder answered this name, or that it was cut off.
     pub(super) counted: bool,
     pub(super) case: Option<Box<Case>>,
-    /// Where the case stands among those to be closed.
-    pub(super) turn: Turn,
-    pub(super) told: Option<Told>,
 }
 
 impl Flow {
@@ -172,23 +165,21 @@ impl Flow {
     }
 }
 
-/// Tells of a decision on a case, unless the same or more has been `told` already; returns whether it was
-/// told.
+/// Tells of a decision on a case, unless the same or more has been told already; returns what was told
+/// now.
 pub(super) fn tell_of(
     case: &Case,
-    told: &mut Option<Told>,
     (decision, side): &(Decision<'_>, Side),
     knowledge: &Knowledge,
     settings: &Settings,
     tell: &mut impl FnMut(Finding),
-) -> bool {
-    let more = told.is_none_or(|told| decision.revises(told));
-    if more {
-        let finding = compose::finding(case, *side, decision, knowledge, settings);
-        tell(Finding { revises: *told, ..finding });
-        *told = Some(decision.told());
+) -> Option<Told> {
+    if case.told.is_some_and(|told| !decision.revises(told)) {
+        return None;
     }
-    more
+    let finding = compose::finding(case, *side, decision, knowledge, settings);
+    tell(Finding { revises: case.told, ..finding });
+    Some(decision.told())
 }
 
 /// Whether a segment carries payload and claims to come from the responder.

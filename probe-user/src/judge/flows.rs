@@ -12,14 +12,14 @@ use super::{
     Knowledge, Settings, Silence, Telling,
     assess::{assess, count},
     bounded::Bounded,
-    case::{Case, LIVE, Seen, Subject},
+    case::{Case, LIVE, Seen, Subject, Turn},
     compose,
-    flow::{Flow, Turn, is_answer, tell_of},
+    flow::{Flow, is_answer, tell_of},
     learn::{dies_on_the_way, learn_answer, learn_handshake, learn_reset},
     signatures::Signatures,
     silence::Silent,
 };
-use crate::report::{Finding, finding::Told};
+use crate::report::Finding;
 
 /// Connections whose name or case is kept: as many as the kernel's flow table has by default.
 const FLOWS_MAX: usize = 65_536;
@@ -129,7 +129,7 @@ impl Flows {
         }
         let (_, out) = self.flows.entry(key, || Flow::new(opened));
         if let Some((_, mut flow)) = out {
-            self.cases.remove(&flow.turn);
+            self.withdraw(&flow);
             self.settle(&mut flow, scope, tell);
         }
         true
@@ -256,11 +256,19 @@ impl Flows {
 
     /// Puts a connection with a new piece of evidence behind all others.
     fn take_turn(&mut self, key: FlowKey, time: u64) {
-        let Some(flow) = self.flows.get_mut(&key) else { return };
-        self.cases.remove(&flow.turn);
+        let flow = self.flows.get_mut(&key);
+        let Some(case) = flow.and_then(|flow| flow.case.as_mut()) else { return };
+        self.cases.remove(&case.turn);
         self.pieces += 1;
-        flow.turn = (time, self.pieces);
-        self.cases.insert(flow.turn, key);
+        case.turn = (time, self.pieces);
+        self.cases.insert(case.turn, key);
+    }
+
+    /// Takes a connection's case, if it has one, from among those to be closed.
+    fn withdraw(&mut self, flow: &Flow) {
+        if let Some(case) = &flow.case {
+            self.cases.remove(&case.turn);
+        }
     }
 
     /// Closes the case whose last evidence is the oldest, if there are too many.
@@ -308,7 +316,7 @@ impl Flows {
         let subject = flow.subject(record, scope.knowledge, scope.settings);
         let Some(case) = &mut flow.case else { return };
         case.subject = subject;
-        conclude(case, &mut flow.told, true, scope, tell);
+        conclude(case, true, scope, tell);
     }
 
     /// A connection fell silent.
@@ -368,7 +376,7 @@ impl Flows {
 
     fn close(&mut self, key: &FlowKey, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
         if let Some(mut flow) = self.flows.get_mut(key).map(std::mem::take) {
-            self.cases.remove(&flow.turn);
+            self.withdraw(&flow);
             self.settle(&mut flow, scope, tell);
         }
     }
@@ -384,10 +392,9 @@ impl Flows {
             case.subject = subject.unwrap_or_default();
             self.dropped += case.dropped();
             count(case, &mut self.signatures);
-            conclude(case, &mut flow.told, false, scope, tell);
+            conclude(case, false, scope, tell);
         }
         flow.case = None;
-        flow.told = None;
     }
 
     pub(super) fn name_of(&self, record: &FlowRecord) -> Option<&str> {
@@ -428,24 +435,17 @@ const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
 
 /// Decides on a case, of accusations only if `early`; tells of the decision, and remembers an accused
 /// connection for what it may leave behind.
-fn conclude(
-    case: &Case,
-    told: &mut Option<Told>,
-    early: bool,
-    scope: &mut Scope<'_>,
-    tell: &mut impl FnMut(Finding),
-) {
+fn conclude(case: &mut Case, early: bool, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
     let Some(decided) = assess(case, scope.knowledge) else { return };
     let accuses = decided.0.accuses();
     if early && !accuses {
         return;
     }
-    let news = tell_of(case, told, &decided, scope.knowledge, scope.settings, tell);
+    let told = tell_of(case, &decided, scope.knowledge, scope.settings, tell);
     drop(decided);
-    if news
-        && accuses
-        && let Some(record) = case.before()
-    {
+    let Some(told) = told else { return };
+    case.told = Some(told);
+    if accuses && let Some(record) = case.before() {
         let initiator = record.initiator();
         let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
         let name = case.subject.name.as_deref();

@@ -19,7 +19,7 @@ pub use attempt::Attempt;
 pub use names::QuicNames;
 
 use super::{
-    Knowledge, Settings, Subject, bounded::Bounded, compose, decision::decide_silence, flow::Turn,
+    Knowledge, Settings, Subject, bounded::Bounded, case::Turn, compose, decision::decide_silence,
 };
 use crate::{
     detect::{self, Hit, quic_sni_drop},
