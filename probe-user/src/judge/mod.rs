@@ -197,8 +197,19 @@ impl Judge {
         self.outcomes.as_mut().map_or_else(Vec::new, |outcomes| outcomes.take())
     }
 
-    /// Does something that may bring findings, has all who count them hear of them, and tells them.
+    /// Does something that may bring findings, has all who count them hear of them, and tells them; then
+    /// settles what is due by now.
     fn heard(
+        &mut self,
+        tell: impl FnMut(Finding),
+        act: impl FnOnce(&mut Self, Option<&mut Outcomes>, &mut dyn FnMut(Finding)),
+    ) {
+        self.hear(tell, act);
+        self.settle();
+    }
+
+    /// The same, while more is to come of the same moment: nothing is settled yet.
+    fn hear(
         &mut self,
         tell: impl FnMut(Finding),
         act: impl FnOnce(&mut Self, Option<&mut Outcomes>, &mut dyn FnMut(Finding)),
@@ -215,12 +226,17 @@ impl Judge {
         let attempts = self.quics.take_over();
         if let Some(outcomes) = &mut outcomes {
             attempts.iter().for_each(|attempt| outcomes.quic(attempt, &self.settings));
-            outcomes.settle(self.now);
         }
         self.outcomes = outcomes;
         self.idle = 0;
         found.drain(..).for_each(tell);
         self.found = found;
+    }
+
+    fn settle(&mut self) {
+        if let Some(outcomes) = &mut self.outcomes {
+            outcomes.settle(self.now);
+        }
     }
 
     /// Counts the devices that a finding accuses over the run.
@@ -234,7 +250,15 @@ impl Judge {
     }
 
     /// Takes one event; findings that are due go to `tell`.
-    pub fn event(&mut self, event: &Event<'_>, tell: impl FnMut(Finding)) {
+    pub fn event(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
+        if let (Some(outcomes), Event::Tcp(event, _)) = (&mut self.outcomes, event) {
+            let name = self.flows.name_of(&event.flow);
+            let (knowledge, settings) = (&self.knowledge, &self.settings);
+            outcomes.tcp(event, &outcomes::Context { knowledge, settings, name });
+        }
+        if self.is_due(event.time()) {
+            self.close_until(event.time(), &mut tell);
+        }
         self.heard(tell, |judge, outcomes, tell| judge.take(event, outcomes, tell));
     }
 
@@ -244,16 +268,6 @@ impl Judge {
         outcomes: Option<&mut Outcomes>,
         mut tell: &mut dyn FnMut(Finding),
     ) {
-        let outcomes = match (outcomes, event) {
-            (Some(outcomes), Event::Tcp(event, _)) => {
-                outcomes.tcp(event, &self.context(&event.flow));
-                None
-            }
-            (outcomes, _) => outcomes,
-        };
-        if self.is_due(event.time()) {
-            self.close_until(event.time(), &mut tell);
-        }
         match event {
             Event::Tcp(event, payload) => {
                 let (flows, mut scope) = self.flows();

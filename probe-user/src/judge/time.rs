@@ -5,9 +5,10 @@ use crate::report::Finding;
 
 impl Judge {
     /// Tells the time: what has been quiet long enough is closed.
-    pub fn advance(&mut self, now: u64, tell: impl FnMut(Finding)) {
+    pub fn advance(&mut self, now: u64, mut tell: impl FnMut(Finding)) {
         if self.is_due(now) {
-            self.heard(tell, |judge, _, mut tell| judge.close_until(now, &mut tell));
+            self.close_until(now, &mut tell);
+            self.settle();
         }
     }
 
@@ -39,35 +40,42 @@ impl Judge {
     }
 
     /// Closes everything: the end of a capture or of a run.
-    pub fn finish(&mut self, tell: impl FnMut(Finding)) {
-        self.heard(tell, |judge, _, mut tell| judge.close_until(u64::MAX, &mut tell));
+    pub fn finish(&mut self, mut tell: impl FnMut(Finding)) {
+        self.close_until(u64::MAX, &mut tell);
         if let Some(outcomes) = &mut self.outcomes {
             outcomes.settle(u64::MAX);
         }
     }
 
     /// Closes what is due by `now`, in the order in which it became so: how many of them become due
-    /// between two calls must not show.
+    /// between two calls must not show. What is found is told moment by moment: after a pause there can be
+    /// thousands.
     pub(super) fn close_until(&mut self, now: u64, tell: &mut impl FnMut(Finding)) {
         while let Some(next) = self.next_close()
             && next <= now
         {
-            let told = self.now;
-            let (flows, mut scope) = self.flows();
-            // At the end of time, nothing is quiet any longer than it has been.
-            let quiet = if next == u64::MAX { Some(next) } else { next.checked_sub(QUIET) };
-            if let Some(quiet) = quiet {
-                flows.close_before(quiet, &mut scope, tell);
-            }
-            let (knowledge, settings) = (&mut self.knowledge, &self.settings);
-            self.exchanges.close_until(next, knowledge, &mut self.lies, settings, tell);
-            self.arrivals(tell);
-            self.lies.close_until(next, &self.knowledge, &self.settings, tell);
-            let Self { quics, knowledge, settings, .. } = self;
-            quics.close_until(next, told, knowledge, settings, tell);
+            self.hear(&mut *tell, |judge, _, mut tell| judge.close(next, &mut tell));
         }
         let (flows, _) = self.flows();
         flows.forget_responses(now.saturating_sub(QUIET));
+        self.idle = 0;
+    }
+
+    /// Closes what is due at this moment.
+    fn close(&mut self, next: u64, tell: &mut impl FnMut(Finding)) {
+        let told = self.now;
+        let (flows, mut scope) = self.flows();
+        // At the end of time, nothing is quiet any longer than it has been.
+        let quiet = if next == u64::MAX { Some(next) } else { next.checked_sub(QUIET) };
+        if let Some(quiet) = quiet {
+            flows.close_before(quiet, &mut scope, tell);
+        }
+        let (knowledge, settings) = (&mut self.knowledge, &self.settings);
+        self.exchanges.close_until(next, knowledge, &mut self.lies, settings, tell);
+        self.arrivals(tell);
+        self.lies.close_until(next, &self.knowledge, &self.settings, tell);
+        let Self { quics, knowledge, settings, .. } = self;
+        quics.close_until(next, told, knowledge, settings, tell);
     }
 
     /// The machine woke by `at`, and had slept for so many nanoseconds. No packet passed meanwhile, and none was
