@@ -10,6 +10,14 @@ use std::{
     process::exit,
 };
 
+use object::{
+    build::{
+        ByteString,
+        elf::{Builder, SectionData},
+    },
+    elf::SHT_STRTAB,
+};
+
 /// Names the object to embed. `cargo xtask` sets it.
 const OBJECT_VARIABLE: &str = "FORGEWATCH_EBPF_OBJECT";
 
@@ -30,6 +38,9 @@ const ELF_MACHINE: usize = 18;
 
 /// `EM_BPF`, `linux/elf-em.h`.
 const EM_BPF: u16 = 247;
+
+/// How names of sections begin that hold DWARF, or its relocations.
+const DWARF: [&[u8]; 2] = [b".debug_", b".rel.debug_"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -123,9 +134,29 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let is_bpf = [EM_BPF.to_le_bytes(), EM_BPF.to_be_bytes()]
         .iter()
         .any(|expected| machine == Some(expected.as_slice()));
-    if bytes.starts_with(ELF_MAGIC) && is_bpf {
-        Ok(bytes)
-    } else {
-        Err(format!("{shown} is not a BPF object; make one with `cargo xtask build-ebpf`"))
+    if !bytes.starts_with(ELF_MAGIC) || !is_bpf {
+        return Err(format!("{shown} is not a BPF object; make one with `cargo xtask build-ebpf`"));
     }
+    without_dwarf(&bytes).map_err(|error| format!("cannot take DWARF out of {shown}: {error}"))
+}
+
+/// An object without its DWARF, of which four fifths of it consist: the kernel goes by the BTF that was made
+/// of it, and what is read of the agent's file at the start stays in memory.
+fn without_dwarf(octets: &[u8]) -> object::build::Result<Vec<u8>> {
+    let mut object = Builder::read(octets)?;
+    for section in &mut object.sections {
+        section.delete = DWARF.iter().any(|beginning| section.name.starts_with(beginning));
+    }
+    object.delete_orphans();
+    // LLVM has names of symbols and of sections in one table, and what writes them here wants two.
+    if !object.sections.iter().any(|section| matches!(section.data, SectionData::SectionString)) {
+        let names = object.sections.add();
+        names.name = ByteString::from(".shstrtab");
+        names.sh_type = SHT_STRTAB;
+        names.sh_addralign = 1;
+        names.data = SectionData::SectionString;
+    }
+    let mut without = Vec::new();
+    object.write(&mut without)?;
+    Ok(without)
 }
