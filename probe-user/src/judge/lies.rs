@@ -47,6 +47,8 @@ pub(super) struct Lies {
 
 #[derive(Debug)]
 struct Pending {
+    /// When it is judged last.
+    due: u64,
     exchange: Exchange,
     /// What was found of it as packets, with what was known by then.
     forged: Vec<Hit<'static>>,
@@ -61,7 +63,7 @@ impl Pending {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) {
-        let Self { exchange, forged, told } = self;
+        let Self { exchange, forged, told, .. } = self;
         if let Some(decision) = decide(exchanges::lies(exchange, forged.clone(), knowledge)) {
             exchanges::told(exchange, &decision, told, knowledge, settings, tell);
         }
@@ -102,7 +104,8 @@ impl Lies {
         let leads = !places.is_empty();
         let (woke, slept) = self.woke;
         let wait = if leads { LED } else { NOTHING } + if time < woke { slept } else { 0 };
-        self.due.insert((time.saturating_add(wait), id));
+        let due = time.saturating_add(wait);
+        self.due.insert((due, id));
         for place in places {
             let ids = self.led.entry(place).or_default();
             if ids.len() == SAME_MAX {
@@ -110,7 +113,7 @@ impl Lies {
             }
             ids.push(id);
         }
-        let mut pending = Pending { exchange, forged, told };
+        let mut pending = Pending { due, exchange, forged, told };
         if leads && settings.telling == Telling::AtOnce {
             pending.judge(knowledge, settings, tell);
         }
@@ -144,8 +147,12 @@ impl Lies {
     /// its time.
     pub(super) fn woke(&mut self, at: u64, slept: u64) {
         self.woke = (at, slept);
-        let due = std::mem::take(&mut self.due);
-        self.due = due.into_iter().map(|(due, id)| (due.saturating_add(slept), id)).collect();
+        for (due, id) in std::mem::take(&mut self.due) {
+            if let Some(pending) = self.open.get_mut(&id) {
+                pending.due = due.saturating_add(slept);
+                self.due.insert((pending.due, id));
+            }
+        }
     }
 
     /// When an exchange is given up next.
@@ -178,6 +185,7 @@ impl Lies {
         tell: &mut impl FnMut(Finding),
     ) {
         pending.judge(knowledge, settings, tell);
+        self.due.remove(&(pending.due, id));
         for place in places(&pending.exchange) {
             if let Some(ids) = self.led.get_mut(&place) {
                 ids.retain(|&other| other != id);
@@ -201,4 +209,50 @@ fn places(exchange: &Exchange) -> Vec<(Address, Address)> {
     addresses.sort_unstable();
     addresses.dedup();
     addresses.into_iter().map(|address| (client, address.into())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use probe_common::event::DnsEvent;
+
+    use super::{Address, Exchange, Knowledge, LIES_MAX, Lies, Settings, Telling};
+    use crate::{
+        judge::exchange::Reply,
+        names::dns::{Answer, AnswerData, Dns, TYPE_A},
+        targets::TargetSet,
+    };
+
+    /// What is told to the client of this number.
+    fn told(number: u32) -> Exchange {
+        let mut event = DnsEvent::default();
+        event.packet.time = u64::from(number);
+        event.packet.destination = Address::v4(0x0a00_0000 + number);
+        let answer = Answer {
+            name: "www.linkedin.com".into(),
+            rtype: TYPE_A,
+            ttl: 60,
+            data: AnswerData::A([192, 0, 2, 1].into()),
+        };
+        let dns = Dns { answers: vec![answer], ..Dns::default() };
+        Exchange::of(Reply::new(&event, dns, &[]))
+    }
+
+    #[test]
+    fn an_answer_that_makes_way_leaves_nothing_behind() {
+        let targets = Arc::new(TargetSet::builtin());
+        let knowledge = Knowledge::new(Arc::clone(&targets));
+        let settings = Settings { telling: Telling::AtClose, epoch: 0, targets };
+        let mut lies = Lies::default();
+        for number in 0..LIES_MAX as u32 + 100 {
+            lies.keep(told(number), Vec::new(), None, &knowledge, &settings, &mut drop);
+        }
+        let kept = |lies: &Lies| (lies.due.len(), lies.led.len());
+        assert_eq!((kept(&lies), lies.evicted()), ((LIES_MAX, LIES_MAX), 100));
+        lies.woke(1, 1);
+        assert_eq!(kept(&lies), (LIES_MAX, LIES_MAX));
+        lies.close_until(u64::MAX, &knowledge, &settings, &mut drop);
+        assert_eq!(kept(&lies), (0, 0));
+    }
 }
