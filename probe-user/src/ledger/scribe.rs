@@ -236,16 +236,17 @@ impl Scribe {
             }
         };
         loop {
-            let batch: Vec<Entry> = self.waiting.iter().take(BATCH_MAX).cloned().collect();
+            let count = self.waiting.len().min(BATCH_MAX);
+            let batch = &self.waiting.make_contiguous()[..count];
             let now = self.clocks.wall();
-            match ledger.write(&batch, now) {
+            match ledger.write(batch, now) {
                 Ok(written) => {
                     self.counts.evidence_replaced.add(written.evidence_replaced);
-                    self.counts.recorded.add(batch.len() as u64);
-                    self.waiting.drain(..batch.len());
+                    self.counts.recorded.add(count as u64);
+                    self.waiting.drain(..count);
                 }
                 Err(LedgerError::Row { .. }) => {
-                    one_by_one(ledger, &mut self.waiting, &self.counts, batch.len(), now)?;
+                    one_by_one(ledger, &mut self.waiting, &self.counts, count, now)?;
                 }
                 Err(error) => return Err(error),
             }
