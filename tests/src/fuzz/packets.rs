@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use probe_common::{ABI_VERSION, config::Config, counter::Counter, event::Header};
 use probe_user::{
+    attribute::{Attributor, token::Tokens},
     judge::{Judge, Settings, Telling},
     source::{capture::Frame, event::Event, local::Local},
     targets::TargetSet,
@@ -17,9 +18,21 @@ use crate::{
 
 static TARGETS: LazyLock<Arc<TargetSet>> = LazyLock::new(|| Arc::new(TargetSet::builtin()));
 
+/// A judge whose outcomes are kept, as in each run.
 fn judge() -> Judge {
     let targets = Arc::clone(&TARGETS);
-    Judge::new(Settings { telling: Telling::AtOnce, epoch: 0, targets })
+    let mut judge = Judge::new(Settings { telling: Telling::AtOnce, epoch: 0, targets });
+    judge.keep_outcomes(Tokens::with_key(Config::replay().hash_key));
+    judge
+}
+
+/// Ends a run at time `now`: what is left is judged, and how all ended is attributed.
+fn finish(mut judge: Judge, now: u64) {
+    judge.finish(drop);
+    let mut attributor = Attributor::new(Arc::clone(&TARGETS));
+    judge.outcomes().iter().for_each(|outcome| attributor.take(outcome));
+    attributor.finish();
+    drop(attributor.verdicts(now));
 }
 
 /// Small tables: each input begins with empty ones.
@@ -77,7 +90,7 @@ pub fn frames(data: &[u8]) {
         assert_eq!(counted, packets, "each packet is counted once");
     }
     engine.scan(now, |place, record| judge.look(place, record, now, drop));
-    judge.finish(drop);
+    finish(judge, now);
 }
 
 /// Events as they lie in the ring, each with its length in front, whose version is that of this build.
@@ -87,7 +100,7 @@ pub fn frames(data: &[u8]) {
 /// If an event claims more payload than it has.
 pub fn events(data: &[u8]) {
     const VERSION: usize = std::mem::offset_of!(Header, version);
-    let mut judge = judge();
+    let (mut judge, mut now) = (judge(), 0);
     for piece in pieces(data) {
         // Aligned, as in the ring.
         let mut aligned = vec![0_u64; piece.len().div_ceil(8)];
@@ -99,7 +112,8 @@ pub fn events(data: &[u8]) {
         let Ok(event) = Event::decode(&octets[..piece.len()]) else { continue };
         let (Event::Tcp(_, payload) | Event::Dns(_, payload) | Event::Quic(_, payload)) = event;
         assert_eq!(payload.len(), usize::from(event.header().captured));
+        now = event.time();
         judge.event(&event, drop);
     }
-    judge.finish(drop);
+    finish(judge, now);
 }
