@@ -12,6 +12,7 @@ use probe_common::{
     config::{Config, FLAG_SKIP_FORWARDED, INTERFACES},
     counter::Counter,
     flow::FlowRecord,
+    handover::Handover,
     names::Names,
     resolver::ResolverRecord,
     wire::Address,
@@ -154,7 +155,9 @@ impl Live {
         list.replace(names);
         let mut baton = Baton::take(&mut bpf)?;
         if let Some(fresh) = pins.and_then(|pins| pins.fresh(config.hash_key)) {
-            baton.begin(fresh);
+            // Who is killed before his first look leaves this behind.
+            let (now, slept) = (clock::now(), clock::slept());
+            baton.begin(Handover { looked: now, slept, accounted: now, ..fresh });
         }
         for (slot, index) in indices.into_iter().enumerate() {
             baton.watch_interface(slot, index);
