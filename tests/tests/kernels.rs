@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use probe_tests::{
-    kernels::{archive::KERNELS, image, machine, scenario::Part},
+    kernels::{archive::KERNELS, clocks::SLEEP, image, machine, scenario::Part},
     lab::agent,
 };
 
@@ -29,6 +29,16 @@ fn what_is_forged_is_found_by_the_kernel_of_debian_12() {
     assert!(told.wrong.is_empty(), "{:#?}", told.wrong);
     assert!(told.native && !told.tcx, "{}", told.places());
     assert!(told.slept.is_some(), "it cannot sleep");
+    assert!(told.taken_over.is_some_and(|events| events > 0), "nothing was taken over");
+    // Each agent tells of one sleep, also one that took over from an agent that had hardly begun.
+    let length = |word: &String| -> Option<f64> {
+        word.split_once("the machine slept for ")?.1.split(' ').next()?.parse().ok()
+    };
+    let slept: Vec<f64> = told.words.iter().filter_map(length).collect();
+    assert!(
+        slept.len() == 2 && slept.iter().all(|length| *length < 1.5 * SLEEP as f64),
+        "{slept:?}"
+    );
     assert_eq!(told.injected.len(), CAUSES, "{:#?}", told.injected);
     assert!(told.injected.iter().all(|one| one.verdict == "injected" && one.confidence == "C3"));
     let _ = fs::remove_file(image);

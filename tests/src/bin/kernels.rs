@@ -35,7 +35,7 @@ struct Options {
     /// Also what the agent and doctor said on each kernel
     #[arg(long)]
     words: bool,
-    /// Only the first part, the lab with a censor: a third of the time
+    /// Only the lab with a censor, clocks and pins: half of the time
     #[arg(long)]
     brief: bool,
     /// Where kernels and logs are kept
@@ -113,7 +113,7 @@ fn there(kernel: &Kernel, guest: &Path, options: &Options) -> Row {
 fn print(rows: &[Row], words: bool) -> bool {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
     println!(
-        "{:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>9}  {:>8}  {:>7}  {:>5}  ok",
+        "{:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>9}  {:>8}  {:>7}  {:>5}  {:>10}  ok",
         "kernel",
         "uname -r",
         "XDP, egress",
@@ -122,7 +122,8 @@ fn print(rows: &[Row], words: bool) -> bool {
         "loaded",
         "findings",
         "took",
-        "slept"
+        "slept",
+        "taken over"
     );
     let mut complaints = Vec::new();
     let first = rows.first().and_then(|row| row.told.as_ref().ok()).map(|(told, _)| told);
@@ -156,7 +157,7 @@ fn line(what: &str, width: usize, told: &Told, took: Duration, good: bool) -> St
         told.most_verified(hook).map_or("not told".to_owned(), |(count, _)| count.to_string())
     };
     format!(
-        "{what:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>6.0} ms  {:>8}  {:>5.0} s  {:>5}  {}",
+        "{what:width$}  {:28}  {:16}  {:>12}  {:>12}  {:>6.0} ms  {:>8}  {:>5.0} s  {:>5}  {:>10}  {}",
         told.release,
         told.places(),
         verified(0),
@@ -165,6 +166,7 @@ fn line(what: &str, width: usize, told: &Told, took: Duration, good: bool) -> St
         told.injected.len() + told.rejected.len(),
         took.as_secs_f64(),
         told.slept.map_or("no".to_owned(), |seconds| format!("{seconds} s")),
+        told.taken_over.map_or("-".to_owned(), |events| events.to_string()),
         if good { "yes" } else { "NO" }
     )
 }

@@ -39,7 +39,7 @@ const JUMPS: [i64; 3] = [3_600, -7_200, 3_600];
 
 /// How long the machine sleeps, in seconds: longer than any silence that is held against anybody. By the
 /// clock of who emulates it, so that it takes as long.
-const SLEEP: u64 = 12;
+pub const SLEEP: u64 = 12;
 
 /// Longer than the agent takes to look at the clock: it does so once a second.
 const LOOK: Duration = Duration::from_secs(2);
@@ -123,29 +123,46 @@ fn jump(seconds: i64) -> anyhow::Result<()> {
 
 /// The machine sleeps while a client waits for an answer, which comes afterwards.
 fn sleeps(lab: &Lab, agent: &Agent, told: &mut Told) -> anyhow::Result<()> {
-    let offset = foreign::sni_offset(lab, WAITS)?;
-    foreign::nft_drop(lab, &foreign::segment_match(offset, WAITS))?;
-    let (client, at) = (&lab.network.client, (WAITS, FRONT.v4.into()));
-    let mut curl = clients::curl(client, &lab.servers.authority, Scheme::Https, at, "/");
-    let mut curl = Process::start("curl", &mut curl)?;
-    let swallowed = || foreign::nft_counted(lab).ok().filter(|count| *count >= 3);
-    wait::until("a hello to be sent three times", SOON, swallowed)?;
+    let waiting = unanswered(lab)?;
     let slept = sleep()?;
     told.slept = Some(slept.as_secs());
     if slept < Duration::from_secs(SLEEP - 2) {
         told.wrong.push(format!("the machine slept for {slept:?}"));
     }
     std::thread::sleep(LOOK);
-    foreign::nft_flush(lab)?;
-    let status = curl.wait(Duration::from_secs(60))?;
-    if !status.success() {
-        told.wrong.push(format!("who waited for the machine to wake met: {status}"));
-    }
+    waiting.answered(lab, told)?;
     finds(lab, agent, told)
 }
 
+/// A client whose hello is swallowed.
+pub(super) struct Waiting(Process);
+
+/// Has a client send a hello, and again, to which no answer comes.
+pub(super) fn unanswered(lab: &Lab) -> anyhow::Result<Waiting> {
+    let offset = foreign::sni_offset(lab, WAITS)?;
+    foreign::nft_drop(lab, &foreign::segment_match(offset, WAITS))?;
+    let (client, at) = (&lab.network.client, (WAITS, FRONT.v4.into()));
+    let mut curl = clients::curl(client, &lab.servers.authority, Scheme::Https, at, "/");
+    let curl = Process::start("curl", curl.args(["--connect-timeout", "60"]))?;
+    let swallowed = || foreign::nft_counted(lab).ok().filter(|count| *count >= 3);
+    wait::until("a hello to be sent three times", SOON, swallowed)?;
+    Ok(Waiting(curl))
+}
+
+impl Waiting {
+    /// From now on its hello arrives.
+    pub(super) fn answered(mut self, lab: &Lab, told: &mut Told) -> anyhow::Result<()> {
+        foreign::nft_flush(lab)?;
+        let status = self.0.wait(Duration::from_secs(60))?;
+        if !status.success() {
+            told.wrong.push(format!("who waited for the machine to wake met: {status}"));
+        }
+        Ok(())
+    }
+}
+
 /// Whether the machine can sleep as this is played: with its clock standing still.
-fn can_sleep() -> bool {
+pub(super) fn can_sleep() -> bool {
     let has =
         |file: &str, word: &str| fs::read_to_string(file).is_ok_and(|text| text.contains(word));
     has(STATE, "mem") && has("/sys/power/mem_sleep", "deep") && fs::metadata(ALARM).is_ok()
@@ -158,7 +175,7 @@ const STATE: &str = "/sys/power/state";
 const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
 
 /// Has the machine sleep until its alarm clock wakes it; says for how long.
-fn sleep() -> anyhow::Result<Duration> {
+pub(super) fn sleep() -> anyhow::Result<Duration> {
     let before = clock::slept();
     fs::write("/sys/power/mem_sleep", "deep").context("choosing how deep to sleep")?;
     fs::write(ALARM, format!("+{SLEEP}")).context("setting the alarm")?;

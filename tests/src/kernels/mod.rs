@@ -5,6 +5,7 @@
 //! * [`image`]: what a kernel starts with, in one file.
 //! * [`machine`]: the emulated machine.
 //! * [`guest`]: what runs in it as the first process, and on this machine to compare with.
+//! * [`pinned`]: an agent that is killed and leaves its programs to the next one.
 //! * [`scenario`]: what is played there.
 //! * [`told`]: what is told of it, and held against another.
 
@@ -13,5 +14,6 @@ pub mod clocks;
 pub mod guest;
 pub mod image;
 pub mod machine;
+pub mod pinned;
 pub mod scenario;
 pub mod told;

@@ -9,7 +9,7 @@ use probe_user::source::kernel::object;
 use serde_json::Value;
 
 use super::{
-    clocks,
+    clocks, pinned,
     told::{Brief, Program, Told},
 };
 use crate::lab::{
@@ -42,7 +42,7 @@ const REJECTED: usize = 3;
 pub enum Part {
     /// Everything.
     All,
-    /// The lab with a censor.
+    /// The lab with a censor, clocks that jump, and pins.
     Injector,
 }
 
@@ -80,6 +80,8 @@ fn parts(part: Part, told: &mut Told) -> anyhow::Result<()> {
     with_injector(&lab, told).context("with the injector")?;
     say("with clocks that jump");
     clocks::play(&lab, told).context("with clocks that jump")?;
+    say("with pins");
+    pinned::play(&lab, told).context("with an agent that pins")?;
     if part == Part::All {
         say("asking doctor");
         told.doctor = doctor(&lab)?;
@@ -252,7 +254,7 @@ fn killed(lab: &Lab, told: &mut Told) -> anyhow::Result<()> {
 }
 
 /// Waits for as many accusations, and ends the run.
-fn ended(agent: Agent, count: usize, told: &mut Told) -> anyhow::Result<Report> {
+pub(super) fn ended(agent: Agent, count: usize, told: &mut Told) -> anyhow::Result<Report> {
     let enough = |findings: &[Finding]| agent::last_words(findings).len() >= count;
     if let Err(error) = agent.wait_for("all findings", SOON, enough) {
         told.wrong.push(format!("{error}"));

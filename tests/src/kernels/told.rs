@@ -25,6 +25,8 @@ pub struct Told {
     pub tcx: bool,
     /// For how many seconds it was sent to sleep, if it can sleep.
     pub slept: Option<u64>,
+    /// Events that an agent took over from one that was killed, if that was tried.
+    pub taken_over: Option<u64>,
     /// What the agent said while it was started and stopped.
     pub words: Vec<String>,
     /// What `forgewatch doctor` says of the kernel.
