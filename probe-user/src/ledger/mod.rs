@@ -17,6 +17,7 @@ mod keep;
 mod read;
 mod recorder;
 pub mod row;
+mod runs;
 pub mod schema;
 mod scribe;
 mod scrub;

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{
     EVIDENCE_FINDINGS_MAX,
     error::LedgerError,
-    row::{Crowd, FindingRow, Hour, NoticeKind, RunClock},
-    store::{Ledger, RunStart},
+    row::{Crowd, FindingRow, Hour, NoticeKind},
+    runs::insert_services,
+    store::Ledger,
 };
 use crate::{
     attribute::{Cell, Verdict},
@@ -49,18 +50,6 @@ pub struct Written {
 }
 
 impl Ledger {
-    /// Begins a run.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn begin(&mut self, start: &RunStart) -> Result<i64, LedgerError> {
-        let clock = self.clock_of(start)?;
-        let run = insert_run(&mut self.connection, start, clock)
-            .map_err(|error| LedgerError::of_sqlite(&self.path, &error))?;
-        self.run = Some(run);
-        Ok(run)
-    }
-
     /// Writes a batch, all of it or nothing.
     ///
     /// # Errors
@@ -75,101 +64,6 @@ impl Ledger {
         write_batch(&mut self.connection, run, batch, now)
             .map_err(|error| LedgerError::of_sqlite(&self.path, &error))
     }
-
-    /// Ends the run.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn end(&mut self, now: u64) -> Result<(), LedgerError> {
-        self.connection
-            .execute("UPDATE runs SET seen = ?2, ended = ?2 WHERE id = ?1", (self.run, clip(now)))
-            .map(drop)
-            .map_err(|error| LedgerError::of_sqlite(&self.path, &error))
-    }
-
-    /// What to hold of the clock of a run that begins: see [`RunClock::Doubted`].
-    fn clock_of(&self, start: &RunStart) -> Result<RunClock, LedgerError> {
-        let Some(newest) = self.newest_before()?.filter(|_| start.clock != RunClock::Capture)
-        else {
-            return Ok(start.clock);
-        };
-        if newest > start.started.saturating_add(super::CLOCK_JUMP) {
-            self.notice(
-                NoticeKind::Clock,
-                &format!(
-                    "the clock is {:.3} s behind what was recorded last: the order of what is recorded is \
-                     that of its numbers, not of its times",
-                    (newest - start.started) as f64 / 1e9
-                ),
-            )?;
-        }
-        let ahead = start.started.saturating_sub(newest);
-        if start.clock == RunClock::Synchronised || ahead <= super::CLOCK_AHEAD_MAX {
-            return Ok(start.clock);
-        }
-        self.notice(
-            NoticeKind::Clock,
-            &format!(
-                "the clock, which is not synchronised, is {} days ahead of what was recorded last: nothing \
-                 is let go for its age in this run",
-                ahead / super::DAY_NANOS
-            ),
-        )?;
-        Ok(RunClock::Doubted)
-    }
-
-    /// When the last run whose clock is not doubted, other than the one that is written, last wrote.
-    pub(super) fn newest_before(&self) -> Result<Option<u64>, LedgerError> {
-        self.connection
-            .query_row(
-                "SELECT max(seen) FROM runs WHERE kind = 'live' AND clock <> 'doubted' AND id IS NOT ?1",
-                [self.run],
-                |row| row.get(0),
-            )
-            .map_err(|error| self.failed(&error))
-    }
-}
-
-fn insert_run(
-    connection: &mut rusqlite::Connection,
-    start: &RunStart,
-    clock: RunClock,
-) -> rusqlite::Result<i64> {
-    let change = connection.transaction()?;
-    change.execute(
-        "INSERT INTO runs (kind, started, seen, version, kernel, targets, interfaces, clock)
-         VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7)",
-        params![
-            start.kind.as_str(),
-            clip(start.started),
-            start.version,
-            start.kernel,
-            start.targets.hash(),
-            json(&start.interfaces),
-            clock.as_str(),
-        ],
-    )?;
-    let run = change.last_insert_rowid();
-    insert_services(&change, &start.targets)?;
-    change.commit()?;
-    Ok(run)
-}
-
-fn insert_services(change: &Transaction<'_>, targets: &TargetSet) -> rusqlite::Result<()> {
-    for service in targets.services() {
-        change.execute(
-            "INSERT OR IGNORE INTO services (targets, service, title, role, suffixes)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                targets.hash(),
-                service.id,
-                service.title,
-                word(&service.role),
-                json(&service.suffixes),
-            ],
-        )?;
-    }
-    Ok(())
 }
 
 fn write_batch(
@@ -451,7 +345,7 @@ pub(super) fn word(value: &impl Serialize) -> String {
     }
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     // Maps with text keys and finite numbers; others become null.
     serde_json::to_string(value).unwrap_or_else(|_| "null".into())
 }

@@ -8,7 +8,7 @@ use crate::attribute::{
     verdict::{Period, Unit},
 };
 
-use super::series::STEPS_MAX;
+use super::axis::STEPS_MAX;
 
 /// Cells of a period, at most `STEPS_MAX` of each unit.
 #[derive(Debug)]

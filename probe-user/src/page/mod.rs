@@ -8,6 +8,7 @@
 //! [`render`] is a function of its argument: the same report gives the same page. What too few networks
 //! of clients stand behind is withheld here, whoever made the report. See `docs/report-page.md`.
 
+mod axis;
 mod cells;
 mod device;
 mod ladder;
