@@ -251,10 +251,12 @@ impl Judge {
 
     /// Takes one event; findings that are due go to `tell`.
     pub fn event(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
-        if let (Some(outcomes), Event::Tcp(event, _)) = (&mut self.outcomes, event) {
-            let name = self.flows.name_of(&event.flow);
-            let (knowledge, settings) = (&self.knowledge, &self.settings);
-            outcomes.tcp(event, &outcomes::Context { knowledge, settings, name });
+        // Before anything is closed: by what was known of a connection until now.
+        if let Event::Tcp(event, _) = event
+            && let Some(mut outcomes) = self.outcomes.take()
+        {
+            outcomes.tcp(event, &self.context(&event.flow));
+            self.outcomes = Some(outcomes);
         }
         if self.is_due(event.time()) {
             self.close_until(event.time(), &mut tell);
