@@ -26,6 +26,10 @@ pub const WINDOW: u64 = 300_000_000_000;
 /// Units that are kept: at some 100 KiB each when busy, 100 MiB. The one that was silent longest goes.
 const UNITS_MAX: usize = 1_024;
 
+/// The latest time, in nanoseconds since 1970: in the year 2262, where the ledger's numbers end. What claims to be
+/// later counts as of then, so that no sum of a time and a length wraps.
+const LATEST: u64 = i64::MAX as u64;
+
 /// Counts of closed windows that wait to be taken; further ones are dropped.
 const CELLS_MAX: usize = 8_192;
 
@@ -74,7 +78,7 @@ impl Attributor {
         self.advance(outcome.time);
         self.late += u64::from(outcome.time < self.window.start);
         let mut outcome = *outcome;
-        outcome.time = outcome.time.max(self.window.start);
+        outcome.time = outcome.time.min(LATEST).max(self.window.start);
         outcome.after = outcome.after.filter(|after| after.seconds < AFTER_MAX);
         let key = Key::of(&outcome);
         if usize::from(outcome.service.max(key.service)) >= self.targets.services().len() {
@@ -107,6 +111,7 @@ impl Attributor {
 
     /// Tells the time: windows that are over are closed.
     pub fn advance(&mut self, now: u64) {
+        let now = now.min(LATEST);
         let start = now - now % self.length;
         if start > self.window.start {
             self.close();
