@@ -354,3 +354,34 @@ fn finding(
         stage: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, DnsEvent, Exchanges, FlowKey, SAMPLES_MAX};
+
+    /// The sample of an answer to the client of this number.
+    fn sample(number: u32) -> DnsEvent {
+        let mut event = DnsEvent::default();
+        event.packet.time = u64::from(number);
+        event.packet.destination = Address::v4(number);
+        event
+    }
+
+    #[test]
+    fn samples_are_bounded_and_what_goes_is_counted_once() {
+        let mut exchanges = Exchanges::default();
+        (0..SAMPLES_MAX as u32 + 100).for_each(|number| exchanges.sample(&sample(number)));
+        assert_eq!((exchanges.samples_to_learn.len(), exchanges.evicted()), (SAMPLES_MAX, 100));
+    }
+
+    #[test]
+    fn keys_of_samples_that_another_reply_made_void_are_bounded() {
+        let mut exchanges = Exchanges::default();
+        for number in 0..2 * SAMPLES_MAX as u32 {
+            let event = sample(number);
+            exchanges.sample(&event);
+            exchanges.samples.remove(&(FlowKey::of(&event.packet).0, event.id, event.query.asked));
+        }
+        assert_eq!((exchanges.samples_to_learn.len(), exchanges.evicted()), (SAMPLES_MAX, 0));
+    }
+}
