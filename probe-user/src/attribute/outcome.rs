@@ -55,6 +55,35 @@ pub struct Outcome {
     pub both_ways: bool,
 }
 
+#[cfg(test)]
+impl Outcome {
+    /// A connection of one client to one server that was served, for tests to say what is otherwise.
+    pub(crate) fn served() -> Self {
+        Self {
+            time: 0,
+            vantage: 0,
+            service: 0,
+            suffix: None,
+            protocol: Protocol::TcpTls,
+            place: Place {
+                network: Network::of([198, 51, 100, 1].into()),
+                asn: None,
+                server: 1,
+                local: false,
+            },
+            client: Client { token: 1, network: 1 },
+            path: 0,
+            ending: Ending::Served,
+            finding: None,
+            server_hops: None,
+            goodput: None,
+            after: None,
+            large_hello: false,
+            both_ways: true,
+        }
+    }
+}
+
 /// Buckets that paths are told apart by.
 pub const PATHS: u8 = 16;
 

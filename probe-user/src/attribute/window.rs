@@ -1,6 +1,6 @@
 //! The window that is open: who asked whom, and how it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
     method::{Symptom, symptom},
@@ -77,20 +77,26 @@ impl Window {
         if symptom == Symptom::Mute {
             return None;
         }
-        let (place, token) = ((key, outcome.place.server), outcome.client.token);
-        let places = self.strata.len();
-        let known = self.strata.get(&place);
-        if !known.is_some_and(|clients| clients.contains_key(&token)) {
-            if self.entries >= CLIENTS_MAX || known.is_none() && places >= PLACES_MAX {
-                self.refused += 1;
-                return None;
-            }
-            self.entries += 1;
-        }
-        let clients = self.strata.entry(place).or_default();
+        let place = (key, outcome.place.server);
+        let room = self.entries < CLIENTS_MAX;
+        let room_for_places = room && self.strata.len() < PLACES_MAX;
+        let tally = match self.strata.entry(place) {
+            Entry::Vacant(_) if !room_for_places => None,
+            clients => match clients.or_default().entry(outcome.client.token) {
+                Entry::Vacant(_) if !room => None,
+                Entry::Vacant(first) => {
+                    self.entries += 1;
+                    Some(first.insert(Tally::default()))
+                }
+                Entry::Occupied(known) => Some(known.into_mut()),
+            },
+        };
+        let Some(tally) = tally else {
+            self.refused += 1;
+            return None;
+        };
         let about = About { asn: outcome.place.asn, local: outcome.place.local };
         self.about.entry(key).or_insert(about);
-        let tally = clients.entry(token).or_default();
         tally.add((outcome.time.saturating_sub(self.start) / SLOT).min(254) as u8, symptom);
         if let Some(goodput) = outcome.goodput {
             tally.speed(goodput.bits_per_second, goodput.policed, goodput.plateau);
@@ -140,36 +146,12 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::{CLIENTS_MAX, Key, PLACES_MAX, Symptom, Window};
-    use crate::attribute::outcome::{Client, Ending, Network, Outcome, Place, Protocol};
+    use crate::attribute::outcome::Outcome;
 
-    /// A connection of the client `token` to `server` that was served.
-    fn served(token: u64, server: u64) -> Outcome {
-        Outcome {
-            time: 0,
-            vantage: 0,
-            service: 0,
-            suffix: None,
-            protocol: Protocol::TcpTls,
-            place: Place {
-                network: Network::of([198, 51, 100, 1].into()),
-                asn: None,
-                server,
-                local: false,
-            },
-            client: Client { token, network: 0 },
-            path: 0,
-            ending: Ending::Served,
-            finding: None,
-            server_hops: None,
-            goodput: None,
-            after: None,
-            large_hello: false,
-            both_ways: true,
-        }
-    }
-
+    /// Counts a connection of the client `token` to `server` that was served; says whether there was room.
     fn count(window: &mut Window, token: u64, server: u64) -> bool {
-        let outcome = served(token, server);
+        let mut outcome = Outcome::served();
+        (outcome.client.token, outcome.place.server) = (token, server);
         window.count(Key::of(&outcome), &outcome) == Some(Symptom::Served)
     }
 

@@ -169,29 +169,14 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use super::{DESTINATIONS_MAX, Destinations, Ending, Network, Outcome, Protocol, TargetSet};
-    use crate::attribute::outcome::{Client, Place};
+    use super::{DESTINATIONS_MAX, Destinations, Ending, Network, Outcome, TargetSet};
+    use crate::attribute::outcome::Place;
 
     fn outcome(number: u32, ending: Ending) -> Outcome {
         let address = std::net::Ipv4Addr::from(0x0a00_0000 + (number << 8));
         let network = Network::of(address.into());
-        Outcome {
-            time: u64::from(number),
-            vantage: 0,
-            service: 0,
-            suffix: None,
-            protocol: Protocol::TcpTls,
-            place: Place { network, asn: None, server: 1, local: false },
-            client: Client { token: 1, network: 1 },
-            path: 0,
-            ending,
-            finding: None,
-            server_hops: None,
-            goodput: None,
-            after: None,
-            large_hello: false,
-            both_ways: true,
-        }
+        let place = Place { network, ..Outcome::served().place };
+        Outcome { time: u64::from(number), place, ending, ..Outcome::served() }
     }
 
     #[test]
