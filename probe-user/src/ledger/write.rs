@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// One thing to record.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Entry {
     /// A finding, new or told again (its number tells), and packets that show it. Its `id` and `run`
     /// are not looked at.
