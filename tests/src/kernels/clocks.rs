@@ -48,7 +48,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const NEAR: Duration = Duration::from_secs(5);
 
 /// What is cut off, and where.
-const TARGET: &str = "static.licdn.com";
+pub(super) const TARGET: &str = "static.licdn.com";
 
 /// Whose hello is not answered before the machine has slept.
 const WAITS: &str = "www.office.com";

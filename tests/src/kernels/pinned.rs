@@ -2,12 +2,16 @@
 //! filter stays as well, and gets a new program in its place. Played in an emulated machine alone, whose BPF file
 //! system is nobody else's.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use anyhow::{Context as _, ensure};
 use probe_user::source::kernel::pins::USUAL;
 
-use super::{clocks, scenario::ended, told::Told};
+use super::{
+    clocks::{self, TARGET},
+    scenario::ended,
+    told::Told,
+};
 use crate::lab::{
     Lab,
     agent::{self, Agent, attached, last_words},
@@ -15,12 +19,6 @@ use crate::lab::{
     network::{OWN, WAN},
     process, wait,
 };
-
-/// What is cut off, while no agent runs and when the next one does.
-const TARGET: &str = "static.licdn.com";
-
-/// How long a client may go on whose answer came late.
-const LATE: Duration = Duration::from_secs(60);
 
 /// How the agent is started.
 const MORE: [&str; 2] = ["--pin", "--all"];
@@ -74,7 +72,7 @@ fn watched(when: &str, lab: &Lab, told: &mut Told) -> anyhow::Result<()> {
 fn taken_off(lab: &Lab, told: &mut Told) -> anyhow::Result<()> {
     let mut detach = lab.network.router.command(agent::path()?);
     detach.args(["detach", "--iface", WAN]).env("FORGEWATCH_CONFIG", "");
-    let output = process::output("forgewatch detach", &mut detach, LATE)?;
+    let output = process::output("forgewatch detach", &mut detach, wait::READY)?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let at = attached(&lab.network.router, WAN)?;
     let pins = fs::read_dir(USUAL).context("the folder of pins is gone")?.count();
