@@ -14,6 +14,7 @@ mod dist;
 mod fixed;
 mod fuzz;
 mod goldens;
+mod lanes;
 mod packages;
 mod python;
 mod run;

@@ -50,29 +50,45 @@ impl Outcome {
     }
 }
 
+/// When the lines of a suite are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// Each at once.
+    AsItComes,
+    /// All of them when it has ended, so that they stand together though another suite runs beside it.
+    AtItsEnd,
+}
+
 /// Runs a suite. `command` must be one that prints as Rust's test harness does with
-/// `--show-output`; its lines are shown as they come, but for the output of tests that passed.
+/// `--show-output`; its lines are shown, but for the output of tests that passed.
 ///
 /// # Errors
 ///
 /// If it cannot be run. A suite that fails is an outcome.
-pub(crate) fn run(name: &str, command: &mut Command) -> anyhow::Result<Outcome> {
+pub(crate) fn run(name: &str, command: &mut Command, show: Show) -> anyhow::Result<Outcome> {
     steps::say(&format!("suite {name}"));
     let start = Instant::now();
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let mut child = spawned.with_context(|| format!("cannot start {}", steps::shown(command)))?;
     let mut reader = Reader::default();
+    let mut kept = String::new();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.with_context(|| format!("cannot read what {name} prints"))?;
             let line = String::from_utf8_lossy(&line);
-            if reader.read(&line) {
-                eprintln!("{line}");
+            match (reader.read(&line), show) {
+                (false, _) => {}
+                (true, Show::AsItComes) => eprintln!("{line}"),
+                (true, Show::AtItsEnd) => kept = kept + &line + "\n",
             }
         }
     }
     let status = child.wait().with_context(|| format!("cannot wait for {name}"))?;
     let elapsed = start.elapsed();
+    if show == Show::AtItsEnd {
+        // In one call, which no other suite's lines can come into.
+        eprint!("xtask: suite {name}, after {}:\n{kept}", steps::seconds(elapsed));
+    }
     Ok(Outcome { name: name.to_owned(), counts: reader.finish(), status, elapsed })
 }
 

@@ -11,11 +11,12 @@ use anyhow::bail;
 
 use crate::{
     build::{self, Artifact, Profile},
+    lanes::{self, Job},
     packages::{self, Install},
     python,
     run::{AGENT_VARIABLE, BENCH_VARIABLE},
     steps,
-    suites::{self, Outcome},
+    suites::{self, Outcome, Show},
 };
 
 /// The package whose suites make networks and load BPF programs.
@@ -54,16 +55,20 @@ pub(crate) fn all(quick: bool, filter: Option<&str>) -> anyhow::Result<()> {
     let mut command = cargo_test(quick, &variables);
     command.arg("--no-run");
     let suites = steps::timed("building the tests", || build::artifacts(&mut command))?;
-    let mut outcomes = Vec::new();
+    let mut jobs = Vec::new();
     for suite in suites.iter().filter(|artifact| artifact.is_test) {
-        let mut command = suite_command(suite, filter, &variables)?;
-        outcomes.push(suites::run(&suite_name(suite), &mut command)?);
+        jobs.push(Job {
+            name: suite_name(suite),
+            command: suite_command(suite, filter, &variables)?,
+        });
     }
+    let began = Instant::now();
+    let mut outcomes = lanes::run(jobs)?;
     let mut doc = cargo_test(quick, &variables);
     doc.arg("--doc").args(harness_arguments(filter));
-    outcomes.push(suites::run("documentation examples", &mut doc)?);
+    outcomes.push(suites::run("documentation examples", &mut doc, Show::AsItComes)?);
 
-    print_table(&outcomes);
+    print_table(&outcomes, began.elapsed());
     if quick {
         println!("left out by --quick: the suites of {ROOT_DIRECTORY}/");
     }
@@ -111,7 +116,7 @@ fn suite_command(
         .args(&harness_arguments(filter)[1..])
         .current_dir(&suite.package);
     if needs_root(suite) {
-        // They share the machine's interfaces and its clock: one after the other.
+        // What a test measures or waits for is its own, and two suites at once are as much as two processors bear.
         command.arg("--test-threads=1");
     }
     Ok(command)
@@ -137,8 +142,9 @@ fn suite_name(suite: &Artifact) -> String {
     }
 }
 
-/// Prints a line for every suite in which something ran, then why tests did not.
-fn print_table(outcomes: &[Outcome]) {
+/// Prints a line for every suite in which something ran, then why tests did not. `elapsed` is the time of all,
+/// which is less than the sum, as suites run side by side.
+fn print_table(outcomes: &[Outcome], elapsed: Duration) {
     let told: Vec<&Outcome> =
         outcomes.iter().filter(|one| !one.counts.is_empty() || !one.is_good()).collect();
     let width = told.iter().map(|one| one.name.len()).max().unwrap_or(0).max("suite".len());
@@ -147,12 +153,11 @@ fn print_table(outcomes: &[Outcome]) {
     for one in &told {
         println!("{}", row(&one.name, one, width));
     }
-    let (mut passed, mut failed, mut skipped, mut elapsed) = (0, 0, 0, Duration::ZERO);
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for one in outcomes {
         passed += one.counts.passed;
         failed += one.counts.failed;
         skipped += one.counts.skipped.len();
-        elapsed += one.elapsed;
     }
     let time = steps::seconds(elapsed);
     println!("{:width$}  {passed:>6}  {failed:>6}  {skipped:>7}  {time}", "total");
