@@ -13,9 +13,6 @@ use crate::{
     words,
 };
 
-/// Payload octets that go up with a reset: enough for every fixed blob that a device is known by.
-const RESET_CAPTURE: u32 = 64;
-
 /// Segments that are told of, for each side, once a connection has been reset: a forged reset that
 /// both ends ignore must not turn a download into a flood of events.
 const AFTER_MAX: u16 = 16;
@@ -309,10 +306,9 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             || flow.is(state::FOLLOWED)
             || self.message.event.tells.bits & tell::STRONG != 0;
         if told {
-            let whole = opening || kind == kind::ODD;
-            let capture = if whole { OPENING_CAPTURE } else { RESET_CAPTURE };
             let class = if opening { Class::Opening } else { Class::Reset };
-            self.emit(flow.record, kind, capture, class);
+            // Whole, of resets too: only so can it be told whether the packet arrived as it was sent.
+            self.emit(flow.record, kind, OPENING_CAPTURE, class);
         }
     }
 

@@ -31,6 +31,10 @@ const RESPONSES_MAX: usize = 8_192;
 /// Connections with an open case: 2.5 s of 1,600 a second. At some 3 KiB each, 12 MiB.
 const CASES_MAX: usize = 4_096;
 
+/// Payload octets that are kept of a reset and of what comes after one: enough for every fixed blob that a device is
+/// known by.
+const RESET_KEPT: usize = 64;
+
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Flows {
@@ -97,7 +101,8 @@ impl Flows {
             }
             kind::RESET | kind::AFTER_RESET => {
                 self.flow(event, scope, tell);
-                self.evidence(event, payload, scope, tell);
+                let kept = payload.len().min(RESET_KEPT);
+                self.evidence(event, &payload[..kept], scope, tell);
             }
             kind::FLOW_END => {
                 if scope.silence.end(&event.flow, event.packet.time) {

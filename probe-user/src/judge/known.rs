@@ -48,6 +48,7 @@ impl Judge {
         losses.insert("judge_quic_evicted".into(), self.quics.evicted());
         losses.insert("judge_replies_dropped".into(), self.exchanges.dropped());
         losses.insert("judge_dns_unreadable".into(), self.exchanges.unreadable());
+        losses.insert("judge_packets_damaged".into(), self.sums.damaged());
         let of_outcomes = |outcomes: &Outcomes| (outcomes.dropped(), outcomes.evicted());
         let (dropped, kept) = self.outcomes.as_deref().map_or((0, 0), of_outcomes);
         losses.insert("judge_outcomes_dropped".into(), dropped);

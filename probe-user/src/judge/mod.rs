@@ -45,6 +45,7 @@ mod residual;
 mod resolvers;
 mod signatures;
 mod silence;
+mod sums;
 mod time;
 mod truth;
 mod untold;
@@ -131,6 +132,7 @@ pub struct Judge {
     quics: quic::Quics,
     look_ups: look_ups::LookUps,
     silence: Silence,
+    sums: sums::Sums,
     handshakes: Histogram<u64>,
     now: u64,
     /// Before this time there is nothing to do unless something happens; 0: it has to be seen.
@@ -166,6 +168,7 @@ impl Judge {
             quics: quic::Quics::default(),
             look_ups: look_ups::LookUps::default(),
             silence: Silence::default(),
+            sums: sums::Sums::default(),
             handshakes,
             now: 0,
             idle: 0,
@@ -251,6 +254,10 @@ impl Judge {
 
     /// Takes one event; findings that are due go to `tell`.
     pub fn event(&mut self, event: &Event<'_>, mut tell: impl FnMut(Finding)) {
+        if self.sums.is_damaged(event) {
+            self.advance(event.time(), tell);
+            return;
+        }
         // Before anything is closed: by what was known of a connection until now.
         if let Event::Tcp(event, _) = event
             && let Some(mut outcomes) = self.outcomes.take()

@@ -36,6 +36,8 @@ pub struct Link {
     pub twice: f64,
     /// Share of packets that later ones overtake.
     pub late: f64,
+    /// Share of packets in which a bit goes wrong.
+    pub wrong: f64,
     /// Packets longer than this, without header, vanish without a word; 0: none do.
     pub narrow: usize,
 }

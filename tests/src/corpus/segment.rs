@@ -113,6 +113,20 @@ pub struct Segment {
     pub truth: Truth,
     /// Offset of the client's port: a NAT that has forgotten a connection gives it another one.
     pub port_shift: u16,
+    /// What went wrong with it on the way, after its checksum was made.
+    pub wrong: Wrong,
+}
+
+/// See [`Segment::wrong`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrong {
+    /// No bit.
+    #[default]
+    None,
+    /// One of the bits of addresses, TCP header and payload: this one, modulo how many there are.
+    Any(u32),
+    /// These flags.
+    Flags(u16),
 }
 
 impl Segment {
@@ -132,6 +146,7 @@ impl Segment {
             payload: Bytes::new(),
             truth: Truth::Genuine,
             port_shift: 0,
+            wrong: Wrong::None,
         }
     }
 
@@ -222,6 +237,16 @@ pub fn write(segment: &Segment, pair: &Pair, out: &mut Vec<u8>) {
     out.extend_from_slice(&segment.payload);
     let sum = checksum(pseudo, &out[at..]);
     out[at + 16..at + 18].copy_from_slice(&sum.to_be_bytes());
+    match segment.wrong {
+        Wrong::None => {}
+        Wrong::Flags(flags) => out[at + 13] ^= flags as u8,
+        Wrong::Any(bit) => {
+            // The addresses, which the pseudo-header has, stand right before.
+            let from = at - if source.is_ipv4() { 8 } else { 32 };
+            let bit = bit as usize % ((out.len() - from) * 8);
+            out[from + bit / 8] ^= 1 << (bit % 8);
+        }
+    }
 }
 
 /// Writes options and returns their length, a multiple of four.

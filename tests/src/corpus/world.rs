@@ -12,7 +12,7 @@ use super::{
     path::{Path, Route, node},
     rng::Rng,
     script::{MS, SECOND, Script},
-    segment::{End, Pair, Segment, Truth},
+    segment::{End, Pair, Segment, Truth, Wrong},
     tape::Tape,
     tcp::{NEVER, Tcp},
 };
@@ -184,7 +184,8 @@ impl World {
         match place {
             node::CLIENT | node::SERVER => {
                 let end = usize::from(place == node::SERVER);
-                if (segment.from as usize) == end {
+                // A stack throws away whatever has a wrong checksum.
+                if (segment.from as usize) == end || segment.wrong != Wrong::None {
                     return;
                 }
                 let mut out = std::mem::take(&mut self.out);
@@ -250,6 +251,9 @@ impl World {
         let jitter = if stretch.jitter == 0 { 0 } else { self.rng.below(stretch.jitter) };
         let mut arrival = now + stretch.delay + jitter;
         let last = &mut self.last[next][usize::from(outward)];
+        if stretch.wrong > 0.0 && self.rng.chance(stretch.wrong) {
+            segment.wrong = Wrong::Any(self.rng.bits() as u32);
+        }
         if rough {
             if self.rng.chance(stretch.loss) {
                 return;

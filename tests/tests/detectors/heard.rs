@@ -46,6 +46,8 @@ pub(crate) struct Heard {
     replies: usize,
     /// Initials of QUIC clients.
     initials: usize,
+    /// Packets that had not arrived as they were sent.
+    pub(crate) damaged: u64,
 }
 
 /// The case of the corpus with this name.
@@ -128,6 +130,7 @@ impl Heard {
             answers: 0,
             replies: 0,
             initials: 0,
+            damaged: judge.losses().get("judge_packets_damaged").copied().unwrap_or_default(),
         };
         for told in events {
             match told.event().header().kind {

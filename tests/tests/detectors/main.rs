@@ -9,6 +9,7 @@
 //! that is not in it fails the test, and so does one that has stopped deciding.
 
 mod by_hand;
+mod damage;
 mod dials;
 mod heard;
 mod lies;

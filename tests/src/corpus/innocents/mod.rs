@@ -12,7 +12,7 @@ mod strange;
 use super::{
     device::{Device, Passing, Shot},
     scene::Scene,
-    segment::Segment,
+    segment::{Segment, Wrong},
 };
 
 /// A behaviour.
@@ -46,15 +46,21 @@ enum Fate {
     IsLost,
     /// Comes so many nanoseconds later.
     IsHeld(u64),
+    /// Has wrong bits from here on.
+    IsDamaged(Wrong),
 }
 
 /// A place on the way where accidents happen, of no ill will.
 struct Accident<F>(F);
 
 impl<F: FnMut(&Segment) -> Fate> Device for Accident<F> {
-    fn pass(&mut self, segment: Segment, passing: &mut Passing) -> Option<Segment> {
+    fn pass(&mut self, mut segment: Segment, passing: &mut Passing) -> Option<Segment> {
         match (self.0)(&segment) {
             Fate::Passes => Some(segment),
+            Fate::IsDamaged(wrong) => {
+                segment.wrong = wrong;
+                Some(segment)
+            }
             Fate::IsLost => None,
             Fate::IsHeld(delay) => {
                 passing.shots.push(Shot { delay, segment });

@@ -6,7 +6,7 @@ use crate::{
         path::{Route, node},
         scene::{Scene, Talk, Trait, then},
         script::{MS, SECOND, Step},
-        segment::{End, Segment},
+        segment::{End, Segment, Wrong, flag},
         world::World,
     },
     script,
@@ -90,6 +90,53 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
             });
             let place = if scene.rng.chance(0.5) { node::UPSTREAM } else { node::DOWNSTREAM };
             world.put(place, Box::new(accident));
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "bits-flipped",
+        what: "in one packet of eight a bit goes wrong; who it is for throws it away for its checksum, \
+               and it is sent again",
+        act: |scene| {
+            let mut world = usual(scene);
+            for link in [0, 3] {
+                world.path.links[link].wrong = 0.12;
+            }
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "bits-flipped-abort",
+        what: "the same, and the server aborts in the middle",
+        act: |scene| {
+            let talk = Talk::tls("www.example.org", false, 20_000, &mut scene.rng);
+            let pause = scene.rng.below(2 * scene.rtt());
+            let server = then(talk.server(MS), [Step::Pause(pause), Step::Abort]);
+            let client = then(talk.client(), [Step::Pause(SECOND), Step::Close]);
+            let mut world = scene.world(client, server);
+            for link in [0, 3] {
+                world.path.links[link].wrong = 0.12;
+            }
+            scene.run(&mut world);
+        },
+    },
+    Behaviour {
+        name: "flags-flipped",
+        what: "one of the server's packets looks like a reset, by a bit that went wrong; its checksum is \
+               wrong, and it is sent again",
+        act: |scene| {
+            let nth = scene.rng.range(0, 8);
+            let mut world = usual(scene);
+            let mut count = 0;
+            let accident = Accident(move |segment: &Segment| {
+                count += u64::from(segment.from == End::Server);
+                if count == nth + 1 && segment.from == End::Server {
+                    count += 1;
+                    return Fate::IsDamaged(Wrong::Flags(flag::RST));
+                }
+                Fate::Passes
+            });
+            world.put(node::UPSTREAM, Box::new(accident));
             scene.run(&mut world);
         },
     },

@@ -10,7 +10,7 @@ use crate::corpus::{
         scene::Scene,
     },
     script::{MS, SECOND},
-    segment::Truth,
+    segment::{ETHERNET, Truth},
 };
 
 pub(super) static BEHAVIOURS: &[Behaviour] = &[
@@ -41,6 +41,30 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
             let first = answered(scene);
             let time = scene.tape.records[first].time + scene.rng.range(2_000, 9 * MS);
             scene.tape.copy(first, time, crate::corpus::tape::forward);
+        },
+    },
+    Behaviour {
+        name: "damaged",
+        what: "a bit of the answer goes wrong, as its checksum tells; the client asks again with the same id, and is answered",
+        act: |scene| {
+            let asked = ask(scene);
+            let node = scene.node();
+            let first = scene.mark();
+            scene.answer(&asked, &node);
+            damage(scene, first);
+            let later = scene.rng.range(300 * MS, 6 * SECOND);
+            let again = scene.again(&asked, asked.time + later);
+            scene.answer(&again, &node);
+        },
+    },
+    Behaviour {
+        name: "doubled-damaged",
+        what: "the answer is doubled by the network, and a bit of the first copy goes wrong, as its checksum tells",
+        act: |scene| {
+            let first = answered(scene);
+            let time = scene.tape.records[first].time + scene.rng.range(2_000, 3 * MS);
+            scene.tape.copy(first, time, |_| {});
+            damage(scene, first);
         },
     },
     Behaviour {
@@ -142,6 +166,17 @@ pub(super) fn answered(scene: &mut Scene<'_>) -> usize {
     let node = scene.node();
     scene.answer(&asked, &node);
     scene.mark() - 1
+}
+
+/// Gets a bit of frame `index` wrong: of its UDP header or what is in it.
+fn damage(scene: &mut Scene<'_>, index: usize) {
+    let record = scene.tape.records[index];
+    let bit = scene.rng.bits() as usize;
+    let frame = &mut scene.tape.octets[record.at..record.at + record.len];
+    let header = if frame[ETHERNET] >> 4 == 6 { 40 } else { 20 };
+    let udp = &mut frame[ETHERNET + header..];
+    let bit = bit % (udp.len() * 8);
+    udp[bit / 8] ^= 1 << (bit % 8);
 }
 
 /// A site of the same resolver, so many percent as far away, with hops of its own.
