@@ -12,6 +12,7 @@
 //! **Look-alikes that it stays silent on.**
 //! * Reordering: data that left before the reset lies below the reset's sequence number.
 //! * Retransmissions, captured twice or late: not beyond what was sent before the reset.
+//! * A segment that a wrong bit makes a reset: its checksum tells, and no detector sees it.
 //! * Acknowledgments that were under way: they cover no data younger than the reset.
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
 //!   number lies nowhere near (16 KiB ahead, 64 KiB behind).

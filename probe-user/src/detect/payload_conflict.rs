@@ -14,7 +14,8 @@
 //! **Look-alikes that it stays silent on.**
 //! * A keep-alive probe, whose one octet is garbage (RFC 1122, section 4.2.3.6), and padding.
 //! * A retransmission cut into other pieces, or a super-segment of an offload: same octets.
-//! * A packet damaged on the way: a few octets.
+//! * A packet damaged on the way: its checksum tells, and no detector sees it; where that cannot be checked, a few octets
+//!   differ.
 //! * A client's own contradictions: tools that deceive a censor send them.
 
 use std::cmp::Ordering;
