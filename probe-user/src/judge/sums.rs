@@ -7,8 +7,8 @@
 //!
 //! A wrong checksum is not always damage, though. Where the host that sends is the one that watches, its card has yet to make it;
 //! captures are published with other addresses and the old sums; and there are injectors whose sums are wrong. So it is held
-//! against a packet only where most of its kind are right, and the packet is like its sender's others in what a TCP
-//! checksum does not cover: two things do not go wrong in one packet by chance.
+//! against a packet only where most of its kind are right, and where either one wrong bit explains it, or the packet is like its
+//! sender's others in what a checksum of TCP does not cover: so much does not go wrong in one packet by chance.
 
 use std::net::IpAddr;
 
@@ -26,7 +26,9 @@ use crate::source::event::Event;
 enum Sum {
     /// It is that of the packet.
     Right,
-    /// It is not.
+    /// It is not, which one wrong bit explains.
+    OneBit,
+    /// It is not by more than that.
     Wrong,
     /// It cannot be told, or has still to be made: Linux leaves that of the pseudo-header for the card that sends it, and
     /// where it has put segments together.
@@ -93,12 +95,12 @@ impl Sums {
         };
         let seen = &mut self.seen[usize::from(packet.protocol != protocol::TCP)]
             [usize::from(!from_client)];
-        let right = match sum(packet, payload) {
-            Sum::Open => return false,
-            Sum::Right => true,
-            Sum::Wrong => false,
-        };
-        let damaged = seen.add(right) && !stranger;
+        let sum = sum(packet, payload);
+        if sum == Sum::Open {
+            return false;
+        }
+        // A server's own resets often have another TTL than its data.
+        let damaged = seen.add(sum == Sum::Right) && (sum == Sum::OneBit || !stranger);
         self.damaged += u64::from(damaged);
         damaged
     }
@@ -147,11 +149,14 @@ fn sum(packet: &Packet, payload: &[u8]) -> Sum {
         };
     }
     if !pseudo.ones_complement().to_be() == packet.checksum {
-        Sum::Open
-    } else if pseudo.add_slice(header).add_slice(payload).ones_complement() == 0 {
-        Sum::Right
-    } else {
-        Sum::Wrong
+        return Sum::Open;
+    }
+    // 0 if the sum is right; a bit that is wrong adds its power of two, or takes it away.
+    let off = pseudo.add_slice(header).add_slice(payload).ones_complement().to_be();
+    match off {
+        0 => Sum::Right,
+        _ if off.is_power_of_two() || (!off).is_power_of_two() => Sum::OneBit,
+        _ => Sum::Wrong,
     }
 }
 
@@ -264,7 +269,11 @@ mod tests {
                 let Some((packet, sum)) = read(&damaged) else { continue };
                 // A length that is wrong, or the sign for no checksum, leaves nothing to sum up.
                 let length = packet.quirks & (quirk::UDP_LENGTH | quirk::UDP_NO_CHECKSUM) != 0;
-                let expected = if length { Sum::Open } else { Sum::Wrong };
+                let expected = match packet.quirks & quirk::TCP_LENGTH {
+                    _ if length => Sum::Open,
+                    0 => Sum::OneBit,
+                    _ => Sum::Wrong,
+                };
                 assert_eq!(sum, expected, "bit {bit} of {frame:02x?}");
             }
         }

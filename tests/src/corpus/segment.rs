@@ -127,6 +127,8 @@ pub enum Wrong {
     Any(u32),
     /// These flags.
     Flags(u16),
+    /// These bits of the checksum itself.
+    Sum(u16),
 }
 
 impl Segment {
@@ -240,6 +242,11 @@ pub fn write(segment: &Segment, pair: &Pair, out: &mut Vec<u8>) {
     match segment.wrong {
         Wrong::None => {}
         Wrong::Flags(flags) => out[at + 13] ^= flags as u8,
+        Wrong::Sum(bits) => {
+            let [high, low] = bits.to_be_bytes();
+            out[at + 16] ^= high;
+            out[at + 17] ^= low;
+        }
         Wrong::Any(bit) => {
             // The addresses, which the pseudo-header has, stand right before.
             let from = at - if source.is_ipv4() { 8 } else { 32 };

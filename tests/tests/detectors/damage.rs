@@ -21,20 +21,17 @@ use crate::{
     talk::{FAR, Talk, together},
 };
 
-/// A bit of the checksum itself, of a segment over IPv4: behind two addresses and sixteen octets of the header.
-const SUM: u32 = (8 + 16) * 8;
-
 const WATCHED: &str = "www.linkedin.com";
 
-/// Of the server's answer, the second segment is a reset, or looks like one by a bit that went wrong; then all goes on.
+/// Of the server's answer, the second segment is a reset, or looks like one by a flag that went wrong; then all goes on.
 fn reset_among_data(wrong: Wrong, ttl: Option<u8>) -> Talk {
     let mut talk = Talk::plain(0);
     talk.served(WATCHED);
     let mut segment = talk.segment(Server, PSH | ACK);
     segment.payload = vec![0x17; 900].into();
-    match wrong {
-        Wrong::None => segment.flags |= RST,
-        wrong => segment.wrong = wrong,
+    segment.wrong = wrong;
+    if !matches!(wrong, Wrong::Flags(_)) {
+        segment.flags |= RST;
     }
     segment.ttl = ttl.unwrap_or(segment.ttl);
     talk.put(&segment);
@@ -83,9 +80,16 @@ fn sums_that_are_wrong_throughout_a_capture_say_nothing() {
 
 #[test]
 fn an_injector_whose_sums_are_wrong_is_seen_by_what_else_is_foreign() {
-    let (heard, damaged) = hear(&reset_among_data(Wrong::Flags(RST), Some(250)).capture());
-    assert!(accuses(&heard), "{}", heard.words());
-    assert_eq!(damaged, 0);
+    for (wrong, ttl, seen) in [
+        (Wrong::Sum(0x0101), Some(250), true),
+        (Wrong::Sum(0x0101), None, false),
+        // Resets of a server's own often have another TTL, and one bit is damage.
+        (Wrong::Sum(0x0100), Some(250), false),
+    ] {
+        let (heard, damaged) = hear(&reset_among_data(wrong, ttl).capture());
+        assert_eq!(accuses(&heard), seen, "{wrong:?}, TTL {ttl:?}: {}", heard.words());
+        assert_eq!(damaged, u64::from(!seen));
+    }
 }
 
 #[test]
@@ -98,7 +102,7 @@ fn the_name_is_that_of_the_hello_that_arrives() {
     talk.connect();
     let mut fake = talk.segment(Client, PSH | ACK);
     fake.payload = client_hello("www.example.org", 0).into();
-    fake.wrong = Wrong::Any(SUM);
+    fake.wrong = Wrong::Sum(1);
     talk.put(&fake);
     talk.hello(WATCHED);
     talk.wait(FAR);
