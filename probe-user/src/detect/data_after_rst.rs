@@ -13,7 +13,8 @@
 //! * Reordering: data that left before the reset lies below the reset's sequence number.
 //! * Retransmissions, captured twice or late: not beyond what was sent before the reset.
 //! * A segment that a wrong bit makes a reset: its checksum tells, and no detector sees it.
-//! * Acknowledgments that were under way: they cover no data younger than the reset.
+//! * Acknowledgments that were under way: they cover no data younger than the reset. Where nothing of the peer was seen
+//!   before the reset, none is known to be younger.
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
 //!   number lies nowhere near (16 KiB ahead, 64 KiB behind).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
@@ -148,6 +149,10 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
         return None;
     }
     let peer = reset.flow().half(side.other());
+    if !peer.has_baseline() {
+        // Nothing of the peer passed before the reset: what it had sent by then is not known.
+        return None;
+    }
     let acknowledged = seq::distance(packet.ack, peer.end);
     // The peer's younger data must have passed here after the reset did; the record of the later
     // packet has it, the record of the reset has not.

@@ -13,7 +13,8 @@
 //! **Look-alikes that it stays silent on.**
 //! * A SYN sent again, which another machine behind the address may answer, or the same one with
 //!   another cookie.
-//! * A SYN+ACK sent again: the same number.
+//! * A SYN+ACK sent again: the same number, or one that differs in a single bit, which went wrong on the way. (The first
+//!   one's checksum is not known any more. Of numbers that are chosen, two in a hundred million pairs differ so.)
 
 use probe_common::{
     flow::{Side, state},
@@ -62,6 +63,6 @@ fn is_other(seen: &Seen, side: Side) -> bool {
         && !flow.is(state::SYN_REPEATED)
         && !server.syn.is_unseen()
         && !client.syn.is_unseen()
-        && packet.seq != server.syn.isn
+        && (packet.seq ^ server.syn.isn).count_ones() > 1
         && packet.ack == client.syn.isn.wrapping_add(1)
 }

@@ -6,7 +6,7 @@ use probe_tests::{
         ETHERNET,
         End::{Client, Server},
         Wrong,
-        flag::{ACK, PSH, RST},
+        flag::{ACK, PSH, RST, SYN},
     },
     craft::{
         Capture,
@@ -17,8 +17,9 @@ use probe_tests::{
 use probe_user::report::{Finding, finding::Verdict};
 
 use crate::{
+    About,
     heard::Heard,
-    talk::{FAR, Talk, together},
+    talk::{FAR, NEAR, Talk, together},
 };
 
 const WATCHED: &str = "www.linkedin.com";
@@ -143,4 +144,29 @@ fn an_answer_with_a_wrong_bit_contradicts_nothing() {
     let (heard, damaged) = hear(&two_answers(false));
     assert!(!heard.findings.is_empty(), "nothing was found");
     assert_eq!(damaged, 0);
+}
+
+/// The server accepts twice, the first time with a number that differs in these bits, and aborts in the end.
+fn accepted_twice(bits: u32) -> Capture {
+    let mut talk = Talk::plain(0);
+    talk.send(Client, SYN, "");
+    talk.wait(FAR);
+    talk.forge(Server, SYN | ACK, |first| first.seq ^= bits);
+    talk.wait(1_000);
+    talk.send(Server, SYN | ACK, "");
+    talk.wait(NEAR);
+    talk.send(Client, ACK, "");
+    talk.hello(WATCHED);
+    talk.answer(900);
+    talk.send(Server, RST | ACK, "");
+    talk.capture()
+}
+
+#[test]
+fn a_syn_ack_with_a_wrong_bit_is_accepted_once() {
+    let fired = |bits| {
+        Heard::of_capture(&accepted_twice(bits)).fired("SYN_ACK_CONFLICT", About::Connections)
+    };
+    assert!(!fired(1 << 14) && !fired(1 << 31));
+    assert!(fired(1 << 14 | 1 << 3));
 }

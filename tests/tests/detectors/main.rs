@@ -14,6 +14,7 @@ mod dials;
 mod heard;
 mod lies;
 mod look_ups;
+mod midway;
 mod places;
 mod populations;
 mod resolvers;
