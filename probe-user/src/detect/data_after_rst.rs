@@ -7,7 +7,9 @@
 //! **Source.** `DATA_SEQ_RST` of Weaver, Sommer, Paxson (NDSS 2009); RFC 9293, section 3.10.7: a
 //! reset deletes the connection.
 //!
-//! **Worth.** C3, class S: a stack has nothing left to send from.
+//! **Worth.** C3, class S: a stack has nothing left to send from. Less for a bare reset as a stack without the connection sends
+//! it, if the end of the handshake may have prompted it rather than the first data right behind: C2, and C1 if it came sooner than
+//! the server can answer, as another machine nearer by could.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * Reordering: data that left before the reset lies below the reset's sequence number.
@@ -18,6 +20,9 @@
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
 //!   number lies nowhere near (16 KiB ahead, 64 KiB behind).
 //! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
+//! * Another machine behind the same address, to which the way has changed (anycast, RFC 4786; a balancer that has shuffled its
+//!   servers). It answers what it knows nothing of with bare resets (RFC 9293, section 3.10.7.1), and the first one goes on
+//!   with what it has. After such a reset only what acknowledges the very data that it would have answered proves anything.
 //! * Data that straggles behind a bare reset which answers something else: within 25 ms.
 //! * A server of somebody's own making that resets and accepts with one and the same IP-ID, window and
 //!   TTL, to lead a watcher astray.
@@ -29,6 +34,7 @@
 use probe_common::{
     flow::{Side, state},
     seq,
+    tells::tell,
     wire::tcp_flag,
 };
 
@@ -79,9 +85,10 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
         .filter_map(|reset| Some((reset, proof(reset)?)))
         .collect();
     let packets: Vec<u64> = belied.iter().map(|(reset, _)| reset.number()).collect();
+    let confidence = belied.iter().map(|(reset, _)| worth(reset, side)).max()?;
     let (_, (payload, after, how)) = belied.into_iter().next()?;
     Some(Fired {
-        confidence: Confidence::C3,
+        confidence,
         packets: packets.clone(),
         account: Account::of(move || {
             let measured = measured! {
@@ -139,6 +146,9 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
             && !same_maker(reset, after);
         return answers.then(|| "it accepted the connection".into());
     }
+    if is_stackless(reset) && !got_through(case, reset, after, side) {
+        return None;
+    }
     let beyond = seq::distance(packet.end(), half.end);
     let from = seq::distance(packet.seq, reset.packet().seq);
     if packet.payload != 0 && beyond > 0 && from >= 0 && since >= straggling(reset, side) {
@@ -162,6 +172,46 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
         return Some(format!("an acknowledgment of {acknowledged} octets sent after the reset"));
     }
     None
+}
+
+/// Whether a machine that knows nothing of the connection can have answered a segment with this reset.
+fn is_stackless(reset: &Seen) -> bool {
+    let packet = reset.packet();
+    !packet.has(tcp_flag::ACK)
+        && (packet.window, packet.payload, packet.options_len) == (0, 0, 0)
+        && reset.tells().seq_from_acked <= 0
+}
+
+/// Whether `after` acknowledges what `reset` would have been the answer to: then that did not go to another machine. It must
+/// be the last that the other side had sent, which has not sent it again meanwhile.
+fn got_through(case: &Case, reset: &Seen, after: &Seen, side: Side) -> bool {
+    let (half, peer) = (reset.flow().half(side), reset.flow().half(side.other()));
+    let again = |seen: &Seen| {
+        seen.packet().payload != 0
+            && seen.packet().time <= after.packet().time
+            && seq::distance(seen.packet().seq, peer.end) < 0
+    };
+    half.has_acked()
+        && peer.data == peer.last
+        && reset.packet().seq == peer.acked
+        && seq::distance(peer.end, half.acked) > 0
+        && after.packet().has(tcp_flag::ACK)
+        && seq::distance(after.packet().ack, peer.end) >= 0
+        && !case.after_of(side.other()).any(again)
+}
+
+/// What it proves that the connection went on after this reset.
+fn worth(reset: &Seen, side: Side) -> Confidence {
+    let half = reset.flow().half(side);
+    // The end of the handshake has the same number as the data that comes right behind it.
+    let first = !half.syn.is_unseen() && reset.packet().seq == half.syn.isn.wrapping_add(1);
+    if !first || !is_stackless(reset) {
+        Confidence::C3
+    } else if reset.tells().bits & tell::TOO_SOON == 0 {
+        Confidence::C2
+    } else {
+        Confidence::C1
+    }
 }
 
 /// Whether reset and acceptance come from one maker, who copies one IP-ID into all its packets: a server

@@ -11,11 +11,15 @@
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A stack's reset without a socket (Linux: IP-ID 0, DF set, window 0): IP-ID and DF are not
-//!   held against it.
+//!   held against it; nor is, over IPv6, that it has no flow label.
 //! * A load balancer or firewall that resets for the server: TTL alone.
 //! * Hosts whose IP-IDs are random: any IP-ID follows.
 
-use probe_common::{flow::Side, tells::tell, wire::quirk};
+use probe_common::{
+    flow::Side,
+    tells::tell,
+    wire::{quirk, tcp_flag},
+};
 
 use super::{Account, Fired, Hit, TcpDetector, measured};
 use crate::{
@@ -75,7 +79,8 @@ fn traits(reset: &Seen, side: Side) -> [Option<&'static str>; 6] {
     let df = packet.quirks & quirk::DF != 0;
     let unlike_syn = packet.version == 4 && !half.syn.is_unseen() && half.syn.df() != df;
     let df = (bits & tell::DF != 0 || unlike_syn) && !without_socket;
-    let labelled = packet.version == 6 && half.flow_label != 0 && half.has_baseline();
+    let bare = (packet.window, packet.flow_label) == (0, 0) && !packet.has(tcp_flag::ACK);
+    let labelled = packet.version == 6 && half.flow_label != 0 && half.has_baseline() && !bare;
     [
         ttl.then_some("TTL"),
         (ttl && hops::from_ttl(packet.hops).is_none()).then_some("initial TTL"),

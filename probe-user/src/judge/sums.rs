@@ -30,8 +30,10 @@ enum Sum {
     OneBit,
     /// It is not by more than that.
     Wrong,
-    /// It cannot be told, or has still to be made: Linux leaves that of the pseudo-header for the card that sends it, and
-    /// where it has put segments together.
+    /// It has still to be made: Linux leaves that of the pseudo-header for the card that sends the packet, and where it has put
+    /// segments together.
+    Begun,
+    /// It cannot be told.
     Open,
 }
 
@@ -44,21 +46,25 @@ const RECENT: u16 = 1_024;
 struct Seen {
     right: u16,
     wrong: u16,
+    begun: u16,
 }
 
 impl Seen {
     /// Takes one more; says whether its sum is wrong where most are right.
-    const fn add(&mut self, right: bool) -> bool {
-        if self.right + self.wrong == RECENT {
-            self.right /= 2;
-            self.wrong /= 2;
+    fn add(&mut self, sum: Sum) -> bool {
+        if self.right + self.wrong + self.begun == RECENT {
+            [self.right, self.wrong, self.begun] =
+                [self.right, self.wrong, self.begun].map(|number| number / 2);
         }
-        let strange = !right && self.right > self.wrong;
-        if right {
-            self.right += 1;
-        } else {
-            self.wrong += 1;
-        }
+        let (most, first) = (self.right > self.wrong, self.begun == 0);
+        let (count, strange) = match sum {
+            Sum::Open => return false,
+            Sum::Right => (&mut self.right, false),
+            // Of 65,536 damaged packets one looks so.
+            Sum::Begun => (&mut self.begun, most && first),
+            Sum::OneBit | Sum::Wrong => (&mut self.wrong, most),
+        };
+        *count += 1;
         strange
     }
 }
@@ -96,11 +102,8 @@ impl Sums {
         let seen = &mut self.seen[usize::from(packet.protocol != protocol::TCP)]
             [usize::from(!from_client)];
         let sum = sum(packet, payload);
-        if sum == Sum::Open {
-            return false;
-        }
         // A server's own resets often have another TTL than its data.
-        let damaged = seen.add(sum == Sum::Right) && (sum == Sum::OneBit || !stranger);
+        let damaged = seen.add(sum) && (sum == Sum::OneBit || !stranger);
         self.damaged += u64::from(damaged);
         damaged
     }
@@ -149,7 +152,7 @@ fn sum(packet: &Packet, payload: &[u8]) -> Sum {
         };
     }
     if !pseudo.ones_complement().to_be() == packet.checksum {
-        return Sum::Open;
+        return Sum::Begun;
     }
     // 0 if the sum is right; a bit that is wrong adds its power of two, or takes it away.
     let off = pseudo.add_slice(header).add_slice(payload).ones_complement().to_be();
@@ -283,10 +286,14 @@ mod tests {
     fn sums_that_are_all_wrong_from_now_on_are_soon_no_damage() {
         let mut seen = Seen::default();
         let mut dropped = 0;
-        for right in [true; 5_000].into_iter().chain([false; 5_000]) {
-            dropped += u32::from(seen.add(right));
+        for sum in [Sum::Right; 5_000].into_iter().chain([Sum::Wrong; 5_000]) {
+            dropped += u32::from(seen.add(sum));
         }
         assert!((256..=u32::from(RECENT)).contains(&dropped), "{dropped}");
+        // Such as have still to be made are none after the first.
+        let mut seen = Seen::default();
+        let sums = [Sum::Right; 5_000].into_iter().chain([Sum::Begun; 5_000]);
+        assert_eq!(sums.filter(|sum| seen.add(*sum)).count(), 1);
     }
 
     #[test]
@@ -310,7 +317,7 @@ mod tests {
             let header = usize::from(packet.payload_at) - usize::from(packet.options_len);
             let at = if packet.protocol == protocol::TCP { header - 4 } else { header - 2 };
             frame[at..at + 2].copy_from_slice(&(sum as u16).to_be_bytes());
-            assert_eq!(read(&frame).map(|(_, sum)| sum), Some(Sum::Open), "{frame:02x?}");
+            assert_eq!(read(&frame).map(|(_, sum)| sum), Some(Sum::Begun), "{frame:02x?}");
         }
     }
 }

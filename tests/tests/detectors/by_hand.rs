@@ -35,6 +35,16 @@ fn acknowledging_resets(ahead: bool) -> Capture {
     talk.capture()
 }
 
+/// A reset in the server's name that nothing is wrong with, and the server goes on.
+pub(crate) fn server_goes_on() -> Capture {
+    let mut talk = Talk::plain(0);
+    talk.served(OTHER);
+    talk.wait(FAR);
+    talk.forge(Server, RST | ACK, |_| {});
+    talk.answer(900);
+    talk.capture()
+}
+
 /// Two resets with ACK in the server's name, the second a step ahead that no known device takes.
 pub(crate) fn resets_that_step_ahead() -> Capture {
     let mut talk = Talk::plain(0);

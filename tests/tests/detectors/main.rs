@@ -19,6 +19,7 @@ mod places;
 mod populations;
 mod resolvers;
 mod silences;
+mod sites;
 mod sleep;
 mod table;
 mod talk;

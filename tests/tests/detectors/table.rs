@@ -64,8 +64,8 @@ macro_rules! hand {
 pub(crate) static TCP: &[Row] = &[
     row(
         "DATA_AFTER_RST",
-        Case("brunei-v4-after-upstream"),
-        Case("innocent-refused-then-accepted-v4"),
+        hand!(by_hand::server_goes_on),
+        Case("innocent-anycast-moves-request-v4"),
     ),
     row(
         "RST_SEQ_CHANGE",

@@ -2,6 +2,7 @@
 //!
 //! Each is a function that acts out one connection, or a few that belong together.
 
+mod anycast;
 mod capture;
 mod handshakes;
 mod network;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<&'static Behaviour> {
         resets::BEHAVIOURS,
         handshakes::BEHAVIOURS,
         network::BEHAVIOURS,
+        anycast::BEHAVIOURS,
         capture::BEHAVIOURS,
         strange::BEHAVIOURS,
     ]
