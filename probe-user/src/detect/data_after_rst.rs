@@ -146,7 +146,7 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
             && !same_maker(reset, after);
         return answers.then(|| "it accepted the connection".into());
     }
-    if is_stackless(reset) && !got_through(case, reset, after, side) {
+    if is_stackless(reset, side) && !got_through(case, reset, after, side) {
         return None;
     }
     let beyond = seq::distance(packet.end(), half.end);
@@ -175,9 +175,11 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
 }
 
 /// Whether a machine that knows nothing of the connection can have answered a segment with this reset.
-fn is_stackless(reset: &Seen) -> bool {
+fn is_stackless(reset: &Seen, side: Side) -> bool {
     let packet = reset.packet();
     !packet.has(tcp_flag::ACK)
+        // Its number is that of an acknowledgment which has passed here.
+        && reset.flow().half(side.other()).has_acked()
         && (packet.window, packet.payload, packet.options_len) == (0, 0, 0)
         && reset.tells().seq_from_acked <= 0
 }
@@ -185,16 +187,14 @@ fn is_stackless(reset: &Seen) -> bool {
 /// Whether `after` acknowledges what `reset` would have been the answer to: then that did not go to another machine. It must
 /// be the last that the other side had sent, which has not sent it again meanwhile.
 fn got_through(case: &Case, reset: &Seen, after: &Seen, side: Side) -> bool {
-    let (half, peer) = (reset.flow().half(side), reset.flow().half(side.other()));
+    let peer = reset.flow().half(side.other());
     let again = |seen: &Seen| {
         seen.packet().payload != 0
             && seen.packet().time <= after.packet().time
             && seq::distance(seen.packet().seq, peer.end) < 0
     };
-    half.has_acked()
-        && peer.data == peer.last
+    peer.data == peer.last
         && reset.packet().seq == peer.acked
-        && seq::distance(peer.end, half.acked) > 0
         && after.packet().has(tcp_flag::ACK)
         && seq::distance(after.packet().ack, peer.end) >= 0
         && !case.after_of(side.other()).any(again)
@@ -205,7 +205,7 @@ fn worth(reset: &Seen, side: Side) -> Confidence {
     let half = reset.flow().half(side);
     // The end of the handshake has the same number as the data that comes right behind it.
     let first = !half.syn.is_unseen() && reset.packet().seq == half.syn.isn.wrapping_add(1);
-    if !first || !is_stackless(reset) {
+    if !first || !is_stackless(reset, side) {
         Confidence::C3
     } else if reset.tells().bits & tell::TOO_SOON == 0 {
         Confidence::C2
