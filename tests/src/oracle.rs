@@ -38,6 +38,8 @@ struct Theirs<'a> {
     destination: Address,
     hops: u8,
     vlan: Vec<u16>,
+    /// Whether the IP packet is as long at least, by its own account, as its header is.
+    holds_header: bool,
     transport: TransportSlice<'a>,
 }
 
@@ -55,12 +57,14 @@ fn theirs(octets: &[u8]) -> Option<Theirs<'_>> {
     if version != if payload.ether_type == EtherType::IPV6 { 6 } else { 4 } {
         return None;
     }
+    let mut holds_header = true;
     let (source, destination, hops) = match packet.net.as_ref()? {
         LaxNetSlice::Ipv4(ip) => {
             if ip.extensions().auth.is_some() {
                 return None;
             }
             let header = ip.header();
+            holds_header = usize::from(header.total_len()) >= header.slice().len();
             let ends = (header.source_addr(), header.destination_addr());
             (IpAddr::from(ends.0), IpAddr::from(ends.1), header.ttl())
         }
@@ -76,6 +80,7 @@ fn theirs(octets: &[u8]) -> Option<Theirs<'_>> {
         destination: destination.into(),
         hops,
         vlan,
+        holds_header,
         transport: packet.transport?,
     })
 }
@@ -124,9 +129,10 @@ pub fn compare(octets: &[u8], wire_len: usize) -> Result<bool, String> {
     for (place, id) in theirs.vlan.iter().enumerate() {
         faults.check("vlan", ours.vlan[place].into(), (*id).into());
     }
-    // Where the length field says more than there is, or the capture was cut, the engine goes by
-    // the field and etherparse by what is there.
-    let exact = ours.quirks & (quirk::SHORT | quirk::CUT | quirk::NO_LENGTH) == 0;
+    // Where the length field says more than there is, or less than its own header has, or the capture was cut, the
+    // engine goes by the field and etherparse by what is there.
+    let exact =
+        theirs.holds_header && ours.quirks & (quirk::SHORT | quirk::CUT | quirk::NO_LENGTH) == 0;
     match &theirs.transport {
         TransportSlice::Tcp(tcp) => {
             if ours.quirks & quirk::TCP_LENGTH != 0 {

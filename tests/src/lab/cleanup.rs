@@ -44,12 +44,22 @@ struct Made {
 static MADE: Mutex<Made> =
     Mutex::new(Made { namespaces: Vec::new(), groups: Vec::new(), directories: Vec::new() });
 
+/// Held by whoever is making something that will be on the list, and by the clean-up to the end of the process: what is begun
+/// after it has taken the list would stay.
+static MAKING: Mutex<()> = Mutex::new(());
+
 /// Where the signal handler writes to; -1: not set up.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
 fn made() -> MutexGuard<'static, Made> {
     // A panic while the list was held leaves it as good as it was.
     MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// To be held while something is made and remembered. Once the process is being ended this does not return.
+pub(super) fn making() -> MutexGuard<'static, ()> {
+    // A panic of whoever held it leaves nothing half done that the list does not have.
+    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The name of a namespace of this process.
@@ -194,6 +204,7 @@ fn handle_signals() -> anyhow::Result<()> {
     thread::Builder::new().name("clean-up".into()).spawn(move || {
         let mut number = [0];
         if read_through(&mut reader, &mut number).is_ok() {
+            let _nothing_more = making();
             remove_all();
             process::exit(128 + i32::from(number[0]));
         }

@@ -79,8 +79,10 @@ impl Lab {
         cleanup::prepare()?;
         let number = number();
         let prefix = cleanup::directory_prefix();
+        let making = cleanup::making();
         let directory = Directory(tempfile::Builder::new().prefix(&prefix).tempdir()?);
         cleanup::remember_directory(directory.0.path());
+        drop(making);
         let network = Network::new(number)?;
         let servers = Servers::start(&network.server, directory.0.path())?;
         let lab = Self { servers, network, directory };

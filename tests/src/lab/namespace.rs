@@ -33,10 +33,12 @@ impl Namespace {
     /// If it cannot be made; that takes root.
     pub(super) fn new(lab: usize, role: &str) -> anyhow::Result<Self> {
         let name = cleanup::name(lab, role);
+        let making = cleanup::making();
         cleanup::remember_namespace(&name);
         let mut command = Command::new("ip");
         command.args(["netns", "add", &name]).env("PATH", process::search_path());
         let output = command.stdin(Stdio::null()).output().context("cannot run `ip`")?;
+        drop(making);
         if !output.status.success() {
             cleanup::forget_namespace(&name);
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

@@ -75,9 +75,11 @@ impl Process {
     ///
     /// If it cannot be started.
     pub fn start(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+        let making = cleanup::making();
         let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
         let process = Self { name: name.to_owned(), child, log: None, ended: false };
         cleanup::remember_group(process.pid());
+        drop(making);
         Ok(process)
     }
 

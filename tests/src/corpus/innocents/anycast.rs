@@ -65,11 +65,13 @@ pub(super) static BEHAVIOURS: &[Behaviour] = &[
 
 /// Runs a world in which from `at` on that share of the client's packets goes to another site.
 fn moves(scene: &mut Scene<'_>, world: &mut World, at: u64, share: f64) {
+    // Where the other site stands is the address' and not the connection's.
+    let mut place = Rng::part(0xa_17ca57, scene.site.number().into());
     let site = OtherSite {
         at,
         share,
-        delay: scene.rng.range(2 * MS, 60 * MS),
-        ttl: 64 - scene.rng.range(3, 20) as u8,
+        delay: place.range(2 * MS, 60 * MS),
+        ttl: 64 - place.range(3, 20) as u8,
         rng: Rng::new(scene.rng.bits()),
     };
     world.put(node::UPSTREAM, Box::new(site));
