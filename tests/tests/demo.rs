@@ -27,7 +27,7 @@ use probe_user::attribute::Method;
 /// What the demo is given: a minute is what it promises.
 const LIMIT: Duration = Duration::from_secs(60);
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Runs in a namespace of its own, as a child that ends with this process.
 fn demo(namespace: &Namespace) -> Command {

@@ -185,7 +185,7 @@ fn is_stackless(reset: &Seen, side: Side) -> bool {
 }
 
 /// Whether `after` acknowledges what `reset` would have been the answer to: then that did not go to another machine. It must
-/// be the last that the other side had sent, which has not sent it again meanwhile.
+/// be the last that the other side had sent, which sends nothing twice.
 fn got_through(case: &Case, reset: &Seen, after: &Seen, side: Side) -> bool {
     let peer = reset.flow().half(side.other());
     let again = |seen: &Seen| {
@@ -194,6 +194,7 @@ fn got_through(case: &Case, reset: &Seen, after: &Seen, side: Side) -> bool {
             && seq::distance(seen.packet().seq, peer.end) < 0
     };
     peer.data == peer.last
+        && peer.repeated == 0
         && reset.packet().seq == peer.acked
         && after.packet().has(tcp_flag::ACK)
         && seq::distance(after.packet().ack, peer.end) >= 0
