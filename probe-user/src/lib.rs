@@ -29,6 +29,7 @@
 mod again;
 mod agent;
 pub mod attribute;
+mod checksum;
 pub mod cli;
 pub mod config;
 pub mod data;

@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use etherparse::{
     IpDscp, IpEcn, IpFragOffset, IpNumber, Ipv4Header, Ipv4Options, Ipv6FlowLabel, Ipv6Header,
-    TcpHeader, checksum::Sum16BitWords,
+    TcpHeader,
 };
 
 use super::{End, OCTETS_MAX, stand_in};
+use crate::checksum::pseudo_header;
 
 /// What is known of a packet's headers.
 #[derive(Debug, Clone)]
@@ -131,18 +132,11 @@ fn udp(headers: &Headers<'_>, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     octets
 }
 
-/// The checksum of a transport header and its payload (RFC 9293, section 3.1; RFC 8200, section 8.1). Of
-/// what is cut off nothing is summed: nobody can check it either.
+/// The checksum of a transport header and its payload. Of what is cut off nothing is summed: nobody can check it
+/// either.
 fn checksum(from: IpAddr, to: IpAddr, protocol: IpNumber, parts: &[&[u8]]) -> u16 {
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut sum = Sum16BitWords::new();
-    for address in [from, to] {
-        sum = match address {
-            IpAddr::V4(address) => sum.add_4bytes(address.octets()),
-            IpAddr::V6(address) => sum.add_16bytes(address.octets()),
-        };
-    }
-    sum = sum.add_2bytes([0, protocol.0]).add_4bytes((length as u32).to_be_bytes());
+    let mut sum = pseudo_header(from, to, protocol.0, length);
     for part in parts {
         sum = sum.add_slice(part);
     }

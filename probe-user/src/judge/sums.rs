@@ -10,16 +10,13 @@
 //! against a packet only where most of its kind are right, and where either one wrong bit explains it, or the packet is like its
 //! sender's others in what a checksum of TCP does not cover: so much does not go wrong in one packet by chance.
 
-use std::net::IpAddr;
-
-use etherparse::checksum::Sum16BitWords;
 use probe_common::{
     event::kind,
     flow::{Half, Side},
     wire::{Packet, protocol, quirk},
 };
 
-use crate::source::event::Event;
+use crate::{checksum::pseudo_header, source::event::Event};
 
 /// What the checksum says of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,14 +140,8 @@ fn sum(packet: &Packet, payload: &[u8]) -> Sum {
     let mut space = [0; HEADER_MAX];
     let header = header(packet, &mut space);
     let length = header.len() + payload.len();
-    let mut pseudo = Sum16BitWords::new().add_2bytes([0, packet.protocol]);
-    pseudo = pseudo.add_4bytes((length as u32).to_be_bytes());
-    for address in [packet.source, packet.destination] {
-        pseudo = match address.ip() {
-            IpAddr::V4(address) => pseudo.add_4bytes(address.octets()),
-            IpAddr::V6(address) => pseudo.add_16bytes(address.octets()),
-        };
-    }
+    let (from, to) = (packet.source.ip(), packet.destination.ip());
+    let pseudo = pseudo_header(from, to, packet.protocol, length);
     if !pseudo.ones_complement().to_be() == packet.checksum {
         return Sum::Begun;
     }
@@ -197,6 +188,8 @@ fn header<'a>(packet: &Packet, space: &'a mut [u8; HEADER_MAX]) -> &'a [u8] {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use etherparse::{PacketBuilder, PacketBuilderStep, TcpOptionElement, UdpHeader};
     use probe_common::wire::{self, Slice};
 

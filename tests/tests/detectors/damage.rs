@@ -18,11 +18,10 @@ use probe_user::report::{Finding, finding::Verdict};
 
 use crate::{
     About,
+    by_hand::WATCHED,
     heard::Heard,
     talk::{FAR, NEAR, Talk, together},
 };
-
-const WATCHED: &str = "www.linkedin.com";
 
 /// Of the server's answer, the second segment is a reset, or looks like one by a flag that went wrong; then all goes on.
 fn reset_among_data(wrong: Wrong, ttl: Option<u8>) -> Talk {

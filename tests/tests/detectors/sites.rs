@@ -8,11 +8,10 @@ use probe_user::report::finding::Confidence;
 
 use crate::{
     About,
+    by_hand::WATCHED,
     heard::Heard,
     talk::{FAR, NEAR, Talk},
 };
-
-const WATCHED: &str = "www.linkedin.com";
 
 /// What follows on a request that is reset.
 #[derive(Clone, Copy)]
