@@ -402,9 +402,8 @@ fn is_odd(packet: &Packet, sender: &Half) -> bool {
         return !sender.syn.is_unseen() && sender.syn.isn != packet.seq;
     }
     let flags = packet.flags & (tcp_flag::SYN | tcp_flag::FIN | tcp_flag::PSH);
-    let elsewhere = u16::from(packet.hops) + 1 < u16::from(sender.hops_min)
-        || u16::from(packet.hops) > u16::from(sender.hops_max) + 1;
-    sender.has_baseline() && (elsewhere || flags == tcp_flag::PSH && packet.payload == 0)
+    sender.has_baseline()
+        && (sender.is_elsewhere(packet.hops) || flags == tcp_flag::PSH && packet.payload == 0)
 }
 
 /// Whether a segment's payload lies within the part of the stream that is captured.

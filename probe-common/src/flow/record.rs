@@ -291,6 +291,12 @@ impl Half {
         self.hops_max != 0
     }
 
+    /// Whether a TTL lies two or more outside the range of this side's; means nothing before [`Half::has_baseline`].
+    #[inline(always)]
+    pub const fn is_elsewhere(&self, hops: u8) -> bool {
+        (hops as u16) + 1 < self.hops_min as u16 || hops as u16 > self.hops_max as u16 + 1
+    }
+
     /// Whether it has acknowledged anything.
     #[inline(always)]
     pub const fn has_acked(&self) -> bool {

@@ -12,7 +12,7 @@
 
 use probe_common::{
     event::kind,
-    flow::{Half, Side},
+    flow::Side,
     wire::{Packet, protocol, quirk},
 };
 
@@ -87,7 +87,8 @@ impl Sums {
             Event::Tcp(event, payload) => {
                 let from = Side::from_index(event.header.side);
                 let from_client = from == event.flow.initiator();
-                let stranger = is_stranger(&event.packet, event.flow.half(from));
+                let sender = event.flow.half(from);
+                let stranger = sender.has_baseline() && sender.is_elsewhere(event.packet.hops);
                 (&event.packet, *payload, from_client, stranger)
             }
             Event::Dns(event, payload) => (&event.packet, *payload, false, false),
@@ -109,13 +110,6 @@ impl Sums {
     pub(super) const fn damaged(&self) -> u64 {
         self.damaged
     }
-}
-
-/// Whether a packet came another way than all of its supposed sender's before it: by its TTL, which may differ by one.
-fn is_stranger(packet: &Packet, sender: &Half) -> bool {
-    let hops = u16::from(packet.hops);
-    sender.has_baseline()
-        && (hops + 1 < u16::from(sender.hops_min) || hops > u16::from(sender.hops_max) + 1)
 }
 
 /// What stands between the octets that were captured and those that were summed up.
