@@ -4,6 +4,7 @@ mod dns;
 mod glance;
 mod icmp;
 mod quic;
+mod segment;
 mod tcp;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 pub mod browser;
 mod evidence;
+mod unusual;
 mod world;
 
 use probe_user::page::Report;
@@ -23,12 +24,12 @@ pub struct Example {
 pub fn all() -> Vec<Example> {
     [
         ("typical", world::typical as fn() -> Report),
-        ("several-observers", world::several_observers),
-        ("nothing-seen", world::nothing_seen),
+        ("several-observers", unusual::several_observers),
+        ("nothing-seen", unusual::nothing_seen),
         ("nothing-at-all", Report::default),
-        ("too-few-clients", world::too_few_clients),
-        ("hostile-text", world::hostile_text),
-        ("many", world::many),
+        ("too-few-clients", unusual::too_few_clients),
+        ("hostile-text", unusual::hostile_text),
+        ("many", unusual::many),
     ]
     .into_iter()
     .map(|(name, make)| Example { name, report: make() })
