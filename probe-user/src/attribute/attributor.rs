@@ -224,28 +224,28 @@ impl Attributor {
         self.date(keys);
         let facts: Vec<_> = self.units.iter().flat_map(|(&key, unit)| facts(key, unit)).collect();
         let context = Context { targets: &self.targets, facts: &facts, length: self.length };
-        for key in keys {
-            let Some(unit) = self.units.get(key) else { continue };
-            let said: Vec<_> = unit
-                .tracks
-                .iter()
-                .filter(|(lane, track)| track.established.is_some() && !unit.explained(**lane))
-                .map(|(&lane, track)| {
-                    (lane, context.track(*key, unit, track), track.ended(self.length))
-                })
-                .collect();
-            let Some(unit) = self.units.get_mut(key) else { continue };
-            for (lane, mut verdict, end) in said {
-                let Some(track) = unit.tracks.get_mut(&lane) else { continue };
-                let Some(end) = end else {
-                    track.verdict = Some(verdict);
-                    continue;
-                };
-                track.restart(&end);
-                verdict.end = Some(end);
-                verdict.period.to = verdict.period.to.min(end.to);
-                unit.keep(verdict);
+        // All by the same facts, before any of it changes.
+        let mut said = Vec::new();
+        for &key in keys {
+            let Some(unit) = self.units.get(&key) else { continue };
+            for (&lane, track) in &unit.tracks {
+                if track.established.is_some() && !unit.explained(lane) {
+                    let verdict = context.track(key, unit, track);
+                    said.push((key, lane, verdict, track.ended(self.length)));
+                }
             }
+        }
+        for (key, lane, mut verdict, end) in said {
+            let Some(unit) = self.units.get_mut(&key) else { continue };
+            let Some(track) = unit.tracks.get_mut(&lane) else { continue };
+            let Some(end) = end else {
+                track.verdict = Some(verdict);
+                continue;
+            };
+            track.restart(&end);
+            verdict.end = Some(end);
+            verdict.period.to = verdict.period.to.min(end.to);
+            unit.keep(verdict);
         }
     }
 }

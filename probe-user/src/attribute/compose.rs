@@ -7,7 +7,7 @@ use super::{
     pattern, residual,
     rivals::{self, Situation},
     signs::Signs,
-    sketch::Range,
+    sketch::{Range, Sketch},
     tally::{FAILED, method_of},
     track::{Run, Track},
     unit::Unit,
@@ -26,23 +26,23 @@ const BAND: u8 = 1;
 
 /// What other units have to say of one.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fact {
+pub(super) struct Fact<'a> {
     pub(super) key: Key,
     asn: Option<u32>,
     local: bool,
     /// The lane of an established track, and what is known of it.
     track: Option<(usize, bool, Option<Onset>)>,
-    clients: u64,
+    clients: &'a Sketch,
 }
 
 /// The facts of a unit: one for itself, one for each established track.
-pub(super) fn facts(key: Key, unit: &Unit) -> Vec<Fact> {
+pub(super) fn facts(key: Key, unit: &Unit) -> Vec<Fact<'_>> {
     let fact = |track| Fact {
         key,
         asn: unit.about.asn,
         local: unit.about.local,
         track,
-        clients: unit.run.all.clients.range().least,
+        clients: &unit.run.all.clients,
     };
     let tracks = unit.tracks.values().filter(|track| track.established.is_some());
     std::iter::once(fact(None))
@@ -56,7 +56,7 @@ pub(super) fn facts(key: Key, unit: &Unit) -> Vec<Fact> {
 /// What is needed besides the unit.
 pub(super) struct Context<'a> {
     pub(super) targets: &'a TargetSet,
-    pub(super) facts: &'a [Fact],
+    pub(super) facts: &'a [Fact<'a>],
     pub(super) length: u64,
 }
 
@@ -229,21 +229,25 @@ impl Context<'_> {
         }
     }
 
-    /// In how many networks resolvers give such answers, and the part of all clients that ask them.
+    /// In how many networks resolvers give such answers, and the part of all clients that ask them. Those that mostly
+    /// the same clients ask are one: the first and the second address of a filter that they have chosen.
     fn liars(&self, key: Key, lane: usize) -> (u64, f64) {
         let same = |fact: &&Fact| !fact.local && Key { network: key.network, ..fact.key } == key;
         let lying = |fact: &&Fact| fact.track.is_some_and(|track| track.0 == lane);
-        let (mut networks, mut clients) = (0, 0);
+        let (mut askers, mut clients): (Vec<&Sketch>, _) = (Vec::new(), 0);
         for fact in self.facts.iter().filter(same).filter(lying) {
-            networks += 1;
-            clients += fact.clients;
+            clients += fact.clients.range().least;
+            if !askers.iter().any(|others| others.is_mostly(fact.clients)) {
+                askers.push(fact.clients);
+            }
         }
+        let networks = askers.len() as u64;
         let all: u64 = self
             .facts
             .iter()
             .filter(same)
             .filter(|fact| fact.track.is_none())
-            .map(|fact| fact.clients)
+            .map(|fact| fact.clients.range().least)
             .sum();
         (networks, clients as f64 / all.max(1) as f64)
     }
@@ -261,13 +265,13 @@ impl Context<'_> {
                     && there(&fact.key.network)
                     && !fact_fails(self.facts, fact)
             })
-            .map(|fact| fact.clients)
+            .map(|fact| fact.clients.range().least)
             .sum()
     }
 }
 
 /// Whether anything is established against the unit of a fact.
-fn fact_fails(facts: &[Fact], of: &Fact) -> bool {
+fn fact_fails(facts: &[Fact<'_>], of: &Fact<'_>) -> bool {
     facts.iter().any(|fact| fact.key == of.key && fact.track.is_some())
 }
 

@@ -212,7 +212,7 @@ pub enum FalseAnswer {
 pub enum Icmp {
     /// Administratively prohibited (ICMP type 3 codes 9, 10, 13; ICMPv6 type 1 codes 1, 5, 6).
     Prohibited {
-        /// Hops to whoever sent it, by its TTL.
+        /// Hops to whoever sent it, by its TTL; none if he is in the servers' own networks.
         hops: Option<u8>,
     },
     /// Host, network or port unreachable, time exceeded.

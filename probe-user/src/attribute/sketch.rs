@@ -66,6 +66,20 @@ impl Sketch {
         }
     }
 
+    /// Whether more than half of the smaller of two sets are in both, by what is kept of a day.
+    #[must_use]
+    pub fn is_mostly(&self, other: &Self) -> bool {
+        let end = |set: &Self| match set.tokens.last() {
+            Some(&last) if set.tokens.len() >= KEPT => last,
+            _ => u64::MAX,
+        };
+        // Up to here, all of both are kept.
+        let end = end(self).min(end(other));
+        let [one, two] = [self, other].map(|set| set.tokens.range(..=end).count());
+        let both = self.tokens.range(..=end).filter(|&token| other.tokens.contains(token)).count();
+        self.day == other.day && both * 2 > one.min(two)
+    }
+
     fn today(&self) -> Range {
         let kept = self.tokens.len() as u64;
         let Some(&last) = self.tokens.last().filter(|_| self.tokens.len() >= KEPT) else {
@@ -86,6 +100,20 @@ mod tests {
 
     fn token(number: u64) -> u64 {
         Sip::new(HashKey { k0: 3, k1: 4 }).word(number).finish()
+    }
+
+    #[test]
+    fn sets_of_mostly_the_same_are_told_from_others() {
+        let set = |numbers: std::ops::Range<u64>| {
+            let mut sketch = Sketch::default();
+            numbers.for_each(|number| sketch.add(1, token(number)));
+            sketch
+        };
+        for many in [12, 5_000] {
+            assert!(set(0..many).is_mostly(&set(many / 4..many)));
+            assert!(!set(0..many).is_mostly(&set(many * 3 / 4..many * 2)));
+            assert!(!set(0..many).is_mostly(&Sketch::default()));
+        }
     }
 
     #[test]

@@ -14,10 +14,15 @@
 //! still under way.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * A NAT or firewall that reaps idle connections and tells both ends: idle for a minute or more.
+//! * A NAT or firewall that reaps idle connections and tells both ends: idle for two seconds or more.
+//! * A balancer that resets both ends as one of them closes, seen from both sides.
 //! * Both ends aborting, a round trip apart.
 
-use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
+use probe_common::{
+    flow::{Side, state},
+    tells::tell,
+    wire::tcp_flag,
+};
 
 use super::{Account, Fired, Hit, TcpDetector, measured, millis};
 use crate::{
@@ -28,8 +33,8 @@ use crate::{
 /// Longest time between the two.
 const WITHIN: u64 = 50_000_000;
 
-/// Idle time after which a reaper may have done it.
-const IDLE: u64 = 60_000_000_000;
+/// Idle time after which a reaper may have done it. A device acts on a packet that it has seen.
+const IDLE: u64 = 2_000_000_000;
 
 /// Shortest round trip that makes a moment.
 const RTT_MIN: u64 = 5_000_000;
@@ -44,7 +49,8 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
     let flow = case.before()?;
     let first = here.packet().time.min(there.packet().time);
     let idle = first.saturating_sub(flow.last());
-    if apart > WITHIN || idle >= IDLE || !case.followed() || !case.seen_both_ways() {
+    let closing = flow.is(state::FIN);
+    if apart > WITHIN || idle >= IDLE || closing || !case.followed() || !case.seen_both_ways() {
         return None;
     }
     let rtt = u64::from(flow.responder_rtt.min(flow.initiator_rtt));

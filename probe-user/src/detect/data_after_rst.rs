@@ -19,10 +19,14 @@
 //!   before the reset, none is known to be younger.
 //! * A late reset of an earlier connection on the same ports, or one of somebody who guesses: its
 //!   number lies nowhere near (16 KiB ahead, 64 KiB behind).
-//! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN).
+//! * A SYN refused and, sent again, accepted (Windows repeats a refused SYN): later than 0.4 s, as it may not have been
+//!   captured.
+//! * Ports that are taken again, by a connection whose SYN was not captured: its server accepts it with another number, or
+//!   its data lies farther on than 64 KiB.
 //! * Another machine behind the same address, to which the way has changed (anycast, RFC 4786; a balancer that has shuffled its
 //!   servers). It answers what it knows nothing of with bare resets (RFC 9293, section 3.10.7.1), and the first one goes on
-//!   with what it has. After such a reset only what acknowledges the very data that it would have answered proves anything.
+//!   with what it has. After such a reset only what acknowledges the very data that it would have answered proves anything;
+//!   and nothing where the other direction does not pass here.
 //! * Data that straggles behind a bare reset which answers something else: within 25 ms.
 //! * A server of somebody's own making that resets and accepts with one and the same IP-ID, window and
 //!   TTL, to lead a watcher astray.
@@ -47,6 +51,14 @@ use crate::{
 /// How long after the reset the other side's going on proves anything: 2 s. Later the ports may
 /// have been taken by something else whose beginning was not seen.
 const WITHIN: u64 = 2_000_000_000;
+
+/// How far beyond what its side had sent the data may end that it goes on with, in octets: the first of it follows
+/// closely. Ports that are taken again begin at least 64 KiB on (Linux, from TIME-WAIT).
+const BEYOND: i32 = 64 << 10;
+
+/// How long after a refusal the same SYN may be accepted to prove anything, in nanoseconds: Windows repeats a refused
+/// SYN after half a second, which may not have been captured.
+const ACCEPTED_WITHIN: u64 = 400_000_000;
 
 /// How far beyond what its side has sent a reset may be numbered, in octets. Devices that guess ahead
 /// go by a few segments (4,380; 12,503); whoever has to guess blindly goes farther.
@@ -142,16 +154,20 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
     if !half.has_baseline() {
         let answers = packet.has(tcp_flag::SYN | tcp_flag::ACK)
             && packet.ack == reset.flow().half(side.other()).end
+            && since <= ACCEPTED_WITHIN
             && !asked_again(case, reset, after, side)
             && !same_maker(reset, after);
         return answers.then(|| "it accepted the connection".into());
     }
-    if is_stackless(reset, side) && !got_through(case, reset, after, side) {
+    if is_stackless(reset, side) && !got_through(case, reset, after, side)
+        || begins_another(case, after, side)
+    {
         return None;
     }
     let beyond = seq::distance(packet.end(), half.end);
     let from = seq::distance(packet.seq, reset.packet().seq);
-    if packet.payload != 0 && beyond > 0 && from >= 0 && since >= straggling(reset, side) {
+    let new = (1..=BEYOND).contains(&beyond) && from >= 0;
+    if packet.payload != 0 && new && since >= straggling(reset, side) {
         return Some(format!("{} new octets", packet.payload));
     }
     // If some of the peer's data passed without being looked at, it cannot be said which is younger.
@@ -177,11 +193,25 @@ fn went_on(case: &Case, reset: &Seen, after: &Seen, side: Side, since: u64) -> O
 /// Whether a machine that knows nothing of the connection can have answered a segment with this reset.
 fn is_stackless(reset: &Seen, side: Side) -> bool {
     let packet = reset.packet();
+    let peer = reset.flow().half(side.other());
     !packet.has(tcp_flag::ACK)
-        // Its number is that of an acknowledgment which has passed here.
-        && reset.flow().half(side.other()).has_acked()
+        // Its number is that of an acknowledgment which has passed here, or would have if that way led here.
+        && (peer.has_acked() || !peer.has_baseline())
         && (packet.window, packet.payload, packet.options_len) == (0, 0, 0)
-        && reset.tells().seq_from_acked <= 0
+        && (!peer.has_acked() || reset.tells().seq_from_acked <= 0)
+}
+
+/// Whether the ports were taken by another connection by then, whose SYN may not have been captured: its server has
+/// accepted it with a number of its own.
+fn begins_another(case: &Case, after: &Seen, side: Side) -> bool {
+    let Some(server) = case.before().map(|before| before.half(side).syn) else { return false };
+    case.after_of(side).any(|seen| {
+        let packet = seen.packet();
+        packet.has(tcp_flag::SYN | tcp_flag::ACK)
+            && packet.time <= after.packet().time
+            && !server.is_unseen()
+            && packet.seq != server.isn
+    })
 }
 
 /// Whether `after` acknowledges what `reset` would have been the answer to: then that did not go to another machine. It must

@@ -9,14 +9,19 @@
 //! clients asked for themselves.
 //!
 //! **Worth.** Class D: the answer and the address contradict each other. C2 for what no server of the name
-//! does; for failed connections only if there are several over a while, other resolvers answer
-//! elsewhere, and no name at all is served at the address; else C1, as servers fail, and as a censor may
-//! cut connections to a genuine address. Looked at again when a connection comes later.
+//! does; for failed connections only if there are several over a while, the target file lists the name, all
+//! other resolvers answer with addresses that it is known to be served from, and no name at all is served at
+//! this one; else C1, as servers fail, and as a censor may cut connections to a genuine address. Looked at
+//! again when a connection comes later.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * An address at which a connection for the name went well, as far as can be seen: TLS 1.3 hides the
 //!   certificate.
 //! * A connection for a name of another service to the same address.
+//! * An alert that the name is unknown of the kind after which the server goes on.
+//!
+//! A content network's cache that is down stays C1: its nodes inside providers are nowhere known to serve the
+//! name, and other resolvers lead to others of them.
 
 use probe_common::wire::Address;
 
@@ -48,10 +53,11 @@ fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) ->
         return None;
     }
     let what = met.iter().find_map(|met| met.what.as_deref());
-    let others = claim.voices(exchange, knowledge).other;
+    let voices = claim.voices(exchange, knowledge);
+    let elsewhere = claim.is_listed() && voices.home > 0 && voices.home == voices.other;
     let idle = !places.iter().any(|&place| knowledge.population().serves(place));
     let lasting = met.iter().any(|met| met.failed_for() >= FAILED_FOR);
-    let sure = strange > 0 || failed >= FAILED_MIN && lasting && others > 0 && idle;
+    let sure = strange > 0 || failed >= FAILED_MIN && lasting && elsewhere && idle;
     Some(Fired {
         confidence: if sure { Confidence::C2 } else { Confidence::C1 },
         packets: vec![claim.reply.number()],

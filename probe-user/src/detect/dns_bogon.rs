@@ -7,8 +7,8 @@
 //! (<https://github.com/net4people/bbs/issues/80>).
 //!
 //! **Worth.** Class K. C2, but C1 if it may be the policy of somebody whom the client has chosen: a
-//! resolver at a private address, one that is known to filter for whoever asks, one that answers
-//! otherwise as well, who answers next to the client in the place of a resolver of the whole world, or
+//! resolver at a private address, one that is known to filter for whoever asks, one that clients of fewer than
+//! three networks are seen to ask, one that answers otherwise as well, who answers next to the client in the place of a resolver of the whole world, or
 //! a captive portal, which is excluded where the client was answered elsewhere for other names.
 //! Nothing in such an answer tells a censor from a filter.
 //!

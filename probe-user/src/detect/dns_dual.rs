@@ -11,8 +11,9 @@
 //! **Worth.** Class D. C3, that one of them is forged, if the two have different senders by their
 //! headers, or one leads into the networks that a watched service is served from and the other does not.
 //! By TTL alone they have only if no pool explains it: four hops or more apart, or of a TTL that a well
-//! known resolver, which goes on as it was, has never had; by IP-ID alone never, as one in 65,536 is any. Else C2: the network may have doubled the query, or the observer may have missed
-//! that it was repeated, and two machines of a pool answered it. C1 if the query was not seen, or asked
+//! known resolver, which goes on as it was, has never had; by IP-ID alone never, as one in 65,536 is any; and never if
+//! they came 0.9 s apart or more, as long as a client waits before it asks again. Else C2: the network may have
+//! doubled the query, or the observer may have missed that it was repeated, and two machines of a pool answered it. C1 if the query was not seen, or asked
 //! as often as answered and one of the answers is not made as this resolver makes them. Which of them
 //! is forged is said by lineage, timing and content, as far as it goes
 //! ([`Exchange::forged`](crate::judge::Exchange::forged)); if nothing tells them apart, no packet is

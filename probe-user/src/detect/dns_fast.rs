@@ -16,6 +16,7 @@
 //! * Cold and cached names: the shortest time is that of cached ones, as soon as five groups of names
 //!   agree on it.
 //! * A query sent again: the time counts from the first.
+//! * A request to ask over TCP (TC, and no answer), by a machine that shields the resolver from floods.
 //! * A nearer site of an anycast address, a cache on the way: with another TTL and no more, no
 //!   accusation comes of it; once five groups of names agree, it is the new shortest time.
 
@@ -39,7 +40,8 @@ fn judge<'a>(
     let resolver = knowledge.resolver(exchange.resolver().0)?;
     let floor = resolver.floor()?;
     let fast = |reply: &&Reply| {
-        reply.delay().is_some_and(|delay| delay < floor / 2 && floor - delay > MARGIN)
+        !reply.is_turned_back()
+            && reply.delay().is_some_and(|delay| delay < floor / 2 && floor - delay > MARGIN)
     };
     let fast: Vec<&Reply> = exchange.replies.iter().filter(fast).collect();
     let &first = fast.first()?;

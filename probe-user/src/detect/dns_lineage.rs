@@ -19,10 +19,13 @@
 //!   fifty is usual.
 //! * A route or a server that has changed: when half of the latest answers are unlike those before, TTL
 //!   and IP header are held against nobody until the new ones are usual.
-//! * Servers that are authoritative for some names: AA is usual there.
+//! * Another site of an anycast address that comes back: plain answers for other names have its TTL, too.
+//! * Servers that are authoritative for some names: AA is usual there. Of zones that resolvers answer by themselves
+//!   (RFC 6303, RFC 6761) it is not looked at.
 //! * Failures (SERVFAIL, REFUSED, FORMERR), and answers to queries without RD or other than standard
 //!   ones, of which flags and OPT record are not looked at.
-//! * A question asked again without its OPT record, after FORMERR.
+//! * A question asked again without its OPT record, after FORMERR; a request to ask over TCP, by a machine that
+//!   shields the resolver from floods.
 //! * Replies to nobody: the query was not seen.
 
 use std::iter;

@@ -38,6 +38,7 @@ fn judge<'a>(
     let mirrors: Vec<(Confidence, bool, &Reply)> = exchange
         .replies
         .iter()
+        .filter(|reply| !reply.is_turned_back())
         .filter_map(|reply| {
             let id = copied_id(reply, exchange, resolver);
             let worth = id.max(copied_ttl(reply, exchange, resolver))?;

@@ -27,8 +27,7 @@ pub static DETECTOR: DnsDetector = DnsDetector::lies("DNS_NXDOMAIN", EvidenceCla
 fn judge<'a>(exchange: &'a Exchange, knowledge: &'a Knowledge, _: &[Hit<'_>]) -> Option<Fired<'a>> {
     let claim = Claim::only(exchange, knowledge).filter(Claim::is_nothing)?;
     let voices = claim.voices(exchange, knowledge);
-    let bare = claim.name.strip_prefix("www.").unwrap_or(claim.name);
-    let listed = claim.service.suffixes.iter().any(|suffix| suffix == bare);
+    let listed = claim.is_listed();
     if !listed && voices.other == 0 && !voices.itself {
         return None;
     }

@@ -9,16 +9,17 @@
 //!
 //! **Worth.** Class P. C1: fronts move, and content networks have caches inside providers, with the
 //! providers' addresses. C2 if what stands at the address is none of the service's (`DNS_ASTRAY` with
-//! C2), a captive portal is excluded, as the client
-//! was answered elsewhere for other names, and the answer cannot be the policy of somebody
-//! whom the client has chosen.
+//! C2), more other resolvers answer elsewhere than alike or the target file lists the name, a captive portal is
+//! excluded, as the client was answered elsewhere for other names, and the answer cannot be the policy of
+//! somebody whom the client has chosen.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * An address at which connections for the name went well, or which most resolvers answer.
 //! * Addresses that a translator (NAT64) made of the service's own.
 //! * A service of which the target file knows no networks.
 //!
-//! A captive portal, which shows its page to whatever is asked, stays C1.
+//! A captive portal, which shows its page to whatever is asked, stays C1. So does a name under the service's that
+//! stands with somebody whom it has hired, for mail or for a campaign, without a certificate for it.
 
 use super::{Account, DnsDetector, Fired, Hit, measured};
 use crate::{
@@ -62,7 +63,9 @@ fn judge<'a>(
     let astray = met.is_some_and(|hit| hit.confidence() >= Confidence::C2);
     let no_portal = claim.excludes_portal(exchange, knowledge);
     let policy = claim.policy(&voices, knowledge);
-    let sure = astray && no_portal && policy.is_none();
+    // What stands at the address and where it lies are one fact if nobody says that the name is elsewhere.
+    let contradicted = voices.other > voices.same || claim.is_listed();
+    let sure = astray && contradicted && no_portal && policy.is_none();
     let answer = claim.reply.answer();
     Some(Fired {
         confidence: if sure { Confidence::C2 } else { Confidence::C1 },

@@ -10,7 +10,7 @@
 //! since broken stacks and printers do the like.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * ECE and CWR, which an ECN-capable sender may leave set.
+//! * ECE and CWR, which an ECN-capable sender may leave set; AE of one that speaks AccECN.
 //! * A reset without the ACK flag, whose acknowledgment number means nothing.
 
 use probe_common::{
@@ -65,7 +65,9 @@ fn is_odd(case: &Case, reset: &Seen) -> bool {
     let packet = reset.packet();
     let acknowledges_nothing =
         packet.has(tcp_flag::ACK) && packet.ack == 0 && case.seen_both_ways();
-    packet.flags & ODD != 0 || acknowledges_nothing
+    // Since 2025 that bit is AccECN's (RFC 9768): a stack that speaks it has it in other packets, too.
+    let own = reset.flow().half(reset.side()).flags & tcp_flag::AE;
+    packet.flags & ODD & !own != 0 || acknowledges_nothing
 }
 
 fn names(packet: &Packet) -> String {

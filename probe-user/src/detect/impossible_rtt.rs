@@ -4,14 +4,16 @@
 //! the answer to it, and comes sooner after it than the shortest round trip known to that side,
 //! less a margin of 1 ms or a quarter, whichever is more.
 //!
-//! **Source.** Physics; the round trip is that of the same connection's SYN and SYN+ACK, and of
-//! other connections to the same server ([`Knowledge`]), whichever is least.
+//! **Source.** Physics; the round trip is that of the same connection's SYN and SYN+ACK, of other connections to the
+//! same server, and from data to the first answer to it of its machine ([`Knowledge`]), whichever is least.
 //!
 //! **Worth.** Class T. C1 for a bare reset, which acknowledges nothing: a timer's may only have met the
-//! data by chance; C2 if the data came right behind the handshake, which leaves no time for a timer. With an acknowledgment of the data: C3 if the floor is the least of three or more handshakes with the server and
-//! the reset took less than half of it, C2 if it took more. C1 on a single handshake, which is no
-//! floor: the first packet to a host may wait for address resolution, for a radio to wake, or for
-//! its own retransmission, and the next is answered faster.
+//! data by chance; C2 if the data came right behind the handshake, which leaves no time for a timer. With an acknowledgment of the data: C3 if the floor is the least of three or more handshakes with the server,
+//! the reset took less than half of it, and there are several such resets or something of class S, D or K besides;
+//! else C2: a radio that is to wake, a switch that is to learn a flow, and a balancer that asks its server first make
+//! each SYN wait, and no data; and a queue on the way may have gone since. C1 on a single handshake, which is no
+//! floor: the first packet to a host may wait for address resolution, or for its own retransmission, and the next is
+//! answered faster. C1 as well if data was sent twice, as an answer to the first copy may cross the second.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A server's reset that was under way already when the trigger passed (a timer, an answer to
@@ -26,10 +28,13 @@ use probe_common::{
     wire::tcp_flag,
 };
 
-use super::{Account, Fired, Hit, TcpDetector, measured, millis};
+use super::{Account, Fired, Hit, TcpDetector, measured, millis, supported};
 use crate::{
     judge::{Case, Knowledge, Seen},
-    report::finding::{Confidence, EvidenceClass},
+    report::finding::{
+        Confidence,
+        EvidenceClass::{self, D, K, S},
+    },
 };
 
 /// Least gain that counts, in nanoseconds.
@@ -45,7 +50,7 @@ fn judge<'a>(
     case: &'a Case,
     side: Side,
     knowledge: &'a Knowledge,
-    _: &[Hit<'_>],
+    others: &[Hit<'_>],
 ) -> Option<Fired<'a>> {
     let too_soon: Vec<(&Seen, u64, u32)> = case
         .resets_of(side)
@@ -63,10 +68,12 @@ fn judge<'a>(
     let &(first, floor, handshakes) = too_soon.first()?;
     let took = first.tells().since_trigger;
     let proven = first.packet().has(tcp_flag::ACK);
+    let backed = too_soon.len() > 1 || supported(others, &[S, D, K], Confidence::C1);
     let confidence = match handshakes {
+        _ if sent_twice(first, side) => Confidence::C1,
         HANDSHAKES.. if !proven && is_prompted(first, side, floor) => Confidence::C2,
         _ if !proven => Confidence::C1,
-        HANDSHAKES.. if took < floor / 2 => Confidence::C3,
+        HANDSHAKES.. if took < floor / 2 && backed => Confidence::C3,
         HANDSHAKES.. => Confidence::C2,
         _ => Confidence::C1,
     };
@@ -104,6 +111,13 @@ fn answers_trigger(reset: &Seen) -> bool {
     } else {
         tells.seq_from_acked == 0
     }
+}
+
+/// Whether the other side has sent data twice by then.
+fn sent_twice(reset: &Seen, side: Side) -> bool {
+    let flow = reset.flow();
+    let syn = u16::from(flow.is(state::SYN_REPEATED));
+    flow.half(side.other()).repeated > syn
 }
 
 /// Whether nothing else than the client's first data can have prompted a bare reset: it came with the ACK

@@ -80,13 +80,16 @@ fn traits(reset: &Seen, side: Side) -> [Option<&'static str>; 6] {
     let unlike_syn = packet.version == 4 && !half.syn.is_unseen() && half.syn.df() != df;
     let df = (bits & tell::DF != 0 || unlike_syn) && !without_socket;
     let bare = (packet.window, packet.flow_label) == (0, 0) && !packet.has(tcp_flag::ACK);
+    // Who answers without a socket gives back the class of what he answers (Linux).
+    let peer = reset.flow().half(side.other());
+    let repeats = bare && peer.has_baseline() && packet.class >> 2 == peer.class >> 2;
     let labelled = packet.version == 6 && half.flow_label != 0 && half.has_baseline() && !bare;
     [
         ttl.then_some("TTL"),
         (ttl && hops::from_ttl(packet.hops).is_none()).then_some("initial TTL"),
         (bits & tell::IP_ID != 0 && !without_socket).then_some("IP-ID"),
         df.then_some("DF"),
-        (bits & tell::CLASS != 0).then_some("DSCP"),
+        (bits & tell::CLASS != 0 && !repeats).then_some("DSCP"),
         (labelled && packet.flow_label != half.flow_label).then_some("flow label"),
     ]
 }

@@ -11,7 +11,7 @@
 //! **Look-alikes that it stays silent on.**
 //! * A closed port that refuses each of several SYNs: each acknowledges its own SYN.
 //! * Acknowledgment number 0, or one without the flag: not an acknowledgment.
-//! * A connection seen in one direction only, or from the middle: what was sent is not known.
+//! * A connection seen in one direction only, or from the middle, or with gaps: what was sent is not known.
 
 use probe_common::{flow::Side, tells::tell, wire::tcp_flag};
 
@@ -40,7 +40,7 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
             && one.ack != two.ack
             && one.ack != 0
             && two.ack != 0
-            && (beyond(pair[0]) || beyond(pair[1]))
+            && pair.iter().any(|reset| beyond(reset) && case.is_exact(reset, side.other()))
     })?;
     let (one, two) = (pair[0], pair[1]);
     let guess = if beyond(two) { two } else { one };

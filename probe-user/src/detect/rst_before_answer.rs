@@ -9,7 +9,8 @@
 //! **Worth.** C2, class S.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * A scanner's kernel, which knows nothing of the SYN and resets what answers it: after the SYN+ACK.
+//! * A scanner's kernel, which knows nothing of the SYN and resets what answers it: after the SYN+ACK, or less than 50 ms
+//!   before it, if the client does not go on: the two directions of a tap are not seen at one moment.
 //! * A capture of one direction only: then no SYN+ACK comes at all.
 //! * A reset that dies on the way, with which a tool deceives a censor: the case leaves it out.
 
@@ -23,6 +24,10 @@ use crate::{
     judge::{Case, Knowledge, Seen},
     report::finding::{Confidence, EvidenceClass},
 };
+
+/// How late the two directions of a tap may be seen to each other, in nanoseconds: by two cards whose clocks, or
+/// interrupts, differ.
+const SKEW: u64 = 50_000_000;
 
 /// See the module.
 pub static DETECTOR: TcpDetector = TcpDetector::new("RST_BEFORE_ANSWER", EvidenceClass::S, judge);
@@ -38,6 +43,13 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
             && seen.packet().ack == first.flow().half(side).end
     })?;
     let before = accepted.packet().time.saturating_sub(first.packet().time);
+    // Whoever has reset it does not go on.
+    let goes_on = case.after_of(side).any(|seen| {
+        seen.packet().has(tcp_flag::ACK) && seen.packet().time >= accepted.packet().time
+    });
+    if before < SKEW && !goes_on {
+        return None;
+    }
     Some(Fired {
         confidence: Confidence::C2,
         packets: early.iter().map(|reset| reset.number()).collect(),

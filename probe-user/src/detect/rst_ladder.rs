@@ -2,7 +2,8 @@
 //!
 //! **Rule.** Three consecutive resets of one side within one second whose sequence numbers rise by one
 //! step twice, or by it and its double or triple; or two that rise by a step that a known device takes;
-//! and the last of them lies beyond all that the side has sent and all that its peer has acknowledged.
+//! the first of them lies at what the side has sent or below, and the last beyond all that and all that its peer has
+//! acknowledged.
 //!
 //! **Source.** Clayton et al. 2006 (x, x + 1460, x + 4380: the Great Firewall); Weaver, Sommer,
 //! Paxson (NDSS 2009), section 7.1 (12,503: Sandvine at Comcast); the steps of one receive window
@@ -14,6 +15,7 @@
 //! **Look-alikes that it stays silent on.**
 //! * A closed socket answering late segments at the number each of them acknowledges: those rise in
 //!   steps of a segment too, but never beyond what was acknowledged.
+//! * The same, where a burst of packets was lost by the capture: then the first one lies beyond, too.
 //! * Blind resets with random numbers: steps beyond a full window are no ladder.
 
 use probe_common::{
@@ -32,6 +34,9 @@ const WITHIN: u64 = 1_000_000_000;
 
 /// Steps of known devices, in octets.
 const KNOWN: [i32; 4] = [1_460, 2_920, 4_380, 12_503];
+
+/// How far beyond what was sent the first may lie: a SYN and a FIN take a number each.
+const GROUND: i32 = 2;
 
 /// Largest believable distance beyond what was sent: an injector that aims for the window sends no
 /// farther than a large scaled one.
@@ -85,8 +90,10 @@ fn ladder<'a>(case: &Case, resets: &[&'a Seen]) -> Option<(&'a Seen, &'a Seen, i
         let climbs: Vec<i32> = rungs.windows(2).map(|pair| rise(pair[0], pair[1])).collect();
         let step = step(&climbs)?;
         let alike = first.packet().flags == last.packet().flags;
+        // Who guesses ahead begins with what he has seen. What a capture has lost at its end, all of them are beyond.
+        let grounded = first.tells().seq_from_end <= GROUND;
         let exact = case.is_exact(last, last.side()) && !case.explained_by_abort(last);
-        (alike && exact && within(first, last)).then_some((first, last, step))
+        (alike && grounded && exact && within(first, last)).then_some((first, last, step))
     };
     resets.windows(3).find_map(of).or_else(|| resets.windows(2).find_map(of))
 }

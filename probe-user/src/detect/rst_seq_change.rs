@@ -1,7 +1,7 @@
 //! `RST_SEQ_CHANGE`: resets that step beyond anything their side has sent.
 //!
 //! **Rule.** Two consecutive resets of one side, R1 and R2, both with ACK or both without, less than two
-//! seconds apart: R1.seq not below what the side has sent; R2.seq > R1.seq + 2; R2.seq beyond all that
+//! seconds apart: R1.seq at what the side has sent, or two beyond; R2.seq > R1.seq + 2; R2.seq beyond all that
 //! the side has sent, and more than 2 beyond all that the other side has acknowledged; no FIN from
 //! either side before R1; no reset from the other side before R1.
 //!
@@ -89,7 +89,7 @@ fn steps_ahead(case: &Case, first: &Seen, second: &Seen, side: Side) -> bool {
         && !case.explained_by_abort(second)
         && !flow.is(state::FIN)
         && !peer_reset_before
-        && (0..=AHEAD).contains(&first_at)
+        && (0..=SLACK).contains(&first_at)
         && seq::distance(two.seq, one.seq) > SLACK
         && tells.seq_from_end > 0
         && tells.seq_from_end <= AHEAD

@@ -11,8 +11,8 @@
 //! **Worth.** C2, class S.
 //!
 //! **Look-alikes that it stays silent on.**
-//! * A port of a mirror that shows each packet several times, or a path that doubles packets: then
-//!   handshake or data are repeated as well.
+//! * A port of a mirror that shows each packet several times, also at several routers one behind the other, or a path
+//!   that doubles packets: then handshake or data are repeated as well.
 //! * A connection of which only one direction is seen: what was there to answer is not known.
 //! * A closed socket answering several segments under way, all with one acknowledgment number.
 
@@ -30,6 +30,9 @@ use crate::{
 /// Longest time from the first to the third. Devices take microseconds; a slow tool, or a path that
 /// spreads a burst, takes longer, and no stack sends the same reset unasked however long it waits.
 const WITHIN: u64 = 300_000_000;
+
+/// How soon a packet passes the next router, in nanoseconds, where a mirror shows it at both.
+const COPIED: u64 = 1_000_000;
 
 /// How many make a burst.
 const BURST: usize = 3;
@@ -120,7 +123,10 @@ fn answerable(case: &Case, alike: &[&Seen], side: Side) -> usize {
 fn is_doubled(case: &Case, alike: &[&Seen]) -> bool {
     let identical = alike.windows(2).all(|pair| {
         let (one, two) = (pair[0].packet(), pair[1].packet());
-        one.ip_id == two.ip_id && one.hops == two.hops && one.checksum == two.checksum
+        // By several ports of a mirror before and behind routers, each a hop on.
+        let passed = one.hops >= two.hops && two.time.saturating_sub(one.time) <= COPIED;
+        let same = one.hops == two.hops || passed;
+        one.ip_id == two.ip_id && same && one.checksum == two.checksum
     });
     let repeated =
         case.before().is_none_or(|flow| flow.halves.iter().any(|half| half.repeated > 0));

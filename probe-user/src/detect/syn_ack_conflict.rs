@@ -8,7 +8,8 @@
 //! (RFC 9293, section 3.4.1).
 //!
 //! **Worth.** Class D, that one is forged; which one is not said. C3 if the two differ in TTL by two or
-//! more or in their options; otherwise C2: a second SYN may have passed elsewhere.
+//! more or in their options, and the second has not the SYN's timestamp; otherwise C2: a second SYN may have passed
+//! elsewhere.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A SYN sent again, which another machine behind the address may answer, or the same one with
@@ -53,7 +54,16 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
 /// Whether the two SYN+ACKs do not look as if one host had made both.
 fn two_makers(other: &Seen, side: Side) -> bool {
     let (syn, packet) = (&other.flow().half(side).syn, other.packet());
-    syn.hops.abs_diff(packet.hops) >= 2 || syn.options != packet.options
+    let unlike = syn.hops.abs_diff(packet.hops) >= 2 || syn.options != packet.options;
+    unlike && !echoes(other, side)
+}
+
+/// Whether it has the client's timestamp, as each stack repeats it (RFC 7323, section 3.2) and forgers seldom do: two sites
+/// of an anycast address may have accepted a SYN that was doubled on the way.
+fn echoes(other: &Seen, side: Side) -> bool {
+    let (client, packet) = (other.flow().half(side.other()), other.packet());
+    let age = client.ts_value.wrapping_sub(packet.ts_echo);
+    packet.ts_echo != 0 && client.ts_value != 0 && age < 1_000
 }
 
 fn is_other(seen: &Seen, side: Side) -> bool {

@@ -12,7 +12,10 @@ use probe_common::{
     wire::{Packet, tcp_flag},
 };
 
-use super::hello::{ENCRYPTED, Traits};
+use super::{
+    hello::{ENCRYPTED, Traits},
+    turns::Turn,
+};
 use crate::{names::tls::ech::Use, report::finding::Told};
 
 /// Pieces of evidence kept of each kind in one case, the first half and the latest: injectors of bursts
@@ -25,10 +28,6 @@ pub(super) const BURST: u64 = 300_000_000;
 
 /// First number of a packet that is in no capture.
 pub(super) const LIVE: u64 = 1 << 63;
-
-/// The order in which cases are closed: by the time of the last piece of evidence; among equals by
-/// the number of that piece.
-pub(super) type Turn = (u64, u64);
 
 /// One event of a case.
 #[derive(Clone, Debug)]

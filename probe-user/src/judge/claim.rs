@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Exchange, Knowledge, Reply, answers::Voices, hops, truth};
+use super::{Exchange, Knowledge, Reply, Resolver, answers::Voices, hops, truth};
 use crate::{
     names::dns::{RCODE_NOERROR, RCODE_NXDOMAIN},
     sinkholes::{is_local, is_nowhere},
@@ -65,6 +65,13 @@ impl<'a> Claim<'a> {
         Self::strange(exchange, knowledge).next()
     }
 
+    /// Whether the target file lists the very name, or the one without `www` before it: one of which the service's
+    /// own networks are known. Others under it may stand with somebody whom the service has hired.
+    pub fn is_listed(&self) -> bool {
+        let bare = self.name.strip_prefix("www.").unwrap_or(self.name);
+        self.service.suffixes.iter().any(|suffix| suffix == bare)
+    }
+
     /// Whether it says that there is no such name.
     pub const fn is_nothing(&self) -> bool {
         self.addresses.is_empty()
@@ -103,6 +110,9 @@ impl<'a> Claim<'a> {
             }
             None if voices.itself => {
                 Some("a resolver that answers otherwise, too: to other clients, perhaps".into())
+            }
+            None if !knowledge.resolver(self.resolver.into()).is_some_and(Resolver::has_many) => {
+                Some("a resolver that few are seen to ask: their own, perhaps".into())
             }
             _ => None,
         }

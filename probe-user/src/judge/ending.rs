@@ -79,11 +79,13 @@ pub(super) fn goodput(record: &FlowRecord) -> Option<Goodput> {
 
 /// What an ICMP error says about the connection that it quotes, if it says that nothing gets through
 /// (RFC 1122, section 3.2.2.1; RFC 1812, section 5.2.7.1; RFC 4443, section 3).
-pub(super) fn refusal(error: &Packet) -> Option<Icmp> {
+///
+/// `own`: it comes from the servers' own networks, so it is their own policy, however far it came.
+pub(super) fn refusal(error: &Packet, own: bool) -> Option<Icmp> {
     let (kind, code) = ((error.source_port >> 8) as u8, error.source_port as u8);
     match (error.version, kind, code) {
         (4, 3, 9 | 10 | 13) | (6, 1, 1 | 5 | 6) => {
-            Some(Icmp::Prohibited { hops: hops::from_ttl(error.hops) })
+            Some(Icmp::Prohibited { hops: hops::from_ttl(error.hops).filter(|_| !own) })
         }
         // A packet that is too big is sent again, smaller.
         (4, 3, 4) => None,

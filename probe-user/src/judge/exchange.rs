@@ -15,7 +15,7 @@ use super::{
     attribution::{self, Attribution},
     case::{LIVE, Seen},
     lineage,
-    resolvers::{Observation, Resolver, Stack, asked},
+    resolvers::{Observation, Resolver, Stack, asked, is_turned_back},
     untold,
 };
 use crate::evidence::OCTETS_MAX;
@@ -124,9 +124,16 @@ impl Reply {
         self.time().checked_sub(self.asked()?.asked)
     }
 
+    /// Whether it is but a request to ask over TCP: a question turned round, with TC. Machines that shield resolvers
+    /// from floods answer so in their name, faster than they do and without an OPT record; nobody is misled.
+    pub const fn is_turned_back(&self) -> bool {
+        is_turned_back(&self.event)
+    }
+
     /// Whether it came in less than half of the time that `resolver` takes at least.
     pub(super) fn is_too_soon(&self, resolver: &Resolver) -> bool {
-        resolver.floor().zip(self.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
+        !self.is_turned_back()
+            && resolver.floor().zip(self.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
     }
 
     /// DF and IP-ID, of IPv4.

@@ -1,6 +1,6 @@
 //! All TCP connections under observation.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 use probe_common::{
@@ -12,12 +12,13 @@ use super::{
     Knowledge, Settings, Silence, Telling,
     assess::{assess, count},
     bounded::Bounded,
-    case::{Case, LIVE, Seen, Subject, Turn},
+    case::{Case, LIVE, Seen, Subject},
     compose,
     flow::{Flow, is_answer, tell_of},
     learn::{dies_on_the_way, learn_answer, learn_handshake, learn_reset},
     signatures::Signatures,
     silence::Silent,
+    turns::Turns,
 };
 use crate::report::Finding;
 
@@ -39,14 +40,10 @@ const RESET_KEPT: usize = 64;
 #[derive(Debug)]
 pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
-    /// Connections with an open case. In order, so that each is closed at its moment and not at
-    /// the next look: what comes after that moment belongs to another case, however often the time
-    /// is told.
-    cases: BTreeMap<Turn, FlowKey>,
+    /// Those with an open case, by when it is closed.
+    cases: Turns,
     /// Connections whose first answer is kept, by the time of that answer.
     responses: VecDeque<(u64, FlowKey, u64)>,
-    /// Pieces of evidence so far.
-    pieces: u64,
     dropped: u64,
     responses_evicted: u64,
     cases_evicted: u64,
@@ -59,9 +56,8 @@ impl Default for Flows {
     fn default() -> Self {
         Self {
             flows: Bounded::new(FLOWS_MAX),
-            cases: BTreeMap::new(),
+            cases: Turns::default(),
             responses: VecDeque::new(),
-            pieces: 0,
             dropped: 0,
             responses_evicted: 0,
             cases_evicted: 0,
@@ -134,7 +130,6 @@ impl Flows {
         }
         let (_, out) = self.flows.entry(key, || Flow::new(opened));
         if let Some((_, mut flow)) = out {
-            self.withdraw(&flow);
             self.settle(&mut flow, scope, tell);
         }
         true
@@ -167,9 +162,7 @@ impl Flows {
         let number = number(event, &mut self.numbered);
         if flow.hear(Seen::new(event, payload, number), scope.knowledge) {
             flow.open_case(key);
-            self.take_turn(key, time);
-            self.accuse(&key, &event.flow, scope, tell);
-            self.make_room(scope, tell);
+            self.weigh(event, scope, tell);
         }
         if self.responses.len() > RESPONSES_MAX {
             self.responses_evicted += 1;
@@ -193,16 +186,14 @@ impl Flows {
         if event.packet.payload != 0 {
             self.opening(event, payload, scope, tell);
         }
-        let (key, time) = (event.flow.key, event.packet.time);
+        let key = event.flow.key;
         let number = number(event, &mut self.numbered);
         let Some(flow) = self.flows.get_mut(&key) else { return };
         let case = flow.open_case(key);
         if event.packet.payload == 0 {
             case.add_content([Seen::new(event, payload, number)]);
         }
-        self.take_turn(key, time);
-        self.accuse(&key, &event.flow, scope, tell);
-        self.make_room(scope, tell);
+        self.weigh(event, scope, tell);
     }
 
     /// Forgets the answers that nobody has contradicted since `due`.
@@ -254,35 +245,21 @@ impl Flows {
             }
             case.add_after(seen);
         }
-        self.take_turn(key, event.packet.time);
-        self.accuse(&key, &event.flow, scope, tell);
-        self.make_room(scope, tell);
+        self.weigh(event, scope, tell);
     }
 
-    /// Puts a connection with a new piece of evidence behind all others.
-    fn take_turn(&mut self, key: FlowKey, time: u64) {
+    /// The event is a new piece of evidence in its connection's case.
+    fn weigh(&mut self, event: &TcpEvent, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
+        let key = event.flow.key;
         let flow = self.flows.get_mut(&key);
         let Some(case) = flow.and_then(|flow| flow.case.as_mut()) else { return };
-        self.cases.remove(&case.turn);
-        self.pieces += 1;
-        case.turn = (time, self.pieces);
-        self.cases.insert(case.turn, key);
-    }
-
-    /// Takes a connection's case, if it has one, from among those to be closed.
-    fn withdraw(&mut self, flow: &Flow) {
-        if let Some(case) = &flow.case {
-            self.cases.remove(&case.turn);
-        }
-    }
-
-    /// Closes the case whose last evidence is the oldest, if there are too many.
-    fn make_room(&mut self, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
+        self.cases.heard(&mut case.turn, key, event.packet.time);
+        self.accuse(&key, &event.flow, scope, tell);
         if self.cases.len() > CASES_MAX
-            && let Some((_, key)) = self.cases.pop_first()
+            && let Some((_, oldest)) = self.cases.take(u64::MAX)
         {
             self.cases_evicted += 1;
-            self.settle_in_place(&key, scope, tell);
+            self.settle_in_place(&oldest, scope, tell);
         }
     }
 
@@ -303,7 +280,7 @@ impl Flows {
 
     /// When the last evidence came of the case that is closed next.
     pub(super) fn next_due(&self) -> Option<u64> {
-        self.cases.first_key_value().map(|(&(last, _), _)| last)
+        self.cases.next()
     }
 
     /// Tells of an accusation as soon as the evidence suffices, where that is wanted.
@@ -352,7 +329,8 @@ impl Flows {
             && let Some(name) = silent.subject.label()
         {
             flow.counted = true;
-            scope.knowledge.population_mut().cut(server.0, name);
+            let client = record.key.end(initiator).0;
+            scope.knowledge.population_mut().cut(server.0, client, name, record.opened);
         }
         let Some(decision) = silent.assess(scope.knowledge) else { return };
         let accuses = decision.accuses();
@@ -371,17 +349,13 @@ impl Flows {
         scope: &mut Scope<'_>,
         tell: &mut impl FnMut(Finding),
     ) {
-        while let Some(first) = self.cases.first_entry()
-            && first.key().0 <= due
-        {
-            let key = first.remove();
+        while let Some((_, key)) = self.cases.take(due) {
             self.settle_in_place(&key, scope, tell);
         }
     }
 
     fn close(&mut self, key: &FlowKey, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
         if let Some(mut flow) = self.flows.get_mut(key).map(std::mem::take) {
-            self.withdraw(&flow);
             self.settle(&mut flow, scope, tell);
         }
     }
@@ -394,6 +368,7 @@ impl Flows {
             .and_then(|case| case.before())
             .map(|record| flow.subject(record, scope.knowledge, scope.settings));
         if let Some(case) = &mut flow.case {
+            self.cases.withdraw(case.turn);
             case.subject = subject.unwrap_or_default();
             self.dropped += case.dropped();
             count(case, &mut self.signatures);

@@ -11,7 +11,7 @@ use super::{
     leads::Leads,
     mute::{Claims, Mute},
     population::Population,
-    quic::QuicNames,
+    quic::RESIDUE,
     reach::Reach,
     residual::Residual,
     resolvers::{Resolver, Resolvers},
@@ -40,7 +40,7 @@ pub struct Knowledge {
     foreign_resets: ForeignResets,
     population: Population,
     residual: Residual,
-    quic_names: QuicNames,
+    quic_names: Population,
     quic_residual: Residual,
     reach: Reach,
     hellos: Hellos,
@@ -70,9 +70,9 @@ impl Knowledge {
             mute: Mute::default(),
             resets: Bounded::new(SERVERS_MAX),
             foreign_resets: ForeignResets::default(),
-            population: Population::default(),
+            population: Population::new(0),
             residual: Residual::default(),
-            quic_names: QuicNames::default(),
+            quic_names: Population::new(RESIDUE),
             quic_residual: Residual::default(),
             reach: Reach::default(),
             hellos: Hellos::default(),
@@ -92,9 +92,19 @@ impl Knowledge {
 
     /// Learns the round trip of a handshake with `server`, in nanoseconds.
     pub(super) fn handshake(&mut self, server: Address, rtt: u64) {
-        let (floor, _) = self.servers.entry(server, || Floor { least: u64::MAX, handshakes: 0 });
+        let floor = self.floor_mut(server);
         floor.least = floor.least.min(rtt);
         floor.handshakes = floor.handshakes.saturating_add(1);
+    }
+
+    /// Learns how soon a server's machine has answered data first: no sooner than it is away.
+    pub(super) fn answer(&mut self, server: Address, took: u64) {
+        let floor = self.floor_mut(server);
+        floor.least = floor.least.min(took);
+    }
+
+    fn floor_mut(&mut self, server: Address) -> &mut Floor {
+        self.servers.entry(server, || Floor { least: u64::MAX, handshakes: 0 }).0
     }
 
     /// Learns from one connection's first reset in the name of `server`: its TTL if it is not one of
@@ -136,11 +146,11 @@ impl Knowledge {
     }
 
     /// Names that are and are not answered over QUIC at each address.
-    pub const fn quic_names(&self) -> &QuicNames {
+    pub const fn quic_names(&self) -> &Population {
         &self.quic_names
     }
 
-    pub(super) const fn quic_names_mut(&mut self) -> &mut QuicNames {
+    pub(super) const fn quic_names_mut(&mut self) -> &mut Population {
         &mut self.quic_names
     }
 

@@ -42,8 +42,13 @@ pub(super) fn learn_answer(event: &TcpEvent, flow: &mut Flow, knowledge: &mut Kn
     if server.1 == HTTPS {
         knowledge.reach_mut().tcp(server.0, event.packet.time);
     }
+    let [asked, answers] = [initiator, initiator.other()].map(|side| event.flow.half(side));
+    // Who answers in its place from nearer by is not to teach how near it is.
+    if asked.data != 0 && answers.has_baseline() && !answers.is_elsewhere(event.packet.hops) {
+        knowledge.answer(server.0, event.packet.time.saturating_sub(asked.data));
+    }
     let Some(name) = flow.label() else { return };
-    knowledge.population_mut().served(server.0, name);
+    knowledge.population_mut().served(server.0, client, name, event.flow.opened);
     if let Some(traits) = flow.traits {
         let name = flow.name.as_deref();
         let ech = knowledge.ech(name, &traits, client, server.0, event.flow.opened);
@@ -79,7 +84,8 @@ pub(super) fn learn_reset(
         && !flow.counted
         && let Some(name) = flow.label()
     {
-        knowledge.population_mut().cut(server, name);
+        let client = record.key.end(record.initiator()).0;
+        knowledge.population_mut().cut(server, client, name, record.opened);
         flow.counted = true;
     }
 }

@@ -117,7 +117,8 @@ pub fn marks(reply: &Reply, resolver: &Resolver) -> Vec<Mark> {
     let seen = reply.observation();
     let settled = !resolver.has_changed();
     let other_stack = settled && resolver.is_other_stack(seen.stack);
-    put(settled && resolver.is_foreign(seen.hops), Mark::Hops);
+    let joined = resolver.has_newcomer(seen.hops, seen.time);
+    put(settled && !joined && resolver.is_foreign(seen.hops), Mark::Hops);
     put(other_stack, Mark::Stack);
     put(
         settled
@@ -126,13 +127,28 @@ pub fn marks(reply: &Reply, resolver: &Resolver) -> Vec<Mark> {
             && seen.stack.is_some_and(|stack| !resolver.goes_on(stack.ip_id, seen.time)),
         Mark::IpId,
     );
-    put(seen.authority == Some(true) && resolver.is_never_authority(), Mark::Authority);
+    let own_zone = reply.dns.qname().is_some_and(is_local_zone);
+    put(
+        seen.authority == Some(true) && !own_zone && resolver.is_never_authority(),
+        Mark::Authority,
+    );
     put(seen.recursion == Some(false) && resolver.always_recurses(), Mark::Recursion);
     put(seen.edns == Some(false) && resolver.always_edns(), Mark::Edns);
     put(seen.capitals == Some(false) && resolver.always_capitals(), Mark::Capitals);
     marks.extend(standing(reply));
     marks.sort_unstable();
     marks
+}
+
+/// Whether resolvers answer a name by themselves, as authorities: special-use names (RFC 6761), zones of private
+/// addresses (RFC 6303), and the one by which browsers ask whether they may use DNS over HTTPS.
+fn is_local_zone(name: &str) -> bool {
+    const ZONES: [&str; 7] =
+        ["arpa", "localhost", "local", "test", "invalid", "onion", "use-application-dns.net"];
+    let within = |zone: &&str| {
+        name.strip_suffix(*zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    ZONES.iter().any(within)
 }
 
 /// The marks that no honest sender makes, known or not.

@@ -48,6 +48,7 @@ mod silence;
 mod sums;
 mod time;
 mod truth;
+mod turns;
 mod untold;
 
 use std::sync::Arc;
@@ -65,6 +66,7 @@ pub use knowledge::{Floor, Knowledge, ResetHabits};
 pub use leads::Leads;
 pub use lineage::{Layer, Mark, marks};
 pub use mute::Claims;
+pub use outcomes::SMALL;
 pub use population::{Contrast, Population};
 use probe_common::{
     config::DNS_PORTS,
@@ -72,7 +74,7 @@ use probe_common::{
     flow::FlowRecord,
     wire::Address,
 };
-pub use quic::{Attempt, QuicNames, WAIT as QUIC_WAIT};
+pub use quic::{Attempt, WAIT as QUIC_WAIT};
 pub use reach::{LastAnswers, Reach, is_fresh};
 pub use residual::{LONGEST as RESIDUAL_LONGEST, Residual, Trigger};
 pub use resolvers::{IpIds, Observation, Resolver, Stack};

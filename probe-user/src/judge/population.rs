@@ -1,4 +1,4 @@
-//! Names at one address: which are cut off after their first data, and which are served.
+//! Names at one address: which are left without an answer, and which get one.
 
 use probe_common::wire::Address;
 
@@ -11,17 +11,54 @@ const SERVERS_MAX: usize = 16_384;
 /// an empty name.
 const NAMES_MAX: usize = 32;
 
-/// What became of the connections to each name of each address.
+/// Clients remembered of those that got no answer for a name: the latest.
+const CLIENTS_MAX: usize = 8;
+
+/// Networks of clients that got no answer for a name which make it unlikely that it is for who they are.
+const NETWORKS: usize = 4;
+
+/// What became of the connections, or attempts, for each name of each address.
+///
+/// A server that stops to answer is nothing rare, and a name that was first asked for afterwards would stand
+/// against all those that were answered before. So of others only those count that were answered since this
+/// name was left without an answer first.
+///
+/// An answer that came just before the silence may have been the trigger: over QUIC it takes a tenth of a
+/// second in China until anything is dropped. It does not count for its name if nobody was answered since.
 #[derive(Debug)]
 pub struct Population {
-    servers: Bounded<Address, Vec<Tally>>,
+    servers: Bounded<Address, Server>,
+    /// For how long after an answer silence may follow from it, in nanoseconds.
+    triggered: u64,
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    names: Vec<Tally>,
+    /// Answered and not answered, of all names.
+    all: Counts,
+    /// What was answered last: when it began, and for what.
+    last: Option<(u64, Box<str>)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    served: u32,
+    cut: u32,
 }
 
 #[derive(Debug)]
 struct Tally {
     name: Box<str>,
-    cut: u32,
-    served: u32,
+    own: Counts,
+    /// Those of other names, by the time this one was left without an answer first, and last.
+    first: Option<Counts>,
+    last: Counts,
+    /// Clients that got none, and networks of such.
+    clients: [u32; CLIENTS_MAX],
+    networks: [u32; NETWORKS],
+    /// Whether one of them was answered for another name since.
+    witnessed: bool,
 }
 
 /// One name against the others at its address.
@@ -29,68 +66,75 @@ struct Tally {
 pub struct Contrast {
     /// Connections for this name that were cut; none was served.
     pub cut: u32,
-    /// Connections for other names that were served; none was cut.
+    /// Connections for other names that were served since the first of these; none was cut.
     pub others_served: u32,
-}
-
-impl Default for Population {
-    fn default() -> Self {
-        Self { servers: Bounded::new(SERVERS_MAX) }
-    }
+    /// Those of them that were served before the last of these was cut: not after an hour in which nobody was.
+    pub between: u32,
+    /// Whether a client that was cut was served under another name since, or clients of several networks were cut: it
+    /// is not for who they are.
+    pub witnessed: bool,
 }
 
 impl Population {
-    /// A connection for `name` got an answer.
-    pub(super) fn served(&mut self, server: Address, name: &str) {
-        self.tally(server, name, |tally| tally.served += 1);
+    /// Nothing yet. `triggered`: for how long after an answer silence may follow from it, in nanoseconds.
+    pub(super) fn new(triggered: u64) -> Self {
+        Self { servers: Bounded::new(SERVERS_MAX), triggered }
     }
 
-    /// A connection for `name` was cut before it got one.
-    pub(super) fn cut(&mut self, server: Address, name: &str) {
-        self.tally(server, name, |tally| tally.cut += 1);
-    }
-
-    fn tally(&mut self, server: Address, name: &str, count: impl FnOnce(&mut Tally)) {
-        let (names, _) = self.servers.entry(server, Vec::new);
-        let known = names.iter().position(|tally| *tally.name == *name);
-        let place = known.unwrap_or_else(|| {
-            if names.len() >= NAMES_MAX {
-                // The last is for all that found no room.
-                let last = names.len() - 1;
-                names[last].name = "".into();
-                return last;
-            }
-            names.push(Tally { name: name.into(), cut: 0, served: 0 });
-            names.len() - 1
-        });
-        count(&mut names[place]);
-    }
-
-    /// How `name` stands against the others at `server`; none unless all of its connections were cut
-    /// and all others served.
-    pub fn contrast(&self, server: Address, name: &str) -> Option<Contrast> {
-        let names = self.servers.get(&server)?;
-        let mut contrast = Contrast { cut: 0, others_served: 0 };
-        for tally in names {
-            if *tally.name == *name {
-                contrast.cut += tally.cut;
-                if tally.served > 0 {
-                    return None;
-                }
-            } else {
-                contrast.others_served += tally.served;
-                if tally.cut > 0 {
-                    return None;
-                }
-            }
+    /// A connection of `client` for `name` that began at `opened` got an answer.
+    pub(super) fn served(&mut self, server: Address, client: Address, name: &str, opened: u64) {
+        let server = self.servers.entry(server, Server::default).0;
+        server.last = Some((opened, name.into()));
+        server.all.served = server.all.served.saturating_add(1);
+        let tally = server.tally(name);
+        tally.own.served = tally.own.served.saturating_add(1);
+        let client = digest(number(client));
+        for other in server.names.iter_mut().filter(|tally| *tally.name != *name) {
+            other.witnessed |= other.clients.contains(&client);
         }
-        (contrast.cut > 0).then_some(contrast)
+    }
+
+    /// A connection of `client` for `name` that began at `opened` was cut before it got one.
+    pub(super) fn cut(&mut self, server: Address, client: Address, name: &str, opened: u64) {
+        let span = self.triggered;
+        let server = self.servers.entry(server, Server::default).0;
+        server.retract(name, opened, span);
+        let all = server.all;
+        server.all.cut = server.all.cut.saturating_add(1);
+        let tally = server.tally(name);
+        tally.last = Counts {
+            served: all.served.saturating_sub(tally.own.served),
+            cut: all.cut.saturating_sub(tally.own.cut),
+        };
+        tally.first.get_or_insert(tally.last);
+        tally.clients[tally.own.cut as usize % CLIENTS_MAX] = digest(number(client));
+        let network = digest(network(client));
+        if let Some(free) = tally.networks.iter_mut().find(|one| [0, network].contains(one)) {
+            *free = network;
+        }
+        tally.own.cut = tally.own.cut.saturating_add(1);
+    }
+
+    /// How `name` stands against the others at `server`; none unless all of its connections were cut, and
+    /// since the first of them all others served.
+    pub fn contrast(&self, server: Address, name: &str) -> Option<Contrast> {
+        let server = self.servers.get(&server)?;
+        let tally = server.names.iter().find(|tally| *tally.name == *name)?;
+        let first = tally.first?;
+        let cut = server.all.cut.saturating_sub(tally.own.cut.saturating_add(first.cut));
+        let served = server.all.served.saturating_sub(tally.own.served);
+        let contrast = Contrast {
+            cut: tally.own.cut,
+            others_served: served.saturating_sub(first.served),
+            between: tally.last.served.saturating_sub(first.served),
+            witnessed: tally.witnessed || tally.networks.iter().all(|&network| network != 0),
+        };
+        (tally.own.served == 0 && cut == 0).then_some(contrast)
     }
 
     /// Whether any name was served at `server`.
     pub fn serves(&self, server: Address) -> bool {
-        let names = self.servers.get(&server);
-        names.is_some_and(|names| names.iter().any(|tally| tally.served > 0))
+        self.servers.get(&server).is_some_and(|server| server.all.served > 0)
     }
 
     /// Entries given up.
@@ -99,50 +143,160 @@ impl Population {
     }
 }
 
+impl Server {
+    /// Takes back the last answer if it may have been what this silence follows from.
+    fn retract(&mut self, name: &str, opened: u64, span: u64) {
+        let triggered = self
+            .last
+            .take_if(|(time, of)| **of == *name && *time < opened && opened - *time <= span);
+        if triggered.is_some() {
+            self.all.served = self.all.served.saturating_sub(1);
+            let tally = self.tally(name);
+            tally.own.served = tally.own.served.saturating_sub(1);
+        }
+    }
+
+    fn tally(&mut self, name: &str) -> &mut Tally {
+        let known = self.names.iter().position(|tally| *tally.name == *name);
+        let place = known.unwrap_or_else(|| {
+            if self.names.len() < NAMES_MAX {
+                self.names.push(Tally {
+                    name: name.into(),
+                    own: Counts::default(),
+                    first: None,
+                    last: Counts::default(),
+                    clients: [0; CLIENTS_MAX],
+                    networks: [0; NETWORKS],
+                    witnessed: false,
+                });
+            } else if let Some(last) = self.names.last_mut() {
+                // The last is for all that found no room.
+                last.name = "".into();
+            }
+            self.names.len() - 1
+        });
+        &mut self.names[place]
+    }
+}
+
+/// A number by which clients, or their networks, are told apart, in memory only; never 0.
+fn digest(number: u64) -> u32 {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1
+}
+
+const fn number(client: Address) -> u64 {
+    client.high ^ client.low
+}
+
+/// The same of the network that a client is in: a /24 or a /48.
+const fn network(client: Address) -> u64 {
+    if client.is_v4() { client.low >> 8 } else { client.high >> 16 }
+}
+
 impl Contrast {
     /// How likely it is that chance alone divides the connections so, if the name made no difference:
     /// one over the number of ways to choose the cut ones (Fisher's exact test, one side).
     pub fn chance(&self) -> f64 {
-        let all = f64::from(self.cut) + f64::from(self.others_served);
-        (0..self.cut.min(self.others_served))
-            .fold(1.0, |chance, k| chance * (f64::from(k) + 1.0) / (all - f64::from(k)))
+        chance(self.cut, self.others_served)
     }
+
+    /// The same of those others that were served while the name was cut again and again.
+    pub fn chance_between(&self) -> f64 {
+        chance(self.cut, self.between)
+    }
+}
+
+fn chance(cut: u32, served: u32) -> f64 {
+    let all = f64::from(cut) + f64::from(served);
+    (0..cut.min(served)).fold(1.0, |chance, k| chance * (f64::from(k) + 1.0) / (all - f64::from(k)))
 }
 
 #[cfg(test)]
 mod tests {
     use probe_common::wire::Address;
 
-    use super::{Contrast, NAMES_MAX, Population};
+    use super::{Contrast, NAMES_MAX, Population, chance};
+
+    const SERVER: Address = Address::v4(1);
+    const SECOND: u64 = 1_000_000_000;
+
+    /// What stands of `a` after these steps: name, client, second, whether it was served.
+    fn contrast(steps: &[(&str, u32, u64, bool)]) -> Option<Contrast> {
+        let mut names = Population::new(180 * SECOND);
+        for &(name, client, second, served) in steps {
+            let (client, opened) = (Address::v4(client), second * SECOND);
+            if served {
+                names.served(SERVER, client, name, opened);
+            } else {
+                names.cut(SERVER, client, name, opened);
+            }
+        }
+        names.contrast(SERVER, "a")
+    }
+
+    fn of(cut: u32, others_served: u32, between: u32) -> Option<Contrast> {
+        Some(Contrast { cut, others_served, between, witnessed: false })
+    }
 
     #[test]
     fn chance_is_fishers() {
-        let chance = |cut, others_served| Contrast { cut, others_served }.chance();
         assert!((chance(3, 3) - 1.0 / 20.0).abs() < 1e-12);
         assert!((chance(6, 6) - 1.0 / 924.0).abs() < 1e-12);
         assert!((chance(5, 0) - 1.0).abs() < 1e-12);
     }
 
     #[test]
-    fn one_exception_ends_the_contrast() {
-        let server = Address::v4(1);
-        let mut population = Population::default();
-        population.cut(server, "a.example");
-        population.served(server, "b.example");
-        let contrast = population.contrast(server, "a.example");
-        assert_eq!(contrast, Some(Contrast { cut: 1, others_served: 1 }));
-        assert_eq!(population.contrast(server, "b.example"), None);
-        population.served(server, "a.example");
-        assert_eq!(population.contrast(server, "a.example"), None);
+    fn only_what_was_served_since_counts() {
+        let before = [("b", 2, 0, true); 5];
+        let cut = ("a", 1, 9, false);
+        assert_eq!(contrast(&[&before[..], &[cut]].concat()), of(1, 0, 0));
+        let more = [&before[..], &[cut, ("b", 2, 10, true), cut, ("c", 2, 11, true)]].concat();
+        assert_eq!(contrast(&more), of(2, 2, 1));
+        assert_eq!(contrast(&[&more[..], &[("b", 3, 12, false)]].concat()), None, "another, too");
+    }
+
+    #[test]
+    fn one_answer_ends_the_contrast() {
+        assert_eq!(contrast(&[("a", 1, 9, false), ("b", 2, 9, true), ("a", 3, 0, true)]), None);
+        assert_eq!(contrast(&[("b", 2, 9, true)]), None, "never cut");
+    }
+
+    #[test]
+    fn a_client_that_is_served_under_another_name_is_not_cut_for_who_it_is() {
+        let steps = [("b", 1, 0, true), ("a", 1, 9, false), ("b", 2, 10, true)];
+        assert_eq!(contrast(&steps).map(|one| one.witnessed), Some(false));
+        let steps = [&steps[..], &[("b", 1, 11, true)]].concat();
+        assert_eq!(contrast(&steps).map(|one| one.witnessed), Some(true));
+    }
+
+    #[test]
+    fn clients_of_several_networks_are_not_cut_for_who_they_are() {
+        let cut = |number: u32| ("a", number << 8, u64::from(number), false);
+        let witnessed = |steps: &[_]| contrast(steps).map(|one| one.witnessed);
+        assert_eq!(witnessed(&[cut(1), cut(2), cut(3), cut(3)]), Some(false));
+        assert_eq!(witnessed(&[cut(1), cut(2), cut(3), cut(4)]), Some(true));
+    }
+
+    #[test]
+    fn an_answer_that_was_the_trigger_does_not_count() {
+        let cut = |second| ("a", 1, second, false);
+        assert_eq!(contrast(&[("b", 2, 1, true), ("a", 1, 5, true), cut(60)]), of(1, 0, 0));
+        assert_eq!(contrast(&[("a", 1, 5, true), ("b", 2, 20, true), cut(60)]), None);
+        assert_eq!(contrast(&[("a", 1, 5, true), cut(300)]), None, "too long ago");
+        let again = [("a", 1, 5, true), cut(60), ("b", 2, 300, true)];
+        let again = [&again[..], &[("a", 1, 600, true), cut(700)]].concat();
+        assert_eq!(contrast(&again), of(2, 1, 1));
     }
 
     #[test]
     fn a_front_of_many_names_is_bounded() {
-        let mut population = Population::default();
+        let mut names = Population::new(0);
         for name in 0..1_000 {
-            population.served(Address::v4(1), &format!("{name}.example"));
+            names.cut(SERVER, SERVER, &format!("{name}.example"), 1);
+            names.served(SERVER, SERVER, &format!("{name}.example"), 2);
         }
-        let names = population.servers.get(&Address::v4(1)).expect("the address is known");
-        assert_eq!(names.len(), NAMES_MAX);
+        let server = names.servers.get(&SERVER).expect("the address is known");
+        assert_eq!(server.names.len(), NAMES_MAX);
+        assert_eq!((server.all.served, server.all.cut), (1_000, 1_000));
     }
 }

@@ -35,6 +35,8 @@ pub struct Response {
     pub server: Option<String>,
     /// Offset of the body; None when the header was not seen to its end.
     pub body: Option<usize>,
+    /// A browser shows the body as a page, and not as it is written: HTML, or of no type that is known.
+    pub html: bool,
 }
 
 /// Reads a request from the beginning of a stream. None when the bytes are no HTTP/1 request, or
@@ -89,9 +91,18 @@ pub fn response(bytes: &[u8]) -> Option<Response> {
             location: field(parsed.headers, "location").map(printable),
             server: field(parsed.headers, "server").map(printable),
             body,
+            html: field(parsed.headers, "content-type").is_none_or(is_html),
         })
     };
     parse(bytes, true).or_else(|| parse(&up_to_last_line(bytes)?, false))
+}
+
+/// Whether a Content-Type is that of a page.
+fn is_html(media: &[u8]) -> bool {
+    let media = media.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    media.is_empty()
+        || media.eq_ignore_ascii_case(b"text/html")
+        || media.eq_ignore_ascii_case(b"application/xhtml+xml")
 }
 
 /// The complete lines of a message whose header is not complete, closed by an empty line. (The

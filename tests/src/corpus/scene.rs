@@ -128,6 +128,9 @@ pub struct Guest {
 /// Clients, each with an address of its own.
 const GUESTS: u64 = 8_192;
 
+/// Networks (/24 and /48) that they are in, one after the other.
+const NETWORKS: u32 = 64;
+
 /// Ports that a client uses in turn; they are 4 apart, so that a connection that takes another
 /// port stays its own.
 const PORTS: u64 = 15_000;
@@ -137,8 +140,9 @@ impl Guest {
     /// been used. What it runs is up to `rng`, since several devices may share an address.
     pub fn of(number: u64, rng: &mut Rng) -> Self {
         let host = (number % GUESTS) as u32;
-        let v4 = Ipv4Addr::from(0x0a00_0001 + host);
-        let v6 = Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, host as u16 + 1);
+        let (network, within) = (host % NETWORKS, host / NETWORKS + 1);
+        let v4 = Ipv4Addr::new(10, 0, network as u8, within as u8);
+        let v6 = Ipv6Addr::new(0xfd00, 0, network as u16, 1, 0, 0, 0, within as u16);
         let mut own = Rng::part(0x9e57, host.into());
         Self {
             address: [v4.into(), v6.into()],
@@ -152,8 +156,14 @@ impl Guest {
     /// The number of the connection that has this client, whichever of its ports it uses.
     pub fn number(client: SocketAddr) -> Option<u64> {
         let host = match client.ip().to_canonical() {
-            IpAddr::V4(v4) if v4.octets()[0] == 10 => u32::from(v4) - 0x0a00_0001,
-            IpAddr::V6(v6) if v6.segments()[0] == 0xfd00 => u32::from(v6.segments()[7]) - 1,
+            IpAddr::V4(v4) if v4.octets()[0] == 10 => {
+                let [_, _, network, within] = v4.octets().map(u32::from);
+                network + (within - 1) * NETWORKS
+            }
+            IpAddr::V6(v6) if v6.segments()[0] == 0xfd00 => {
+                let [_, _, network, _, _, _, _, within] = v6.segments().map(u32::from);
+                network + (within - 1) * NETWORKS
+            }
             _ => return None,
         };
         let port = client.port().checked_sub(4_096)? / 4;

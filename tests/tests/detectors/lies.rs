@@ -30,6 +30,12 @@ const ROUTER: &str = "192.168.1.1";
 /// Genuine addresses: LinkedIn's own, and of the front.
 const GENUINE: &str = "108.174.10.10";
 const FRONT: &str = "13.107.42.14";
+/// A name of LinkedIn's that stands with somebody whom it has hired.
+const HIRED: &str = "click.e.linkedin.com";
+
+/// No TLS is spoken there.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+
 /// Where nothing of LinkedIn is known to be.
 const ELSEWHERE: &str = "203.0.113.80";
 
@@ -55,12 +61,27 @@ impl Scene {
     }
 
     /// One question, answered once after 20 ms, a second after the one before.
-    fn look_up(mut self, resolver: &str, name: &str, says: Says) -> Self {
+    fn look_up(self, resolver: &str, name: &str, says: Says) -> Self {
+        self.look_up_from(0, resolver, name, says)
+    }
+
+    /// Clients of two other networks ask the same resolver.
+    fn asked_by_others(self, resolver: &str) -> Self {
+        self.look_up_from(1, resolver, CONTROL, At("192.0.2.7")).look_up_from(
+            2,
+            resolver,
+            CONTROL,
+            At("192.0.2.7"),
+        )
+    }
+
+    /// A question by a client of a network.
+    fn look_up_from(mut self, network: u8, resolver: &str, name: &str, says: Says) -> Self {
         self.questions += 1;
         let (number, second) = (self.questions, u64::from(self.questions));
         let kind = if matches!(says, At(address) if address.contains(':')) { 28 } else { 1 };
         let ends: [IpAddr; 2] =
-            [Ipv4Addr::new(10, 0, 0, 1).into(), resolver.parse().expect("an address")];
+            [Ipv4Addr::new(10, 0, network, 1).into(), resolver.parse().expect("an address")];
         let there = Ip::new(ends[0], ends[1]);
         let back = Ip { hops: 54, id: 7_000 + number, ..there.back() };
         let ports = (50_000 + number, 53);
@@ -135,7 +156,7 @@ fn is_served(talk: &mut Talk) {
 
 /// No TLS is spoken there.
 fn meets_no_tls(talk: &mut Talk) {
-    answers(talk, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    answers(talk, PLAIN);
 }
 
 /// A certificate of `a.example`, in the clear.
@@ -165,9 +186,21 @@ fn is_refused(talk: &mut Talk) {
     });
 }
 
+/// A warning that the name is unknown, and all the same a server that goes on (RFC 6066, section 3).
+fn is_served_with_a_warning(talk: &mut Talk) {
+    let mut hello = vec![3, 3];
+    hello.extend([9; 32]);
+    hello.extend([0, 0x13, 1, 0, 0, 6, 0, 43, 0, 2, 3, 4]);
+    answers(talk, &[record(21, &[1, 112]), record(22, &message(2, &hello))].concat());
+}
+
 fn answers(talk: &mut Talk, octets: &[u8]) {
+    answers_for(talk, NAME, octets);
+}
+
+fn answers_for(talk: &mut Talk, name: &str, octets: &[u8]) {
     talk.connect();
-    talk.hello(NAME);
+    talk.hello(name);
     talk.wait(FAR);
     talk.send(End::Server, flag::PSH | flag::ACK, octets.to_vec());
     talk.wait(NEAR);
@@ -188,6 +221,7 @@ fn against_two(says: Says) -> Scene {
     Scene::new()
         .look_up(GOOGLE, NAME, At(FRONT))
         .look_up(CLOUDFLARE, NAME, At(GENUINE))
+        .asked_by_others(PROVIDER)
         .look_up(PROVIDER, CONTROL, At("192.0.2.7"))
         .look_up(PROVIDER, NAME, says)
 }
@@ -356,6 +390,47 @@ fn what_may_be_chosen_is_no_lie() {
             "its page",
             two().look_up(PROVIDER, NAME, At("146.112.61.106")).capture(),
             &["suspect C1"],
+        ),
+        (
+            "a resolver of somebody's own, that nobody else asks",
+            two()
+                .look_up(PROVIDER, CONTROL, At("192.0.2.7"))
+                .look_up(PROVIDER, NAME, At("0.0.0.0"))
+                .capture(),
+            &["suspect C1"],
+        ),
+        (
+            "somebody who was hired for a campaign",
+            {
+                Scene::new()
+                    .asked_by_others(PROVIDER)
+                    .look_up(PROVIDER, CONTROL, At("192.0.2.7"))
+                    .look_up(PROVIDER, HIRED, At(ELSEWHERE))
+                    .connect(ELSEWHERE, |talk| answers_for(talk, HIRED, PLAIN))
+                    .capture()
+            },
+            &["suspect C2"],
+        ),
+        (
+            "a warning, and then service",
+            against_two(At(ELSEWHERE)).connect(ELSEWHERE, is_served_with_a_warning).capture(),
+            &["suspect C1"],
+        ),
+        (
+            "a content network's node that is down",
+            {
+                let mut scene = Scene::new()
+                    .look_up(GOOGLE, HIRED, At("198.51.100.7"))
+                    .look_up(CLOUDFLARE, HIRED, At("192.0.2.99"))
+                    .asked_by_others(PROVIDER)
+                    .look_up(PROVIDER, CONTROL, At("192.0.2.7"))
+                    .look_up(PROVIDER, HIRED, At(ELSEWHERE));
+                for _ in 0..3 {
+                    scene = scene.connect(ELSEWHERE, is_refused).wait(40);
+                }
+                scene.capture()
+            },
+            &["suspect C1"; 3],
         ),
         ("trackers", tracker_filtered_at_home(), &[]),
         ("one of the front's many addresses", many_fronts(), &[]),

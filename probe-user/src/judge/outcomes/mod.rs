@@ -35,6 +35,10 @@ use crate::{
 /// A scan has seen what ended so long ago, in nanoseconds: they come every second.
 const SCANNED: u64 = 2_000_000_000;
 
+/// Octets of data in a packet that passes every path of IPv6, whose packets of 1,280 octets do (RFC 8200, section 5),
+/// and practically every one of IPv4.
+pub const SMALL: u32 = 1_280 - 60;
+
 /// Connections of which something is kept until they end, of each kind.
 const KEPT_MAX: usize = 16_384;
 
@@ -43,8 +47,8 @@ const KEPT_MAX: usize = 16_384;
 pub(super) struct Outcomes {
     tokens: Tokens,
     waiting: Waiting,
-    /// Of connections by when they were opened: where their first message begins, and whether it has
-    /// several segments.
+    /// Of connections by when they were opened: where their first message begins, and whether it is larger than
+    /// what passes every path.
     large: Bounded<FlowKey, (u64, u32, bool)>,
     /// Connections that an ICMP error came back about, by when they were opened.
     refused: Bounded<FlowKey, (u64, Icmp)>,
@@ -107,7 +111,8 @@ impl Outcomes {
                     && event.packet.payload > 0
                     && record.half(initiator.other()).data_segments == 0 =>
             {
-                let first = (record.opened, event.packet.seq, false);
+                let large = event.packet.payload > SMALL;
+                let first = (record.opened, event.packet.seq, large);
                 let (known, _) = self.large.entry(record.key, || first);
                 if known.0 != record.opened {
                     *known = first;
@@ -116,7 +121,11 @@ impl Outcomes {
                 known.2 |= known.1 != event.packet.seq;
             }
             kind::ICMP_ERROR if Side::from_index(event.header.side) == initiator => {
-                if let Some(error) = ending::refusal(&event.packet) {
+                let source = event.packet.source.ip();
+                let server = record.key.end(initiator.other()).0.ip();
+                let own = Network::of(source) == Network::of(server)
+                    || context.settings.targets.same_origin(source, server);
+                if let Some(error) = ending::refusal(&event.packet, own) {
                     let (known, _) = self.refused.entry(record.key, || (record.opened, error));
                     *known = (record.opened, error);
                 }

@@ -5,9 +5,6 @@
 //! over TCP, of other names there, and of the client's other attempts.
 
 mod attempt;
-mod names;
-
-use std::collections::BTreeMap;
 
 use probe_common::{
     event::{QuicEvent, kind},
@@ -16,10 +13,13 @@ use probe_common::{
 };
 
 pub use attempt::Attempt;
-pub use names::QuicNames;
 
 use super::{
-    Knowledge, Settings, Subject, bounded::Bounded, case::Turn, compose, decision::decide_silence,
+    Knowledge, Settings, Subject,
+    bounded::Bounded,
+    compose,
+    decision::decide_silence,
+    turns::{Turn, Turns},
 };
 use crate::{
     detect::{self, Hit, quic_sni_drop},
@@ -42,7 +42,7 @@ const LEAST: u64 = 1_000_000_000;
 
 /// How long attempts may suffer from one before them, in nanoseconds: 180 s in China (Zohaib et al., USENIX
 /// Security 2025).
-const RESIDUE: u64 = 180_000_000_000;
+pub(super) const RESIDUE: u64 = 180_000_000_000;
 
 /// Servers whose last attempt without an answer is remembered.
 const FAILED_MAX: usize = 16_384;
@@ -51,9 +51,8 @@ const FAILED_MAX: usize = 16_384;
 #[derive(Debug)]
 pub(super) struct Quics {
     attempts: Bounded<FlowKey, Open>,
-    /// Attempts by the time of their last Initial.
-    due: BTreeMap<Turn, FlowKey>,
-    pieces: u64,
+    /// By the time of their last Initial.
+    due: Turns,
     /// The last attempt at each server that got no answer of its own: when it began, and for what.
     failed: Bounded<Address, (u64, String)>,
     /// Attempts that are over, until they are taken: those of one call.
@@ -78,8 +77,7 @@ impl Default for Quics {
     fn default() -> Self {
         Self {
             attempts: Bounded::new(ATTEMPTS_MAX),
-            due: BTreeMap::new(),
-            pieces: 0,
+            due: Turns::default(),
             failed: Bounded::new(FAILED_MAX),
             over: Vec::new(),
             woke: 0,
@@ -132,12 +130,9 @@ impl Quics {
             counted: false,
         });
         if let Some((_, out)) = out {
-            self.due.remove(&out.turn);
+            self.due.withdraw(out.turn);
         }
-        self.due.remove(&open.turn);
-        self.pieces += 1;
-        open.turn = (event.packet.time, self.pieces);
-        self.due.insert(open.turn, key);
+        self.due.heard(&mut open.turn, key, event.packet.time);
         if open.attempt.ask(event, payload)
             && open.whole
             && let Some(traits) = &open.attempt.traits
@@ -148,8 +143,7 @@ impl Quics {
 
     /// When an attempt is over next.
     pub(super) fn next_due(&self) -> Option<u64> {
-        let (&(asked, _), _) = self.due.first_key_value()?;
-        Some(asked.saturating_add(WAIT))
+        self.due.next().map(|asked| asked.saturating_add(WAIT))
     }
 
     /// Closes the attempts that are over by `due`; `now` is the time that was told last.
@@ -161,8 +155,9 @@ impl Quics {
         settings: &Settings,
         tell: &mut impl FnMut(Finding),
     ) {
-        while self.next_due().is_some_and(|next| next <= due) {
-            let Some((&(asked, _), &key)) = self.due.first_key_value() else { break };
+        while self.next_due().is_some_and(|next| next <= due)
+            && let Some((asked, key)) = self.due.take(u64::MAX)
+        {
             self.close(&key, now.min(asked.saturating_add(WAIT)), knowledge, settings, tell);
         }
     }
@@ -176,7 +171,7 @@ impl Quics {
         tell: &mut impl FnMut(Finding),
     ) {
         let Some(mut open) = self.attempts.remove(key) else { return };
-        self.due.remove(&open.turn);
+        self.due.withdraw(open.turn);
         open.learn(knowledge);
         let mut attempt = open.attempt;
         attempt.now = now;
@@ -213,7 +208,7 @@ impl Quics {
         if let Some(name) = name
             && !self.is_residue(attempt, name, knowledge)
         {
-            knowledge.quic_names_mut().unanswered(server.0, name, attempt.opened);
+            knowledge.quic_names_mut().cut(server.0, client, name, attempt.opened);
         }
         let mut hits: Vec<Hit<'_>> = Vec::new();
         for detector in detect::QUIC {
@@ -264,7 +259,7 @@ impl Open {
             && let Some(name) = self.attempt.name.as_deref()
         {
             self.counted = true;
-            knowledge.quic_names_mut().answered(server, name, self.attempt.opened);
+            knowledge.quic_names_mut().served(server, client, name, self.attempt.opened);
             if let Some(traits) = self.attempt.traits {
                 let ech = knowledge.ech(Some(name), &traits, client, server, self.attempt.opened);
                 knowledge.hellos_mut().answer(server, &traits, ech);

@@ -22,8 +22,8 @@ mod resolver;
 
 use probe_common::wire::Address;
 
-pub(super) use resolver::asked;
 pub use resolver::{IpIds, Observation, Resolver, Stack};
+pub(super) use resolver::{asked, is_turned_back};
 
 use super::bounded::Bounded;
 

@@ -3,7 +3,7 @@
 use probe_common::{
     dns::{DnsRecord, mark},
     event::DnsEvent,
-    wire::{Packet, dns::flag, quirk},
+    wire::{Address, Packet, dns::flag, quirk},
 };
 
 use super::{
@@ -30,6 +30,17 @@ const STEP: u16 = 1_024;
 /// The operation in the DNS flags (RFC 1035, section 4.1.1); 0: a standard query.
 const OPCODE: u16 = 0x7800;
 
+/// Networks of clients that make a resolver one that many ask. Who has set up one of his own, or ordered one, asks
+/// it from fewer.
+const MANY: usize = 3;
+
+/// Unusual TTLs of which it is kept that plain answers have them.
+const NEWCOMERS_MAX: usize = 4;
+
+/// Such answers that make a site of them, and within which time, in nanoseconds.
+const NEWCOMERS: u8 = 2;
+const NEWCOMERS_FOR: u64 = 60_000_000_000;
+
 /// How long an IP-ID says where the next one is to be expected, in nanoseconds: somewhat longer than
 /// an answer waits until it is judged.
 const STEP_TIME: u64 = 3_000_000_000;
@@ -43,6 +54,8 @@ const CHANGED: u32 = 8;
 pub struct Observation {
     /// When it came, in nanoseconds.
     pub time: u64,
+    /// The network of who asked (a /24 or /48), as a number that tells it from others.
+    pub asker: u64,
     /// Something that tells questions apart.
     pub question: u32,
     /// TTL or hop limit.
@@ -61,6 +74,15 @@ pub struct Observation {
     pub mirrored: Option<bool>,
     /// Time since the query, in nanoseconds; none if it was sent more than once.
     pub delay: Option<u64>,
+}
+
+/// Answers of a TTL that is not usual.
+#[derive(Clone, Copy, Debug, Default)]
+struct Newcomer {
+    hops: u8,
+    /// When the last one came, and how many.
+    last: u64,
+    count: u8,
 }
 
 /// DF and IP-ID of an IPv4 packet.
@@ -99,6 +121,10 @@ pub struct Resolver {
     capitals: Often,
     mirrored: Often,
     delays: Delays,
+    /// Networks that ask it.
+    askers: [Option<u64>; MANY],
+    /// Answers of a new machine or by a new route, in which nothing else is new.
+    newcomers: [Newcomer; NEWCOMERS_MAX],
     /// Of the latest sixteen answers a bit each: whether it was unlike those before.
     unlike: u16,
     answers: u64,
@@ -112,13 +138,21 @@ pub(in crate::judge) const fn asked(event: &DnsEvent) -> Option<&DnsRecord> {
     if event.query.asked != 0 && same { Some(&event.query) } else { None }
 }
 
+/// Whether a reply has TC and no answer.
+pub(in crate::judge) const fn is_turned_back(event: &DnsEvent) -> bool {
+    event.flags & flag::TC != 0 && event.counts[1] == 0
+}
+
 impl Observation {
     /// What a reply shows, as far as it can be told without its payload.
     pub(in crate::judge) fn of(event: &DnsEvent) -> Self {
         let asked = asked(event);
         // Standard queries that ask for recursion: what else one address answers, it answers otherwise.
         let usual = asked.is_none_or(|query| query.flags & flag::RD != 0);
-        let says = usual && event.flags & OPCODE == 0 && matches!(event.flags & flag::RCODE, 0 | 3);
+        let says = usual
+            && event.flags & OPCODE == 0
+            && matches!(event.flags & flag::RCODE, 0 | 3)
+            && !is_turned_back(event);
         let has = |bit: u16| says.then_some(event.flags & bit != 0);
         let repeats = event.marks & mark::SAME_QUESTION != 0;
         let capitals = asked.is_some_and(|query| query.marks & mark::CAPITALS != 0);
@@ -135,9 +169,11 @@ impl Observation {
         let whole = says && event.marks & mark::FRAGMENTED == 0;
         // Of a question asked again it is not known which query is answered.
         let once = asked.filter(|query| query.queries == 1);
-        let delay = once.and_then(|query| event.packet.time.checked_sub(query.asked));
+        let whole_answer = once.filter(|_| !is_turned_back(event));
+        let delay = whole_answer.and_then(|query| event.packet.time.checked_sub(query.asked));
         Self {
             time: event.packet.time,
+            asker: network(event.packet.destination),
             // Of names that nobody watches nothing is told: their ids tell them apart.
             question: if event.question == 0 { event.id.into() } else { event.question },
             hops: event.packet.hops,
@@ -150,6 +186,12 @@ impl Observation {
             delay,
         }
     }
+}
+
+/// A /24 or a /48.
+const fn network(address: Address) -> u64 {
+    // The upper half of the number is empty of IPv4.
+    if address.is_v4() { address.low >> 8 } else { 1 << 63 | address.high >> 16 }
 }
 
 impl Stack {
@@ -183,6 +225,14 @@ impl Resolver {
         if let Some(asked) = asked.filter(|_| !unlike) {
             self.as_usual = self.as_usual.max(asked);
         }
+        if let Some(free) =
+            self.askers.iter_mut().find(|known| known.is_none_or(|one| one == seen.asker))
+        {
+            *free = Some(seen.asker);
+        }
+        if self.is_foreign(seen.hops) && self.is_plain(seen) {
+            self.meet(seen);
+        }
         self.answers = self.answers.saturating_add(1);
         self.hops.learn(seen.hops);
         if let Some(stack) = seen.stack {
@@ -206,6 +256,41 @@ impl Resolver {
                 habit.learn(seen);
             }
         }
+    }
+
+    /// Whether nothing that it says is unusual.
+    fn is_plain(&self, seen: &Observation) -> bool {
+        !(seen.authority == Some(true) && self.authority.never()
+            || seen.recursion == Some(false) && self.recursion.always()
+            || seen.edns == Some(false) && self.edns.always()
+            || seen.capitals == Some(false) && self.capitals.always())
+    }
+
+    /// Meets an answer of an unusual TTL.
+    fn meet(&mut self, seen: &Observation) {
+        let old = |one: &Newcomer| one.last.saturating_add(NEWCOMERS_FOR) < seen.time;
+        let known = self.newcomers.iter().position(|one| one.count > 0 && one.hops == seen.hops);
+        let oldest = || (0..NEWCOMERS_MAX).min_by_key(|&at| self.newcomers[at].last);
+        let Some(one) = known.or_else(oldest).and_then(|at| self.newcomers.get_mut(at)) else {
+            return;
+        };
+        let count = if one.hops != seen.hops || old(one) { 0 } else { one.count };
+        *one = Newcomer { hops: seen.hops, last: seen.time, count: count.saturating_add(1) };
+    }
+
+    /// Whether plain answers of other names have this unusual TTL, too, about `time`: another site of an anycast
+    /// address answers, or another machine of a pool, and not somebody who lies about a few names.
+    pub fn has_newcomer(&self, hops: u8, time: u64) -> bool {
+        let here = |one: &&Newcomer| {
+            one.hops.abs_diff(hops) <= 1 && one.last.abs_diff(time) <= NEWCOMERS_FOR
+        };
+        let met: u32 = self.newcomers.iter().filter(here).map(|one| u32::from(one.count)).sum();
+        met >= u32::from(NEWCOMERS)
+    }
+
+    /// Whether clients of several networks are known to ask it.
+    pub fn has_many(&self) -> bool {
+        self.askers.iter().all(Option::is_some)
     }
 
     fn fade(&mut self, time: u64) {
@@ -353,6 +438,7 @@ mod tests {
     fn plain(number: u64) -> Observation {
         Observation {
             time: number * MS,
+            asker: number % 7,
             question: number as u32,
             hops: 57,
             stack: Some(Stack { df: false, ip_id: 1_000 + number as u16 * 3 }),
@@ -415,6 +501,32 @@ mod tests {
         }
         assert_eq!(resolver.floor(), before);
         assert!(!resolver.has_changed());
+    }
+
+    #[test]
+    fn who_is_asked_by_clients_of_few_networks_is_not_asked_by_many() {
+        let mut resolver = Resolver::default();
+        for number in 0..100 {
+            resolver.learn(&Observation { asker: number % 2, ..plain(number) });
+        }
+        assert!(!resolver.has_many() && known().has_many());
+    }
+
+    #[test]
+    fn another_site_is_known_by_plain_answers_of_its_own() {
+        let mut resolver = known();
+        (100..1_000).for_each(|number| resolver.learn(&plain(number)));
+        let other = |number| Observation { hops: 49, ..plain(number) };
+        // Who answers a few names in another way is none.
+        for number in 1_000..1_005 {
+            resolver.learn(&Observation { authority: Some(true), ..other(number) });
+        }
+        assert!(resolver.is_foreign(49) && !resolver.has_newcomer(49, 1_005 * MS));
+        resolver.learn(&other(1_005));
+        assert!(!resolver.has_newcomer(49, 1_006 * MS));
+        resolver.learn(&other(1_006));
+        assert!(resolver.has_newcomer(50, 1_007 * MS) && !resolver.has_newcomer(63, 1_007 * MS));
+        assert!(!resolver.has_newcomer(49, 1_006 * MS + super::NEWCOMERS_FOR + 1));
     }
 
     #[test]

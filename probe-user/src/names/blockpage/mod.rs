@@ -210,7 +210,11 @@ impl BlockPages {
             self.own.insert(check_host(host)?);
         }
         self.own.extend(page.location_hosts.iter().cloned());
-        self.own.extend(page.location_prefixes.iter().filter_map(|url| host_of(url)));
+        for host in page.location_prefixes.iter().filter_map(|url| host_of(url)) {
+            // The bare name of a site leads to the one with `www`, as a rule.
+            self.own.extend(host.strip_prefix("www.").map(str::to_owned));
+            self.own.insert(host);
+        }
         self.pages.push(page);
         Ok(())
     }
@@ -232,7 +236,9 @@ impl BlockPages {
             return None;
         }
         let body = head.body.and_then(|at| response.get(at..)).unwrap_or_default();
-        let found = self.found(&body[..body.len().min(BODY_MAX)]);
+        // What is shown as it is written, a list or a log, may quote anything.
+        let most = if head.html { BODY_MAX } else { 0 };
+        let found = self.found(&body[..body.len().min(most)]);
         let location = head.location.as_deref().unwrap_or_default().to_ascii_lowercase();
         let host = host_of(&location);
         let redirect = Redirect { location: &location, host: host.as_deref() };

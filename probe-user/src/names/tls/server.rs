@@ -16,6 +16,8 @@ use crate::names::host::normalise;
 pub const UNRECOGNIZED_NAME: u8 = 112;
 
 const RECORD_ALERT: u8 = 21;
+/// Level of an alert that does not end the connection.
+const WARNING: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const CERTIFICATE: u8 = 11;
 const EXT_SUPPORTED_VERSIONS: u16 = 43;
@@ -41,14 +43,20 @@ pub enum Flight {
 
 /// Reads the contiguous beginning of what a server sent.
 #[must_use]
-pub fn flight(prefix: &[u8]) -> Flight {
-    match prefix {
-        [] => return Flight::Unknown,
-        [RECORD_ALERT, 3, ..] => {
-            // Five octets of record header, then level and description.
-            return prefix.get(6).map_or(Flight::Unknown, |&alert| Flight::Alert(alert));
+pub fn flight(mut prefix: &[u8]) -> Flight {
+    while let [RECORD_ALERT, 3, rest @ ..] = prefix {
+        match rest {
+            // The server goes on all the same: RFC 6066 leaves that to it where it does not know the name.
+            [_, high, low, WARNING, _, ..] => {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                prefix = prefix.get(5 + length..).unwrap_or_default();
+            }
+            [_, _, _, _, alert, ..] => return Flight::Alert(*alert),
+            _ => return Flight::Unknown,
         }
-        _ => {}
+    }
+    if prefix.is_empty() {
+        return Flight::Unknown;
     }
     let Ok((messages, records)) = join_records(prefix) else { return Flight::NotTls };
     if records == 0 {
