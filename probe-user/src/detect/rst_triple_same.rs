@@ -8,7 +8,7 @@
 //! stack can do: an abort sends one reset (RFC 9293, section 3.10.5), a socket that is not there one
 //! for each segment that asks for it (3.10.7.1).
 //!
-//! **Worth.** C2, class S.
+//! **Worth.** C2, class S; C1 for bare ones, which may answer what took another way.
 //!
 //! **Look-alikes that it stays silent on.**
 //! * A port of a mirror that shows each packet several times, also at several routers one behind the other, or a path
@@ -55,8 +55,9 @@ fn judge<'a>(case: &'a Case, side: Side, _: &'a Knowledge, _: &[Hit<'_>]) -> Opt
     if alike.len() <= answerable(case, &alike, side) || is_doubled(case, &alike) {
         return None;
     }
+    let acknowledges = last.has(tcp_flag::ACK);
     Some(Fired {
-        confidence: Confidence::C2,
+        confidence: if acknowledges { Confidence::C2 } else { Confidence::C1 },
         packets: alike.iter().map(|reset| reset.number()).collect(),
         account: Account::of(move || {
             let measured = measured! {
@@ -128,7 +129,9 @@ fn is_doubled(case: &Case, alike: &[&Seen]) -> bool {
         let same = one.hops == two.hops || passed;
         one.ip_id == two.ip_id && same && one.checksum == two.checksum
     });
+    // Each a hop on from the one before, it is one packet, whatever else is seen twice.
+    let passes = alike.windows(2).all(|pair| pair[0].packet().hops > pair[1].packet().hops);
     let repeated =
         case.before().is_none_or(|flow| flow.halves.iter().any(|half| half.repeated > 0));
-    identical && repeated
+    identical && (repeated || passes)
 }

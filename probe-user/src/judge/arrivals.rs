@@ -146,7 +146,8 @@ impl Arrivals {
             _ => None,
         };
         if let Some(outcome) = outcome {
-            visit.told = true;
+            // What it has read is not needed any more.
+            *visit = Visit { opened, told: true, ..Visit::default() };
             self.note(client, server, event.packet.time, outcome);
         }
     }

@@ -105,6 +105,11 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
     }
 
     fn push(&mut self, hash: u64, key: K, value: V) -> usize {
+        // The table would take marks of what was removed for entries, and grow though it is half empty.
+        let room = self.places.num_buckets() / 8 * 7;
+        if self.places.len() == self.places.capacity() && self.places.len() < room {
+            self.close_gaps();
+        }
         let Self { entries, places, front, hasher, .. } = self;
         let at = entries.len();
         entries.push_back(Some((key, value)));
@@ -202,6 +207,20 @@ mod tests {
         map.entry(0, || 1);
         assert_eq!(map.entry(3, || 2).1, Some((1, 0)));
         assert_eq!((map.get(&0), map.get(&1)), (Some(&1), None));
+    }
+
+    #[test]
+    fn its_table_does_not_grow_once_it_is_full() {
+        let mut map = Bounded::new(1_024);
+        let mut buckets = 0;
+        for key in 0..100_000 {
+            map.entry(key, || 0);
+            if key == 2_000 {
+                buckets = map.places.num_buckets();
+            }
+        }
+        assert_eq!((map.places.len(), map.places.num_buckets()), (1_024, buckets));
+        assert!((0..1_024).all(|back| map.get(&(99_999 - back)).is_some()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! against it.
 
 use probe_common::{
-    event::TcpEvent,
+    event::{OPENING_WINDOW, TcpEvent},
     flow::{FlowKey, Side},
     seq,
     wire::tcp_flag,
@@ -75,6 +75,8 @@ impl Flow {
         };
         let prefix = self.prefix.get_or_insert_default();
         prefix.push(offset, payload);
+        // What begins beyond is not told.
+        let told = prefix.bytes().len() >= OPENING_WINDOW as usize;
         let server = record.key.end(record.initiator().other());
         if knowledge.is_dns_port(server.1) {
             // Of several questions the first of a watched name, or control.
@@ -82,8 +84,11 @@ impl Flow {
                 tcp::messages(prefix.bytes()).filter_map(|message| Dns::parse(message).ok());
             let names: Vec<String> = names.filter_map(|dns| Some(dns.question?.name)).collect();
             let watched = |name: &&String| knowledge.targets().service_of_name(name).is_some();
-            self.name =
-                names.iter().find(watched).or(names.first()).map(|name| name.as_str().into());
+            let found = names.iter().find(watched);
+            self.name = found.or(names.first()).map(|name| name.as_str().into());
+            if found.is_some() || told {
+                self.stop_reading();
+            }
             return false;
         }
         let hello = tls::client_hello(prefix.bytes());
@@ -98,12 +103,23 @@ impl Flow {
             self.name = asked.map(String::into_boxed_str);
         }
         // After the name of a hello comes what else it says.
-        let named = self.name.is_some() && hello.state == tls::State::NotTls;
-        if whole || named || prefix.is_full() {
-            self.read = true;
-            self.prefix = None;
+        let not_tls = hello.state == tls::State::NotTls;
+        let named = self.name.is_some() && not_tls;
+        if whole || named || told || not_tls && !http::goes_on(prefix.bytes()) {
+            self.stop_reading();
         }
         whole
+    }
+
+    /// Reads no further what the initiator says, and gives up what was kept of it. Says whether there was any.
+    pub(super) fn stop_reading(&mut self) -> bool {
+        self.read = true;
+        self.prefix.take().is_some()
+    }
+
+    /// Whether there is something half read.
+    pub(super) const fn is_reading(&self) -> bool {
+        self.prefix.is_some()
     }
 
     /// What to tell it by from others at the same address.

@@ -10,11 +10,12 @@ use probe_common::{
 
 use super::{
     Knowledge, Settings, Silence, Telling,
-    assess::{assess, count},
+    assess::count,
     bounded::Bounded,
-    case::{Case, LIVE, Seen, Subject},
+    case::{LIVE, Seen, Subject},
     compose,
-    flow::{Flow, is_answer, tell_of},
+    conclude::conclude,
+    flow::{Flow, is_answer},
     learn::{dies_on_the_way, learn_answer, learn_handshake, learn_reset},
     signatures::Signatures,
     silence::Silent,
@@ -29,6 +30,10 @@ const FLOWS_MAX: usize = 65_536;
 /// few segments each, 64 MiB at worst. The oldest goes first.
 const RESPONSES_MAX: usize = 8_192;
 
+/// Connections of which the beginning of what the client says is kept until it has said what it wants: two segments
+/// of a hello come at once. At 5.5 KiB each at worst, 22 MiB. The one that began first is read no further.
+const HELLOS_MAX: usize = 4_096;
+
 /// Connections with an open case: 2.5 s of 1,600 a second. At some 3 KiB each, 12 MiB.
 const CASES_MAX: usize = 4_096;
 
@@ -42,9 +47,12 @@ pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
     /// Those with an open case, by when it is closed.
     cases: Turns,
+    /// Connections of which a hello is half read, in the order in which it began.
+    hellos: VecDeque<(FlowKey, u64)>,
     /// Connections whose first answer is kept, by the time of that answer.
     responses: VecDeque<(u64, FlowKey, u64)>,
     dropped: u64,
+    hellos_evicted: u64,
     responses_evicted: u64,
     cases_evicted: u64,
     signatures: Signatures,
@@ -57,8 +65,10 @@ impl Default for Flows {
         Self {
             flows: Bounded::new(FLOWS_MAX),
             cases: Turns::default(),
+            hellos: VecDeque::new(),
             responses: VecDeque::new(),
             dropped: 0,
+            hellos_evicted: 0,
             responses_evicted: 0,
             cases_evicted: 0,
             signatures: Signatures::default(),
@@ -146,10 +156,14 @@ impl Flows {
         let (key, time) = (event.flow.key, event.packet.time);
         let Some(flow) = self.flows.get_mut(&key) else { return };
         if !is_answer(event) {
+            let before = flow.is_reading();
             if flow.read(event, payload, scope.knowledge)
                 && let Some(traits) = &flow.traits
             {
                 scope.knowledge.hellos_mut().note(flow.name.as_deref(), traits);
+            }
+            if !before && flow.is_reading() {
+                self.begins_to_say(key, event.flow.opened);
             }
             return;
         }
@@ -167,6 +181,18 @@ impl Flows {
         if self.responses.len() > RESPONSES_MAX {
             self.responses_evicted += 1;
             self.forget_response();
+        }
+    }
+
+    /// What a connection's client wants is half read.
+    fn begins_to_say(&mut self, key: FlowKey, opened: u64) {
+        self.hellos.push_back((key, opened));
+        if self.hellos.len() > HELLOS_MAX
+            && let Some((key, opened)) = self.hellos.pop_front()
+            && let Some(flow) = self.flows.get_mut(&key)
+            && flow.opened == opened
+        {
+            self.hellos_evicted += u64::from(flow.stop_reading());
         }
     }
 
@@ -395,6 +421,11 @@ impl Flows {
         self.dropped
     }
 
+    /// How many are read no further for want of room.
+    pub(super) const fn hellos_evicted(&self) -> u64 {
+        self.hellos_evicted
+    }
+
     pub(super) const fn responses_evicted(&self) -> u64 {
         self.responses_evicted
     }
@@ -411,24 +442,4 @@ const fn number(event: &TcpEvent, numbered: &mut u64) -> u64 {
     }
     *numbered += 1;
     LIVE + *numbered
-}
-
-/// Decides on a case, of accusations only if `early`; tells of the decision, and remembers an accused
-/// connection for what it may leave behind.
-fn conclude(case: &mut Case, early: bool, scope: &mut Scope<'_>, tell: &mut impl FnMut(Finding)) {
-    let Some(decided) = assess(case, scope.knowledge) else { return };
-    let accuses = decided.0.accuses();
-    if early && !accuses {
-        return;
-    }
-    let told = tell_of(case, &decided, scope.knowledge, scope.settings, tell);
-    drop(decided);
-    let Some(told) = told else { return };
-    case.told = Some(told);
-    if accuses && let Some(record) = case.before() {
-        let initiator = record.initiator();
-        let (client, server) = (case.key.end(initiator).0, case.key.end(initiator.other()));
-        let name = case.subject.name.as_deref();
-        scope.knowledge.residual_mut().note(client, server, record.opened, name);
-    }
 }

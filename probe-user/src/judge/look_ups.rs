@@ -17,8 +17,8 @@ use crate::names::{
     stream::Prefix,
 };
 
-/// Connections that are read at a time.
-const LOOK_UPS_MAX: usize = 4_096;
+/// Connections that are read at a time. At some 13 KiB each, 13 MiB.
+const LOOK_UPS_MAX: usize = 1_024;
 
 /// Questions of one connection that wait for their reply.
 const QUESTIONS_MAX: usize = 32;

@@ -19,6 +19,7 @@ mod bounded;
 mod case;
 mod claim;
 mod compose;
+mod conclude;
 mod decision;
 mod ending;
 mod exchange;
@@ -249,7 +250,12 @@ impl Judge {
         if finding.verdict == Verdict::Suspect {
             return;
         }
+        let again = finding.revises.is_some_and(|told| told.verdict != Verdict::Suspect);
         for Fingerprint { id, vector, .. } in &finding.fingerprints {
+            // Who was accused of this connection before is not met once more.
+            if again && self.knowledge.clusters().get(*id).is_some() {
+                continue;
+            }
             self.knowledge.clusters_mut().add_as(*id, vector, finding.time, finding.server.ip());
         }
     }

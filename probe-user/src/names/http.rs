@@ -43,11 +43,7 @@ pub struct Response {
 /// when the request line is not complete yet.
 #[must_use]
 pub fn request(bytes: &[u8]) -> Option<Request> {
-    let mut config = httparse::ParserConfig::default();
-    config
-        .allow_multiple_spaces_in_request_line_delimiters(true)
-        .allow_space_before_first_header_name(true)
-        .ignore_invalid_headers_in_requests(true);
+    let config = parsing();
     let parse = |bytes: &[u8], complete: bool| {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut parsed = httparse::Request::new(&mut headers);
@@ -67,6 +63,24 @@ pub fn request(bytes: &[u8]) -> Option<Request> {
         })
     };
     parse(bytes, true).or_else(|| parse(&up_to_last_line(bytes)?, false))
+}
+
+/// Whether more octets may tell more of the request that these begin; not if they begin none, or all is there.
+#[must_use]
+pub fn goes_on(bytes: &[u8]) -> bool {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsing().parse_request(&mut parsed, bytes).is_ok_and(|status| status.is_partial())
+}
+
+/// How requests are read: as servers take them.
+fn parsing() -> httparse::ParserConfig {
+    let mut config = httparse::ParserConfig::default();
+    config
+        .allow_multiple_spaces_in_request_line_delimiters(true)
+        .allow_space_before_first_header_name(true)
+        .ignore_invalid_headers_in_requests(true);
+    config
 }
 
 /// Reads the head of a response from the beginning of a stream. None when the bytes are no HTTP/1

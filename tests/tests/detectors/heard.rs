@@ -48,6 +48,8 @@ pub(crate) struct Heard {
     initials: usize,
     /// Packets that had not arrived as they were sent.
     pub(crate) damaged: u64,
+    /// What was given up for want of room.
+    pub(crate) losses: Counters,
 }
 
 /// The case of the corpus with this name.
@@ -130,6 +132,7 @@ impl Heard {
             answers: 0,
             replies: 0,
             initials: 0,
+            losses: judge.losses(),
             damaged: judge.losses().get("judge_packets_damaged").copied().unwrap_or_default(),
         };
         for told in events {
