@@ -33,6 +33,7 @@ pub use keep::{Expired, Keep, Now};
 pub use read::Reader;
 pub use recorder::{Options, Recorder, Totals};
 pub use scribe::{Clocks, SystemClocks};
+pub(crate) use scrub::{SYSTEM_PORTS, Traces};
 pub use store::{FILE, LOCK, Ledger, RunStart, WAL_OCTETS};
 pub use write::{Entry, Written};
 

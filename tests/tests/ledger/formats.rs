@@ -244,8 +244,7 @@ fn what_too_few_stand_behind_stays_and_is_counted() {
     };
     let public = lines(&[]);
     let last = public.last().expect("an end");
-    let withheld =
-        serde_json::json!({ "findings": 3, "findings_by_day": 0, "cells": 1, "verdicts": 1 });
+    let withheld = serde_json::json!({ "findings": 3, "findings_by_day": 0, "resolvers": 0, "cells": 1, "verdicts": 1 });
     assert_eq!((&last["record"], &last["withheld"]), (&"end".into(), &withheld));
     assert_eq!((&public[0]["k"], &public[0]["lab"]), (&10.into(), &false.into()));
     for finding in of(&public, "finding") {
