@@ -121,6 +121,10 @@ fn a_thread_that_panics_goes_on_anew_and_every_entry_is_recorded_or_counted() {
     let times: Vec<_> = findings(&reader).iter().map(|row| row.time).collect();
     assert!(times.contains(&finding(0).time) && times.contains(&finding(2).time), "{times:?}");
     assert!(notices(&reader).contains(&NoticeKind::Unrecorded), "{:?}", notices(&reader));
+    // Notices leave with reports, and a directory may be called after somebody.
+    let place = dir.path().display().to_string();
+    let told = reader.notices(&Window::ALL).expect("notices");
+    assert!(told.iter().all(|notice| !notice.words.contains(&place)), "{told:?}");
     // As a new run, which has no packet of the one before.
     let hours = reader.hours(&Window::ALL).expect("hours");
     assert_eq!(hours.iter().map(|hour| hour.packets).collect::<Vec<_>>(), [130]);

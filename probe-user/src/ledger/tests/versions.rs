@@ -203,3 +203,14 @@ fn no_ledger_and_no_directory_are_told_apart() {
         assert!(words(result).contains("state directory"));
     }
 }
+
+#[test]
+fn why_something_failed_is_told_also_without_where() {
+    let dir = TempDir::new().expect("a directory");
+    let place = dir.path().display().to_string();
+    // SQLite itself names what it cannot open.
+    fs::create_dir(dir.path().join(FILE)).expect("something in the way");
+    let error = Ledger::open(dir.path()).expect_err("no file");
+    assert!(error.to_string().contains(&place), "{error}");
+    assert!(!error.reason().contains(&place) && !error.reason().is_empty(), "{}", error.reason());
+}
