@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
-use probe_common::counter::COUNTERS;
+use probe_common::counter::{COUNTERS, Counter};
 
 use super::session::{Session, beside};
 use crate::{
     cli::{Failure, state, summary},
-    report::{ReportError, summary::Quantiles},
+    report::{ReportError, Summary, summary::Quantiles},
     source::clock,
 };
 
@@ -36,16 +36,18 @@ impl Session {
         }
 
         let epoch = clock::epoch_of_boot();
-        let counts = self.live.account().unwrap_or_else(|error| {
-            tracing::warn!("{error}; the summary has none of the programs' counters");
-            [0; COUNTERS as usize]
-        });
+        let counts = self.live.account();
         let mut total = std::mem::take(&mut self.told.total);
         self.taken_over(&mut total);
         let mut told = self.told;
         told.total = total;
         let total = &mut told.total;
-        summary::add(total, &counts, &self.judge);
+        let nothing = [0; COUNTERS as usize];
+        summary::add(total, counts.as_ref().unwrap_or(&nothing), &self.judge);
+        if let Err(error) = counts {
+            tracing::warn!("{error}; the summary has none of the programs' counters");
+            leave_out_counters(total);
+        }
         summary::histograms(total, &self.judge);
         total.histograms.insert("finding_latency".into(), Quantiles::of(&told.latency, "us"));
         total.counters.insert("events_received".into(), self.received);
@@ -76,6 +78,14 @@ impl Session {
             None | Some(ReportError::Closed { .. }) => Ok(ExitCode::SUCCESS),
             Some(error) => Err(error.into()),
         }
+    }
+}
+
+/// What could not be read is not 0: a counter that is not there was not measured.
+fn leave_out_counters(total: &mut Summary) {
+    for counter in Counter::ALL {
+        total.lost.remove(counter.name());
+        total.counters.remove(counter.name());
     }
 }
 

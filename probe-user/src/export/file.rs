@@ -126,7 +126,10 @@ fn beside(path: &Path) -> io::Result<(PathBuf, File)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, os::unix::fs::symlink};
+    use std::{
+        io::Read as _,
+        os::unix::fs::{FileTypeExt as _, symlink},
+    };
 
     use nix::{sys::stat::Mode, unistd::mkfifo};
     use tempfile::TempDir;
@@ -201,6 +204,8 @@ mod tests {
             }
         });
         put(&pipe, "through").expect("a reader");
+        let kind = fs::metadata(&pipe).expect("it stays").file_type();
+        assert!(kind.is_fifo(), "{kind:?}");
         assert_eq!(reader.join().expect("it reads").expect("text"), "through");
         assert_eq!(names(&dir), ["pipe"]);
         let full = dir.path().join("full");
