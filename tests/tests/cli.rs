@@ -3,13 +3,19 @@
 
 use std::{
     fs::{self, File},
+    os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
 };
 
 use etherparse::PacketBuilder;
-use probe_tests::lab::{agent, namespace::Namespace, process};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::signal::{Signal, kill},
+    unistd::{Pid, pipe, write},
+};
+use probe_tests::lab::{agent, namespace::Namespace, process, wait};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -234,4 +240,38 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().expect("forgewatch ends");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The end of a run waits for whoever reads what it says. Nobody has to wait for them both.
+#[test]
+fn a_second_signal_ends_an_end_that_hangs() {
+    let namespace = namespace();
+    let (_reader, writer) = pipe().expect("a pipe");
+    let flags = |flags| fcntl(&writer, FcntlArg::F_SETFL(flags)).expect("flags");
+    flags(OFlag::O_NONBLOCK);
+    for piece in [&[b'\n'; 4_096][..], b"\n"] {
+        while write(&writer, piece).is_ok() {}
+    }
+    flags(OFlag::empty());
+    let mut command = forgewatch(&namespace);
+    command.args(["run", "--iface", "lo", "--json"]).stdout(writer).stderr(Stdio::null());
+    let mut child = command.spawn().expect("forgewatch runs");
+    drop(command);
+    let watches = |wanted: bool| {
+        wait::until("it is as far", LIMIT, || {
+            let attached = agent::attached(&namespace, "lo").expect("a list");
+            (attached.any() == wanted).then_some(())
+        })
+        .expect("it gets so far");
+    };
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let end = || kill(pid, Signal::SIGTERM).expect("it is there");
+    watches(true);
+    end();
+    watches(false);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(child.try_wait().expect("a child"), None, "the summary waits for its reader");
+    end();
+    let status = child.wait().expect("a child");
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{status}");
 }

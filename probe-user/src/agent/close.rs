@@ -2,16 +2,20 @@
 
 use std::process::ExitCode;
 
-use super::session::Session;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use probe_common::counter::{COUNTERS, Counter};
+
+use super::session::{Session, beside};
 use crate::{
     cli::{Failure, state, summary},
-    report::{ReportError, summary::Quantiles},
+    report::{ReportError, Summary, summary::Quantiles},
     source::clock,
 };
 
 impl Session {
-    /// Detaches, takes what is left in the ring, and sums up: also after an error.
+    /// Detaches, takes what is left in the ring, and sums up: also after an error, and as far as that goes.
     pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<ExitCode, Failure> {
+        mind_no_signals();
         self.manager.stopping();
         self.measures.pulse.set_ready(false);
         self.live.detach();
@@ -19,23 +23,31 @@ impl Session {
             self.sleep.mind(event.time(), &mut self.judge, &mut self.told);
             self.judge.event(&event, |finding| self.told.tell(&finding));
         });
-        self.received += rest.unwrap_or_default();
+        self.received += rest.unwrap_or_else(|error| {
+            tracing::warn!("{error}; what was left in the ring is not all told");
+            0
+        });
         // What has ended since the last scan.
         self.scan();
         self.judge.finish(|finding| self.told.tell(&finding));
         self.attribution.take(&mut self.judge);
         if self.settings.destinations.is_some() {
-            self.tell_destinations()?;
+            beside(self.tell_destinations());
         }
 
         let epoch = clock::epoch_of_boot();
-        let counts = self.live.account()?;
+        let counts = self.live.account();
         let mut total = std::mem::take(&mut self.told.total);
         self.taken_over(&mut total);
         let mut told = self.told;
         told.total = total;
         let total = &mut told.total;
-        summary::add(total, &counts, &self.judge);
+        let nothing = [0; COUNTERS as usize];
+        summary::add(total, counts.as_ref().unwrap_or(&nothing), &self.judge);
+        if let Err(error) = counts {
+            tracing::warn!("{error}; the summary has none of the programs' counters");
+            leave_out_counters(total);
+        }
         summary::histograms(total, &self.judge);
         total.histograms.insert("finding_latency".into(), Quantiles::of(&told.latency, "us"));
         total.counters.insert("events_received".into(), self.received);
@@ -55,7 +67,8 @@ impl Session {
             told.error = verdicts.iter().try_for_each(|one| told.out.verdict(one)).err();
         }
         if let Some(recorder) = told.recorder {
-            recorder.close(state::now(), total);
+            // It has been said when it happened, and is in the summary.
+            let _ = recorder.close(state::now(), total);
         }
         if told.error.is_none() {
             told.error = told.out.summary(total).err();
@@ -64,6 +77,26 @@ impl Session {
         match told.error {
             None | Some(ReportError::Closed { .. }) => Ok(ExitCode::SUCCESS),
             Some(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What could not be read is not 0: a counter that is not there was not measured.
+fn leave_out_counters(total: &mut Summary) {
+    for counter in Counter::ALL {
+        total.lost.remove(counter.name());
+        total.counters.remove(counter.name());
+    }
+}
+
+/// Whoever tells it to end once more means it: from now on these signals end the process, whatever it hangs in.
+/// What was recorded is there, and the kernel takes the programs off.
+fn mind_no_signals() {
+    for kind in [Signal::SIGINT, Signal::SIGTERM] {
+        // SAFETY: the default is no handler, so nothing runs in a signal's context.
+        let set = unsafe { signal(kind, SigHandler::SigDfl) };
+        if let Err(error) = set {
+            tracing::warn!("cannot set {kind} back: {error}; SIGKILL ends an end that hangs");
         }
     }
 }

@@ -10,7 +10,7 @@ use aya::sys::{Stats, enable_stats};
 use nix::unistd::{SysconfVar, sysconf};
 use tokio::sync::mpsc::Receiver;
 
-use super::{session::Session, supervise::Supervised};
+use super::{pace::Pace, session::Session, supervise::Supervised};
 use crate::{
     cli::{Failure, summary},
     config::settings::Settings,
@@ -27,6 +27,8 @@ pub(super) struct Measures {
     pub(super) pulse: Arc<Pulse>,
     /// Who wants figures.
     pub(super) asked: Receiver<Ask>,
+    /// When they get them.
+    pub(super) pace: Pace,
     /// Kept, so that there is always somebody who could ask.
     door: Door,
     /// What the server will listen on.
@@ -56,6 +58,7 @@ impl Measures {
         Self {
             pulse,
             asked,
+            pace: Pace::new(Instant::now()),
             door,
             server: None,
             _stats: settings.packet_cost.then(measure_programs).flatten(),

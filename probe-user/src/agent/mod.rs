@@ -9,7 +9,7 @@
 //! * [`reload`] takes over what may change while it runs.
 //! * [`memory`] gives back what is not used.
 //! * [`sleep`] has the judge know of it when the machine slept.
-//! * [`measure`] is what it knows of itself; [`supervise`] looks after what runs beside detection.
+//! * [`measure`] is what it knows of itself, and [`pace`] how often it says so; [`supervise`] looks after what runs beside detection.
 //! * [`status`] is what it says of itself, and [`notify`] tells the service manager.
 //! * [`close`] detaches, takes what is left, and sums up.
 
@@ -18,6 +18,7 @@ mod confine;
 mod measure;
 mod memory;
 mod notify;
+mod pace;
 mod record;
 mod reload;
 mod session;

@@ -61,7 +61,7 @@ pub(super) struct Session {
 }
 
 /// What fails beside detection is told, and detection goes on.
-fn beside(done: Result<(), Failure>) {
+pub(super) fn beside(done: Result<(), Failure>) {
     if let Err(error) = done {
         tracing::warn!("{error}; detection goes on");
     }
@@ -138,13 +138,17 @@ impl Session {
                     self.manager.turn();
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
-                Some(ask) = self.measures.asked.recv() => {
+                // Without figures for whoever asks all the time there would be no time for the ring. The loop
+                // turns at least with each tick.
+                Some(ask) = self.measures.asked.recv(), if self.measures.pace.is_due(Instant::now()) => {
                     let begin = Instant::now();
                     beside(self.snapshot().map(|snapshot| {
                         // Who asked may have given up.
                         drop(ask.send(snapshot));
                     }));
-                    tracing::debug!("figures took {} us", begin.elapsed().as_micros());
+                    let took = begin.elapsed();
+                    self.measures.pace.took(took, Instant::now());
+                    tracing::debug!("figures took {} us", took.as_micros());
                 }
                 taken = self.live.events(|event| {
                     self.measures.last_event = event.time();

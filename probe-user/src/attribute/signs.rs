@@ -119,9 +119,9 @@ impl Signs {
         let path = usize::from(outcome.path % PATHS);
         self.paths[path] = self.paths[path].saturating_add(1);
         if let Some(suffix) = outcome.suffix
-            && (self.suffixes.len() < SUFFIXES_MAX || self.suffixes.contains_key(&suffix))
+            && let Some(count) = place(&mut self.suffixes, suffix, SUFFIXES_MAX)
         {
-            *self.suffixes.entry(suffix).or_default() += 1;
+            *count = count.saturating_add(1);
         }
         self.small_hellos += u64::from(!outcome.large_hello);
         self.one_way += u64::from(!outcome.both_ways);
@@ -153,9 +153,8 @@ impl Signs {
             Ending::FalseAnswer(FalseAnswer::Bogus) => self.bogus += 1,
             Ending::FalseAnswer(FalseAnswer::Denied) => self.denied += 1,
             Ending::FalseAnswer(FalseAnswer::Elsewhere(network)) => {
-                let known = self.elsewhere.contains_key(&network);
-                if known || self.elsewhere.len() < NETWORKS_MAX {
-                    *self.elsewhere.entry(network).or_default() += 1;
+                if let Some(count) = place(&mut self.elsewhere, network, NETWORKS_MAX) {
+                    *count += 1;
                 }
             }
             _ => {}
@@ -175,12 +174,17 @@ impl Signs {
         self.clients.join(&other.clients);
         self.client_networks.join(&other.client_networks);
         self.proven_clients.join(&other.proven_clients);
-        self.paths.iter_mut().zip(other.paths).for_each(|(sum, more)| *sum += more);
-        for (&suffix, count) in &other.suffixes {
-            *self.suffixes.entry(suffix).or_default() += count;
+        let paths = self.paths.iter_mut().zip(other.paths);
+        paths.for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        for (&suffix, &more) in &other.suffixes {
+            if let Some(count) = place(&mut self.suffixes, suffix, SUFFIXES_MAX) {
+                *count = count.saturating_add(more);
+            }
         }
-        for (&network, count) in &other.elsewhere {
-            *self.elsewhere.entry(network).or_default() += count;
+        for (&network, more) in &other.elsewhere {
+            if let Some(count) = place(&mut self.elsewhere, network, NETWORKS_MAX) {
+                *count += more;
+            }
         }
         for (&tens, count) in &other.after {
             *self.after.entry(tens).or_default() += count;
@@ -208,9 +212,35 @@ impl Signs {
     }
 }
 
+/// The count of `key`, if it has one already or there is room for it.
+fn place<K: Ord, N: Default>(counts: &mut BTreeMap<K, N>, key: K, most: usize) -> Option<&mut N> {
+    let has_room = counts.len() < most || counts.contains_key(&key);
+    has_room.then(|| counts.entry(key).or_default())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Histogram;
+    use super::{Histogram, NETWORKS_MAX, SUFFIXES_MAX, Signs};
+    use crate::attribute::outcome::Network;
+
+    /// A run goes on for months, and each window may bring networks and names of its own.
+    #[test]
+    fn windows_put_together_are_as_bounded_as_one() {
+        let mut run = Signs::default();
+        for number in 0..200_u8 {
+            let mut window = Signs::default();
+            window.elsewhere.insert(Network::of([198, 51, number, 1].into()), 1);
+            window.elsewhere.insert(Network::of([198, 51, 0, 1].into()), 1);
+            window.suffixes.insert(number.into(), u32::MAX / 2);
+            window.suffixes.insert(0, u32::MAX / 2);
+            window.paths[0] = u32::MAX / 2;
+            run.join(&window);
+        }
+        assert_eq!((run.elsewhere.len(), run.suffixes.len()), (NETWORKS_MAX, SUFFIXES_MAX));
+        // What has a place goes on being counted, and stops at the largest number.
+        assert_eq!(run.elsewhere[&Network::of([198, 51, 0, 1].into())], 200);
+        assert_eq!((run.suffixes[&0], run.paths[0]), (u32::MAX, u32::MAX));
+    }
 
     #[test]
     fn a_median_does_not_mind_liars() {

@@ -32,6 +32,9 @@ pub(crate) const LATE_REPLAY: u64 = LATE + OUTCOMES_WAIT;
 /// forgotten of which nothing is said any more; should it be said again, it is recorded again.
 const RECORDED_MAX: usize = 4_096;
 
+/// Verdicts of the time before the clock was set back that are said once more in the end. The ledger has the others.
+const DONE_MAX: usize = 4_096;
+
 /// The attributor of a run.
 pub(crate) struct Attribution {
     targets: Arc<TargetSet>,
@@ -129,6 +132,18 @@ impl Attribution {
         }
     }
 
+    /// The clock has been set back, so far that no outcome on its way explains it. Windows do not go back: without
+    /// this nothing would be said until the clock has caught up.
+    fn follow_clock(&mut self, now: u64) {
+        if now.saturating_add(self.late).saturating_add(WINDOW) >= self.latest {
+            return;
+        }
+        self.begin_anew();
+        self.done.retain(is_told);
+        let surplus = self.done.len().saturating_sub(DONE_MAX);
+        self.done.drain(..surplus);
+    }
+
     fn begin_anew(&mut self) {
         self.attributor.finish();
         self.done.extend(self.attributor.verdicts(0));
@@ -142,6 +157,7 @@ impl Attribution {
     /// Records the counts of windows that are over, and verdicts that are new, at time `now`, nanoseconds
     /// since the Unix epoch. Returns these, if somebody looks on.
     pub(crate) fn record(&mut self, now: u64, recorder: Option<&mut Recorder>) -> Vec<Verdict> {
+        self.follow_clock(now);
         let now = now.saturating_sub(self.late);
         if now / WINDOW == self.closed {
             return Vec::new();
@@ -262,15 +278,20 @@ mod tests {
     /// What is written for whoever looks on, while windows go by.
     fn written(look_on: bool) -> Vec<Verdict> {
         let targets = Arc::new(TargetSet::load(&[]).expect("what is built in"));
-        let place =
-            |control| targets.services().iter().position(|service| service.is_control() == control);
-        let (target, control) = (place(false).expect("a target"), place(true).expect("a control"));
         let mut attribution = Attribution::new(&targets, LATE);
         if look_on {
             attribution.count_destinations();
         }
+        written_in(&mut attribution, 100..112)
+    }
+
+    fn written_in(attribution: &mut Attribution, windows: std::ops::Range<u64>) -> Vec<Verdict> {
+        let targets = Arc::clone(&attribution.targets);
+        let place =
+            |control| targets.services().iter().position(|service| service.is_control() == control);
+        let (target, control) = (place(false).expect("a target"), place(true).expect("a control"));
         let mut written = Vec::new();
-        for window in 100..112 {
+        for window in windows {
             let begin = window * WINDOW;
             let both = |client| {
                 let time = begin + client * 1_000_000_000;
@@ -292,6 +313,30 @@ mod tests {
             written.iter().filter(|verdict| verdict.method == Method::SniReset).collect();
         assert_eq!(resets.len(), 1, "{written:#?}");
         assert!(resets[0].period.to < 111 * WINDOW, "long before the end");
+    }
+
+    #[test]
+    fn after_a_clock_that_was_set_back_verdicts_are_given_all_the_same() {
+        let targets = Arc::new(TargetSet::load(&[]).expect("what is built in"));
+        let mut attribution = Attribution::new(&targets, LATE);
+        attribution.count_destinations();
+        // Nothing happens in the time before but health: what is said later is of the time after.
+        let before = attribution.attributor.losses()["attribute_late"];
+        let control = |time| outcome(time, 0, 1, false);
+        attribution
+            .add((0..10).map(|second| control(1_000 * WINDOW + second * 1_000_000_000)).collect());
+        attribution.record(1_001 * WINDOW + LATE, None);
+        // By less than is under way: nothing begins anew.
+        attribution.record(1_000 * WINDOW, None);
+        assert!(attribution.latest > 0);
+        let written = written_in(&mut attribution, 100..112);
+        let resets: Vec<_> =
+            written.iter().filter(|verdict| verdict.method == Method::SniReset).collect();
+        assert_eq!(resets.len(), 1, "{written:#?}");
+        assert!(resets[0].period.to < 112 * WINDOW, "by the clock as it is now");
+        // What came before the step was noticed counts as of the window that was open.
+        let late = attribution.losses()["attribute_late"] - before;
+        assert!(late <= 2 * 60, "{late}");
     }
 
     #[test]

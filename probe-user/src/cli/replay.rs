@@ -15,7 +15,7 @@ use super::observer::Observer;
 use super::{DnsOptions, Failure, TargetOptions, report, state, summary};
 use crate::{
     export::ExportError,
-    ledger::{Recorder, Totals},
+    ledger::{FILE, Recorder, Totals, Unrecorded},
     privilege::{Places, confine_reader},
     report::{Clients, Form},
     report::{
@@ -103,7 +103,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     } else {
         Clients::Pseudonyms(Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?)
     };
-    let mut out = Writer::new(stdout.lock(), form, clients);
+    let mut text = Text { out: Writer::new(stdout.lock(), form, clients), error: None };
     let kernel = if options.through_kernel { summary::kernel() } else { None };
     let clock = Clock { source: ClockSource::Capture, synchronised: None };
     let mut total = summary::begin(&targets, clock, kernel.clone());
@@ -122,7 +122,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut failure = None;
     let open = |file: &Path| Observer::open(file, options.through_kernel, config, &targets);
     for files in options.files.chunks(options.observers()?) {
-        let told = Told { out: &mut out, total: &mut total, recorder: &mut recorder, error: None };
+        let told = Told { text: &mut text, total: &mut total, recorder: &mut recorder };
         match side_by_side(files, open, told, &mut attribution) {
             Err(Failure::Output(ReportError::Closed { .. })) => return Ok(ExitCode::SUCCESS),
             Err(error @ Failure::Input(_)) => {
@@ -134,16 +134,17 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         }
     }
     let verdicts = attribution.finish(recorder.as_mut(), &mut total.lost);
-    if let (Some(recorder), Some(ledger)) = (recorder, &ledger) {
-        recorder.close(total.last_packet.unwrap_or_default(), &mut total);
-        if let Some(dir) = &options.report {
-            report::of_replay(ledger.dir(), dir, &options.terms)?;
-        }
+    let last = total.last_packet.unwrap_or_default();
+    let unrecorded = recorder.and_then(|recorder| recorder.close(last, &mut total));
+    // What was found is told, whatever becomes of records and reports.
+    verdicts.iter().for_each(|verdict| text.put(|out| out.verdict(verdict)));
+    text.put(|out| out.summary(&total));
+    if let Some(ledger) = &ledger {
+        ledger.conclude(options, unrecorded)?;
     }
-    let written = verdicts.iter().try_for_each(|verdict| out.verdict(verdict));
-    match written.and_then(|()| out.summary(&total)) {
-        Ok(()) | Err(ReportError::Closed { .. }) => Ok(failure.unwrap_or(ExitCode::SUCCESS)),
-        Err(error) => Err(error.into()),
+    match text.error {
+        None | Some(ReportError::Closed { .. }) => Ok(failure.unwrap_or(ExitCode::SUCCESS)),
+        Some(error) => Err(error.into()),
     }
 }
 
@@ -164,8 +165,31 @@ impl Ledger {
         let Some(report) = &options.report else { return Ok(None) };
         let dir = report.join(format!(".ledger-{}", std::process::id()));
         let made = fs::create_dir_all(report).and_then(|()| fs::create_dir(&dir));
-        made.map_err(|error| ExportError::of_io(&dir.display().to_string(), &error))?;
+        made.map_err(|error| ExportError::of_io(&report.display().to_string(), &error))?;
         Ok(Some(Self::Passing(dir)))
+    }
+
+    /// Makes the reports that are asked for, and says what could not be recorded: of a part only they would
+    /// not be the capture's.
+    fn conclude(&self, options: &Options, unrecorded: Option<Unrecorded>) -> Result<(), Failure> {
+        let reported = options
+            .report
+            .as_ref()
+            .map_or(Ok(()), |dir| report::of_replay(self.dir(), dir, &options.terms));
+        let whose = match (self, &options.report) {
+            (Self::Passing(_), Some(report)) => format!("the reports in {}", report.display()),
+            _ => self.dir().join(FILE).display().to_string(),
+        };
+        match (unrecorded, reported) {
+            (Some(unrecorded), _) => Err(Failure::Other(format!(
+                "{whose}: {unrecorded}; what was found has been told: make room, and replay it again"
+            ))),
+            // Nobody knows the directory of one that passes.
+            (None, Err(Failure::State(error))) if matches!(self, Self::Passing(_)) => {
+                Err(Failure::Other(format!("{whose}: {}; replay it again", error.reason())))
+            }
+            (None, reported) => reported,
+        }
     }
 
     fn dir(&self) -> &Path {
@@ -198,7 +222,7 @@ fn side_by_side(
         attribution.captures(first);
     }
     let mut recorded: Option<u64> = None;
-    while told.error.is_none()
+    while !told.is_over()
         && let Some((time, at)) = next(&observers)
     {
         observers[at].take(|finding| told.tell(&finding))?;
@@ -220,7 +244,9 @@ fn side_by_side(
     if let Some(last) = observers.iter().filter_map(Observer::last).max() {
         told.record(last, &observers)?;
     }
-    if let Some(error) = told.error {
+    if told.is_over()
+        && let Some(error) = told.text.error.take()
+    {
         return Err(error.into());
     }
     for observer in &observers {
@@ -239,24 +265,48 @@ fn next(observers: &[Observer]) -> Option<(u64, usize)> {
     times.filter_map(|(at, observer)| Some((observer.time()?, at))).min()
 }
 
-/// Writes findings and counts them; remembers the first error.
-struct Told<'a> {
-    out: &'a mut Out,
-    total: &'a mut Summary,
-    recorder: &'a mut Option<Recorder>,
+/// Standard output, as long as it can be written.
+struct Text {
+    out: Out,
+    /// Why it cannot be written any more.
     error: Option<ReportError>,
 }
 
+impl Text {
+    fn put(&mut self, write: impl FnOnce(&mut Out) -> Result<(), ReportError>) {
+        if self.error.is_none() {
+            self.error = write(&mut self.out).err();
+        }
+    }
+}
+
+/// Writes findings, records and counts them.
+struct Told<'a> {
+    text: &'a mut Text,
+    total: &'a mut Summary,
+    recorder: &'a mut Option<Recorder>,
+}
+
 impl Told<'_> {
+    /// Nobody is left to be told. Whoever reads may go early, as `head` does after its lines; what is recorded
+    /// is whole all the same.
+    const fn is_over(&self) -> bool {
+        match &self.text.error {
+            None => false,
+            Some(ReportError::Closed { .. }) => self.recorder.is_none(),
+            Some(_) => true,
+        }
+    }
+
     fn tell(&mut self, finding: &Finding) {
-        if self.error.is_some() {
+        if self.is_over() {
             return;
         }
         if let Some(recorder) = self.recorder {
             recorder.finding(finding);
         }
         self.total.findings.add(finding);
-        self.error = self.out.finding(finding).err();
+        self.text.put(|out| out.finding(finding));
     }
 
     /// Records what was counted up to `time`, in the captures before and in these.

@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp, civil, tz::Offset};
 use super::{Failure, state};
 use crate::{
     attribute::verdict::Period,
-    export::{self, ExportError, Publication, Terms, publish::K},
+    export::{self, ExportError, Publication, Terms, file::Destination, publish::K},
     ledger::{Reader, row::Window},
-    privilege::{Places, confine_reader, files::directory_of},
+    privilege::{Places, confine_reader},
 };
 
 /// Arguments of `report`.
@@ -48,7 +48,7 @@ impl Options {
         let mut own = vec![self.state.dir()?];
         if let Some(out) = self.out.as_deref().filter(|out| *out != Path::new("-")) {
             if matches!(self.formats.as_slice(), [form] if form.is_file()) && !out.is_dir() {
-                own.push(directory_of(out));
+                own.push(Destination::of(out).place());
             } else {
                 // Whoever writes there says why it cannot be made.
                 let _ = fs::create_dir_all(out);

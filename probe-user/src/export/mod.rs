@@ -3,6 +3,7 @@
 //! Everything that leaves goes through [`Publication`]: it withholds what too few clients stand behind,
 //! and counts what it withholds. `docs/report-formats.md` describes every field of every format.
 
+pub mod file;
 mod json;
 pub mod ndjson;
 pub mod ooni;
@@ -14,15 +15,12 @@ pub mod radar;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-};
+use std::io;
 
 use thiserror::Error;
 
 use crate::ledger::LedgerError;
+pub use file::whole_file;
 pub use publish::{Publication, Terms};
 
 /// Why a report was not made.
@@ -31,8 +29,16 @@ pub enum ExportError {
     /// The ledger cannot be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// There is no room.
+    #[error(
+        "writing {what}: no space is left; nothing is left of it: make room, or send it elsewhere"
+    )]
+    Full {
+        /// What was written.
+        what: String,
+    },
     /// The output cannot be written.
-    #[error("writing {what}: {reason}; nothing is left of it: make room, or send it elsewhere")]
+    #[error("writing {what}: {reason}; check where it goes")]
     Output {
         /// What was written.
         what: String,
@@ -53,9 +59,7 @@ impl ExportError {
         let what = what.to_owned();
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::Closed { what },
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Output { what, reason: "no space is left".into() }
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { what },
             _ => Self::Output { what, reason: error.to_string() },
         }
     }
@@ -65,31 +69,4 @@ impl From<io::Error> for ExportError {
     fn from(error: io::Error) -> Self {
         Self::of_io("a report", &error)
     }
-}
-
-/// Writes `path` as a whole or not at all: beside it first, then in its place.
-///
-/// # Errors
-/// When it cannot be written, or `write` fails.
-pub fn whole_file(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let what = path.display().to_string();
-    let failed = |error: io::Error| ExportError::of_io(&what, &error);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let beside = PathBuf::from(beside);
-    let written = File::create(&beside).map_err(failed).and_then(|file| {
-        let mut output = BufWriter::new(file);
-        write(&mut output)?;
-        output.flush().map_err(failed)?;
-        output.get_ref().sync_all().map_err(failed)?;
-        fs::rename(&beside, path).map_err(failed)
-    });
-    if written.is_err() {
-        // It may not have come into being.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }

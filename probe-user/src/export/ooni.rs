@@ -155,43 +155,7 @@ impl Base<'_> {
             "tcp_connect": [],
             "tls_handshakes": [],
         }));
-        if let (Some(server), Some(name)) = (finding.server, &row.name) {
-            let address = server.to_string();
-            let (place, entry) = match (row.protocol, row.stage, server.port()) {
-                (Protocol::Dns, ..) => ("queries", query(finding, name, failure)),
-                (_, Some(Stage::PostSyn | Stage::PostAck), _) => (
-                    "tcp_connect",
-                    json!({
-                        "ip": server.ip().to_string(),
-                        "port": server.port(),
-                        "status": { "failure": failure, "success": failure.is_none() },
-                        "t0": 0.0,
-                        "t": 0.0,
-                        "tags": [],
-                        "transaction_id": 0,
-                    }),
-                ),
-                (Protocol::Tls | Protocol::Tcp, _, 443) => {
-                    ("tls_handshakes", handshake("tcp", &address, name, failure))
-                }
-                (Protocol::Quic, ..) => {
-                    ("tls_handshakes", handshake("udp", &address, name, failure))
-                }
-                _ => (
-                    "network_events",
-                    json!({
-                        "address": address,
-                        "failure": failure,
-                        "num_bytes": 0,
-                        "operation": "read",
-                        "proto": "tcp",
-                        "t0": 0.0,
-                        "t": 0.0,
-                        "tags": [],
-                        "transaction_id": 0,
-                    }),
-                ),
-            };
+        if let Some((place, entry)) = entry(finding, failure) {
             keys.insert(place.to_owned(), json!([entry]));
         }
         let mut tampering = fields::object(json!({ "kind": "finding" }));
@@ -203,6 +167,49 @@ impl Base<'_> {
             About { input: &finding.service, from, seconds: f64::from(seconds), run: row.run };
         self.measurement(&about, &keys.into())
     }
+}
+
+/// What a finding is in OONI's terms, and in which list that stands. A question is there also without the resolver.
+fn entry(finding: &Published, failure: Option<&str>) -> Option<(&'static str, Value)> {
+    let row = &finding.row;
+    let name = row.name.as_ref()?;
+    if row.protocol == Protocol::Dns {
+        return Some(("queries", query(finding, name, failure)));
+    }
+    let server = finding.server?;
+    let address = server.to_string();
+    Some(match (row.protocol, row.stage, server.port()) {
+        (_, Some(Stage::PostSyn | Stage::PostAck), _) => (
+            "tcp_connect",
+            json!({
+                "ip": server.ip().to_string(),
+                "port": server.port(),
+                "status": { "failure": failure, "success": failure.is_none() },
+                "t0": 0.0,
+                "t": 0.0,
+                "tags": [],
+                "transaction_id": 0,
+            }),
+        ),
+        (Protocol::Tls | Protocol::Tcp, _, 443) => {
+            ("tls_handshakes", handshake("tcp", &address, name, failure))
+        }
+        (Protocol::Quic, ..) => ("tls_handshakes", handshake("udp", &address, name, failure)),
+        _ => (
+            "network_events",
+            json!({
+                "address": address,
+                "failure": failure,
+                "num_bytes": 0,
+                "operation": "read",
+                "proto": "tcp",
+                "t0": 0.0,
+                "t": 0.0,
+                "tags": [],
+                "transaction_id": 0,
+            }),
+        ),
+    })
 }
 
 fn handshake(network: &str, address: &str, name: &str, failure: Option<&str>) -> Value {

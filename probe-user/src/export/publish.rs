@@ -5,15 +5,22 @@
 //! service, protocol and verdict come from as many within its hour; it then leaves with that hour for
 //! its time. If there are as many within the day, it leaves with the day. Otherwise it stays, and is
 //! counted. With `k` = 1, for a lab, everything leaves as it is, and every report says so.
+//!
+//! Of a DNS finding the server is the resolver, and that may be somebody's own. So it is named only if at least
+//! `k` networks of clients are known to ask resolvers of its network; otherwise the finding leaves without it.
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+};
 
 use super::ExportError;
 use crate::{
     attribute::{outcome::Network, verdict::Period},
     evidence::Packet,
     ledger::{
-        Reader,
+        Reader, SYSTEM_PORTS, Traces,
         row::{CellRow, DAY, FindingRow, HOUR, Hour, Notice, Run, ServiceRow, VerdictRow, Window},
     },
     report::finding::{Protocol, Verdict},
@@ -54,6 +61,8 @@ pub struct Publication<'a> {
     terms: Terms,
     name: String,
     crowds: HashMap<(String, Protocol, Verdict, u32, u64), u64>,
+    /// Networks of resolvers that enough clients ask.
+    resolvers: HashSet<Network>,
     withheld: RefCell<Withheld>,
 }
 
@@ -64,6 +73,8 @@ pub struct Withheld {
     pub findings: u64,
     /// Findings that left with the day for their time. They are not withheld.
     pub findings_by_day: u64,
+    /// Findings of DNS that left without their resolver. They are not withheld either.
+    pub resolvers: u64,
     /// Cells.
     pub cells: u64,
     /// Verdicts.
@@ -77,9 +88,10 @@ pub struct Published {
     pub row: FindingRow,
     /// Id of the target or control, or [`OTHER`].
     pub service: String,
-    /// Network of the server; `None` of others than targets and controls.
+    /// Network of the server; `None` of others than targets and controls, and of resolvers that too few
+    /// are known to ask.
     pub network: Option<Network>,
-    /// The server; `None` of others than targets and controls.
+    /// The server; `None` likewise.
     pub server: Option<SocketAddr>,
     /// The period that its time lies in: nanoseconds since 1970-01-01 UTC, and its length in seconds; 0
     /// if the time is exact.
@@ -99,6 +111,7 @@ impl<'a> Publication<'a> {
         Ok(Self {
             name: reader.name()?,
             crowds: crowds.collect(),
+            resolvers: reader.resolvers(&window, terms.k)?.into_iter().collect(),
             reader,
             window,
             terms,
@@ -232,7 +245,7 @@ impl<'a> Publication<'a> {
         mut take: impl FnMut(Published) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         self.reader.findings(&self.window, |row: FindingRow| match self.time_of(&row) {
-            Some(time) => take(published(row, time)),
+            Some(time) => take(self.published(row, time)),
             None => {
                 self.withheld.borrow_mut().findings += 1;
                 Ok(())
@@ -240,11 +253,14 @@ impl<'a> Publication<'a> {
         })
     }
 
-    /// The packets of a finding that may leave.
+    /// The packets of a finding that may leave: none if its server may not, which is in each of them.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn evidence(&self, finding: &Published) -> Result<Vec<Packet>, ExportError> {
+        if finding.server.is_none() {
+            return Ok(Vec::new());
+        }
         Ok(self.reader.evidence(finding.row.id)?)
     }
 
@@ -264,20 +280,48 @@ impl<'a> Publication<'a> {
         }
         period
     }
+
+    fn published(&self, mut row: FindingRow, time: (u64, u32)) -> Published {
+        let known = row.service.is_some();
+        let named = known && self.may_name_server(&row);
+        if known && !named {
+            self.withheld.borrow_mut().resolvers += 1;
+            forget_server(&mut row);
+        }
+        if time.1 > 0 {
+            // Which packets of which capture would tell the moment.
+            row.frames.clear();
+            row.time = time.0;
+        }
+        Published {
+            service: row.service.clone().unwrap_or_else(|| OTHER.to_owned()),
+            network: named.then_some(row.network),
+            server: row.server.filter(|_| named),
+            time,
+            row,
+        }
+    }
+
+    /// The server of a service is everybody's. A resolver may be one household's, however many others meet
+    /// the same interference elsewhere.
+    fn may_name_server(&self, row: &FindingRow) -> bool {
+        row.protocol != Protocol::Dns || self.terms.lab() || self.resolvers.contains(&row.network)
+    }
 }
 
-fn published(mut row: FindingRow, time: (u64, u32)) -> Published {
-    let known = row.service.is_some();
-    if time.1 > 0 {
-        // Which packets of which capture would tell the moment.
-        row.frames.clear();
-        row.time = time.0;
+/// Leaves the server out, and every piece of evidence that has its address.
+fn forget_server(row: &mut FindingRow) {
+    row.port = row.port.filter(|port| *port < SYSTEM_PORTS);
+    let Some(server) = row.server.take() else { return };
+    let server = Traces::of(server.ip());
+    for signature in &mut row.signatures {
+        let measured = signature.measured.values();
+        if server.are_in(&signature.words)
+            || measured.into_iter().any(|value| server.are_in(&value.to_string()))
+        {
+            signature.measured.clear();
+            signature.words.clear();
+        }
     }
-    Published {
-        service: row.service.clone().unwrap_or_else(|| OTHER.to_owned()),
-        network: known.then_some(row.network),
-        server: row.server.filter(|_| known),
-        time,
-        row,
-    }
+    row.fingerprints.retain(|fingerprint| !server.are_in(&fingerprint.to_string()));
 }

@@ -1,12 +1,18 @@
 //! What leaves, and as when.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use tempfile::TempDir;
 
 use super::{Publication, Terms, ndjson, ooni, publish::K, radar};
 use crate::{
-    evidence::Packets,
+    attribute::{
+        Cell,
+        outcome::{Network, Protocol as Spoken},
+        sketch::Range,
+        verdict::{Period, Unit},
+    },
+    evidence::{End, Origin, Packet, Packets, Standing},
     ledger::{
         Options, Reader, Recorder, RunStart, SystemClocks, Totals,
         row::{RunClock, RunKind, Window},
@@ -16,7 +22,7 @@ use crate::{
         finding::{Confidence, EvidenceClass, Position, Protocol, Signature, Stage, Verdict},
         summary::Stages,
     },
-    targets::TargetSet,
+    targets::{Role, TargetSet},
 };
 
 /// 2026-11-24T00:00:00Z.
@@ -47,6 +53,13 @@ fn finding(hour: u64, network: u8, protocol: Protocol) -> Finding {
 }
 
 fn recorded(findings: impl IntoIterator<Item = Finding>) -> (TempDir, Reader) {
+    recorded_with(findings, |_| {})
+}
+
+fn recorded_with(
+    findings: impl IntoIterator<Item = Finding>,
+    more: impl FnOnce(&mut Recorder),
+) -> (TempDir, Reader) {
     let dir = TempDir::new().expect("a directory");
     let start = RunStart {
         kind: RunKind::Replay,
@@ -63,6 +76,7 @@ fn recorded(findings: impl IntoIterator<Item = Finding>) -> (TempDir, Reader) {
     for finding in findings {
         recorder.finding(&finding);
     }
+    more(&mut recorder);
     let mut stages = Stages::default();
     for _ in 0..3 {
         stages.from_client.add(Stage::PostPsh);
@@ -181,4 +195,122 @@ fn what_a_forged_answer_says_is_in_the_words_of_ooni() {
     let expected: Vec<serde_json::Value> =
         answers.iter().map(|(_, failure)| (*failure).into()).collect();
     assert_eq!(told, expected);
+}
+
+/// A resolver of a client's own, asked through the censor by one household, among `k` others at a resolver that
+/// all ask.
+fn at_resolvers() -> (TempDir, Reader) {
+    let own: SocketAddr = "192.168.77.1:5353".parse().expect("an address");
+    let signature = |words: &str| Signature {
+        id: "DNS_DUAL",
+        class: EvidenceClass::D,
+        confidence: Confidence::C3,
+        measured: serde_json::Map::new(),
+        words: words.into(),
+    };
+    let mut findings: Vec<Finding> =
+        (0..K as u8).map(|network| finding(3, network, Protocol::Dns)).collect();
+    for finding in &mut findings[1..] {
+        finding.server = "9.9.9.9:53".parse().expect("an address");
+    }
+    findings[0].server = own;
+    findings[0].packets = vec![Packet {
+        offset: 0,
+        from: End::Server,
+        standing: Standing::Forged,
+        origin: Origin::Packet,
+        bytes: vec![0x45, 1],
+        note: "an answer".into(),
+    }]
+    .into();
+    findings[0].signatures =
+        vec![signature("two answers of 192.168.77.1"), signature("two answers")];
+    let (dir, reader) = recorded_with(findings, |recorder| {
+        recorder.cell(dns_cell("9.9.9.9", K));
+        recorder.cell(dns_cell("192.168.77.1", 1));
+    });
+    (dir, reader)
+}
+
+fn dns_cell(resolver: &str, networks: u64) -> Cell {
+    Cell {
+        unit: Unit {
+            service: "linkedin".into(),
+            role: Role::Target,
+            network: Network::of(resolver.parse().expect("an address")),
+            asn: None,
+            protocol: Spoken::Dns,
+            vantage: 0,
+        },
+        window: Period { from: MIDNIGHT, to: MIDNIGHT + HOUR },
+        flows: networks,
+        failed: 0,
+        n: networks,
+        methods: [].into(),
+        clients: Range { least: networks, most: networks },
+        client_networks: Range { least: networks, most: networks },
+    }
+}
+
+#[test]
+fn a_resolver_is_named_only_if_enough_are_known_to_ask_it() {
+    let (_dir, reader) = at_resolvers();
+    let public = publication(&reader, K);
+    let (mut lines, mut measurements, mut page) = (Vec::new(), Vec::new(), Vec::new());
+    ndjson::write(&public, &mut lines).expect("NDJSON");
+    assert_eq!((public.withheld().findings, public.withheld().resolvers), (0, 1));
+    ooni::write(&public, &mut measurements).expect("OONI");
+    super::page::write(&public, &mut page).expect("a page");
+    for text in [&lines, &measurements, &page] {
+        assert!(!String::from_utf8_lossy(text).contains("192.168.77"), "a household's resolver");
+    }
+    let json = |text: &[u8]| -> Vec<serde_json::Value> {
+        let text = String::from_utf8_lossy(text).into_owned();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let findings: Vec<_> =
+        json(&lines).into_iter().filter(|line| line["record"] == "finding").collect();
+    assert_eq!(findings.len(), K as usize);
+    let (own, other) = (&findings[0], &findings[1]);
+    assert_eq!(
+        (&own["server"], &own["network"], &own["port"]),
+        (&None::<String>.into(), &None::<String>.into(), &None::<u16>.into())
+    );
+    assert_eq!(
+        (&own["signatures"][0]["words"], &own["signatures"][1]["words"]),
+        (&"".into(), &"two answers".into())
+    );
+    assert_eq!((&other["server"], &other["network"]), (&"9.9.9.9:53".into(), &"9.9.9.0/24".into()));
+    // The question is told all the same.
+    let queries: Vec<_> = json(&measurements)
+        .into_iter()
+        .filter(|one| one["test_keys"]["x_tampering"]["kind"] == "finding")
+        .map(|one| one["test_keys"]["queries"][0].clone())
+        .collect();
+    assert_eq!(queries.len(), K as usize);
+    assert!(queries.iter().all(|query| query["hostname"] == "linkedin.com"), "{queries:?}");
+    assert!(queries[0]["resolver_address"].is_null());
+    assert_eq!(queries[1]["resolver_address"], "9.9.9.9:53");
+
+    let lab = publication(&reader, 1);
+    let mut lines = Vec::new();
+    ndjson::write(&lab, &mut lines).expect("NDJSON");
+    assert_eq!(lab.withheld().resolvers, 0);
+    assert!(String::from_utf8_lossy(&lines).contains("192.168.77.1:5353"));
+}
+
+#[test]
+fn packets_stay_with_a_resolver_that_stays() {
+    let (_dir, reader) = at_resolvers();
+    let packets = |k| {
+        let (public, mut counts) = (publication(&reader, k), Vec::new());
+        public
+            .findings(|finding| {
+                counts.push(public.evidence(&finding)?.len());
+                Ok(())
+            })
+            .expect("findings");
+        counts
+    };
+    assert_eq!((packets(K)[0], packets(1)[0]), (0, 1));
 }

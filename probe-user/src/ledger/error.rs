@@ -8,6 +8,8 @@ use std::{
 use rusqlite::ErrorCode;
 use thiserror::Error;
 
+use super::store::FILE;
+
 /// Why a ledger cannot be opened, read or written. Nothing of it has been changed then.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -105,6 +107,26 @@ impl LedgerError {
     #[must_use]
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Failed { .. })
+    }
+
+    /// Why, without where: a directory may be called after somebody, and this goes into the ledger and out with
+    /// reports.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Missing { .. } => "there is no ledger".into(),
+            Self::Full { .. } => "no space is left".into(),
+            Self::Locked { .. } => "another agent uses it".into(),
+            Self::Newer { found, .. } => format!("it has schema version {found}"),
+            Self::Foreign { .. } => "it is no ledger of Forgewatch".into(),
+            Self::Denied { path, reason }
+            | Self::Damaged { path, reason }
+            | Self::Row { path, reason }
+            | Self::Failed { path, reason } => {
+                // SQLite says itself what it cannot open.
+                let path = path.display().to_string();
+                if path.contains('/') { reason.replace(&path, FILE) } else { reason.clone() }
+            }
+        }
     }
 
     /// From the file system.

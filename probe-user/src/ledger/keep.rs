@@ -71,6 +71,9 @@ const SLICE: i64 = 20;
 /// Percent of the bound that are left when room was made, so that it need not be made with each batch.
 const LEFT: u64 = 90;
 
+/// Percent of the bound that all but standing verdicts have, however many of those there are.
+const OTHERS: u64 = 10;
+
 impl Ledger {
     /// Octets in use.
     ///
@@ -93,11 +96,14 @@ impl Ledger {
         if let Some(before) = self.horizon(now)?.map(|time| time.saturating_sub(keep.age)) {
             expired.by_age = self.change(|change, run| by_age(change, run, before))?;
         }
-        if self.octets()? > keep.octets {
-            let enough = keep.octets / 100 * LEFT;
-            while self.octets()? > enough {
+        if self.is_full(keep) {
+            let enough = self.enough(keep)?;
+            // By what is known now: there may be nothing to be gained.
+            while self.is_full(keep) || expired.by_octets > 0 && self.octets()? > enough {
                 let gone = self.change(oldest)?;
                 if gone == 0 {
+                    // Nothing is left that may go. That is not found out anew with each batch.
+                    self.room_from = self.octets()? + keep.octets / 100 * OTHERS;
                     break;
                 }
                 expired.by_octets += gone;
@@ -116,6 +122,52 @@ impl Ledger {
             self.give_back().map_err(|error| self.failed(&error))?;
         }
         Ok(expired)
+    }
+
+    /// Whether room has to be made.
+    pub(super) fn is_full(&self, keep: &Keep) -> bool {
+        self.octets().is_ok_and(|octets| octets > keep.octets.max(self.room_from))
+    }
+
+    /// Octets that there may be once room was made. What stands is not let go; if that alone is more, letting go
+    /// of everything else would not make room, and would be tried again with each batch. So the others keep a part of
+    /// the bound, and the ledger is larger than it should be, which is said once.
+    fn enough(&mut self, keep: &Keep) -> Result<u64, LedgerError> {
+        let percent = keep.octets / 100;
+        let least = self.standing()? + percent * OTHERS;
+        if least <= percent * LEFT {
+            self.room_from = 0;
+            return Ok(percent * LEFT);
+        }
+        if self.room_from == 0 {
+            let words = format!(
+                "verdicts that stand take {} of the {} octets that the ledger may have: it becomes larger than \
+                 that, and only a tenth is kept of all else (state.keep_octets)",
+                least - percent * OTHERS,
+                keep.octets
+            );
+            tracing::warn!("{words}");
+            self.notice(NoticeKind::Expired, &words)?;
+        }
+        self.room_from = least + percent * OTHERS;
+        Ok(least)
+    }
+
+    /// Octets that the verdicts take which stand: by pages, since that is what the file is made of.
+    fn standing(&self) -> Result<u64, LedgerError> {
+        let one = |sql| self.connection.query_row(sql, [], |row| row.get::<_, Option<f64>>(0));
+        let octets = || {
+            let pages = one(
+                // By one name after the other: all others are not looked at then.
+                "SELECT sum(pgsize) FROM sqlite_schema AS part CROSS JOIN dbstat AS pages
+                     ON pages.name = part.name
+                 WHERE part.tbl_name = 'verdicts' AND part.rootpage > 0",
+            )?;
+            let share = one("SELECT (SELECT sum(octet_length(body)) FROM verdicts_now)
+                     / cast((SELECT sum(octet_length(body)) FROM verdicts) AS REAL)")?;
+            Ok(pages.unwrap_or_default() * share.unwrap_or_default())
+        };
+        octets().map(|octets| octets as u64).map_err(|error: rusqlite::Error| self.failed(&error))
     }
 
     /// Gives free pages back to the system. The pragma frees one page a row.

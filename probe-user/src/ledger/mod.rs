@@ -31,8 +31,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use error::LedgerError;
 pub use keep::{Expired, Keep, Now};
 pub use read::Reader;
-pub use recorder::{Options, Recorder, Totals};
+pub use recorder::{Options, Recorder, Totals, Unrecorded};
 pub use scribe::{Clocks, SystemClocks};
+pub(crate) use scrub::{SYSTEM_PORTS, Traces};
 pub use store::{FILE, LOCK, Ledger, RunStart, WAL_OCTETS};
 pub use write::{Entry, Written};
 
@@ -70,8 +71,12 @@ pub const BATCH: Duration = Duration::from_secs(1);
 /// How long to wait before writing is tried again.
 pub const RETRY: Duration = Duration::from_secs(5);
 
-/// The longest such wait: it doubles each time that the thread which writes panics.
+/// The longest such wait: it doubles each time that the thread which writes panics, and a damaged ledger is not
+/// tried sooner.
 pub const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// A thread that wrote so long before it panicked starts again without a history.
+pub const WELL: Duration = Duration::from_secs(600);
 
 /// How often what is too old is looked for.
 pub const EXPIRE: Duration = Duration::from_secs(60);

@@ -1,7 +1,8 @@
 //! What the agent has of the ledger: it hands over and goes on.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
+    fmt,
     net::SocketAddr,
     path::Path,
     sync::{
@@ -57,6 +58,9 @@ impl From<&Summary> for Totals {
     }
 }
 
+/// What is the same of a finding that is told again: its time, client and server.
+type Same = (u64, SocketAddr, SocketAddr);
+
 /// Records a run.
 pub struct Recorder {
     queue: Option<SyncSender<Entry>>,
@@ -66,16 +70,19 @@ pub struct Recorder {
     targets: Arc<TargetSet>,
     crowds: Crowds,
     /// Number of each finding that can still be told again, by what is the same then. In memory only.
-    told: BTreeMap<(u64, SocketAddr, SocketAddr), u64>,
+    told: BTreeMap<Same, u64>,
+    /// These in the order in which they came: that of their times is another one where the clock was set back.
+    order: VecDeque<(Same, u64)>,
     number: u64,
+    /// What was counted up to the last record of it.
     before: Totals,
-    hour: Hour,
     patient: bool,
 }
 
 impl Recorder {
     /// Opens the ledger in `dir` and begins a run. If the disk is full or does not answer, the run goes
-    /// on all the same, and so do attempts to record it.
+    /// on all the same, and so do attempts to record it. A ledger that was cut short is looked through by the thread
+    /// that writes, while packets are looked at already; whoever is patient waits for it.
     ///
     /// # Errors
     /// When the ledger cannot be used and waiting would not help: see [`LedgerError::may_pass`].
@@ -85,8 +92,11 @@ impl Recorder {
         options: Options,
         clocks: Box<dyn Clocks>,
     ) -> Result<Self, LedgerError> {
-        let opened = Ledger::open(dir).and_then(|mut ledger| {
-            ledger.begin(&start)?;
+        let opened = Ledger::take(dir).and_then(|mut ledger| {
+            if options.patient || !ledger.is_unseen() {
+                ledger.look_through()?;
+                ledger.begin(&start)?;
+            }
             Ok(ledger)
         });
         let (ledger, trouble) = match opened {
@@ -118,9 +128,9 @@ impl Recorder {
             targets,
             crowds,
             told: BTreeMap::new(),
+            order: VecDeque::new(),
             number: 0,
             before: Totals::default(),
-            hour: Hour::default(),
             patient: options.patient,
         })
     }
@@ -145,10 +155,14 @@ impl Recorder {
         let before = finding.revises.and_then(|_| self.told.get(&flow).copied());
         let number = before.unwrap_or_else(|| {
             self.number += 1;
-            if self.told.len() >= TOLD_MAX {
-                self.told.pop_first();
+            if self.order.len() >= TOLD_MAX
+                && let Some((oldest, number)) = self.order.pop_front()
+                && self.told.get(&oldest) == Some(&number)
+            {
+                self.told.remove(&oldest);
             }
             self.told.insert(flow, self.number);
+            self.order.push_back((flow, self.number));
             self.number
         });
         let row = scrub::row(finding, number, &self.targets);
@@ -174,22 +188,21 @@ impl Recorder {
     }
 
     /// Records what passed up to `time` (nanoseconds since 1970-01-01 UTC): what is new since it was
-    /// last told goes to the hour of `time`.
+    /// last told is added to the hour of `time`, also if that was told of before. What the queue has no room for
+    /// is told the next time.
     pub fn traffic(&mut self, time: u64, totals: Totals) {
-        let start = time - time % HOUR_NANOS;
-        if start != self.hour.hour {
-            self.hour = Hour { hour: start, ..Hour::default() };
+        let (now, before) = (totals.stages, self.before.stages);
+        let news = Hour {
+            hour: time - time % HOUR_NANOS,
+            packets: totals.packets.saturating_sub(self.before.packets),
+            tcp_flows: totals.tcp_flows.saturating_sub(self.before.tcp_flows),
+            from_server: since(now.from_server, before.from_server),
+            from_client: since(now.from_client, before.from_client),
+            silent: since(now.silent, before.silent),
+        };
+        if self.hand_over(Entry::Hour(Box::new(news))) {
+            self.before = totals;
         }
-        let (before, hour) = (self.before, &mut self.hour);
-        hour.packets += totals.packets.saturating_sub(before.packets);
-        hour.tcp_flows += totals.tcp_flows.saturating_sub(before.tcp_flows);
-        let (now, then) = (totals.stages, before.stages);
-        grow(&mut hour.from_server, now.from_server, then.from_server);
-        grow(&mut hour.from_client, now.from_client, then.from_client);
-        grow(&mut hour.silent, now.silent, then.silent);
-        self.before = totals;
-        let hour = Box::new(hour.clone());
-        self.hand_over(Entry::Hour(hour));
     }
 
     /// Records the summary as it is now, so that a run that is cut short has one.
@@ -232,17 +245,25 @@ impl Recorder {
     }
 
     /// Records what passed up to `time` and the summary, writes what is left, ends the run, and adds to
-    /// the summary what became of all this.
-    pub fn close(mut self, time: u64, total: &mut Summary) {
+    /// the summary what became of all this. Returns what was not recorded, if anything.
+    pub fn close(mut self, time: u64, total: &mut Summary) -> Option<Unrecorded> {
         self.traffic(time, Totals::from(&*total));
         self.summary(total);
         self.stop();
         total.lost.extend(self.losses());
         total.counters.extend(self.counters());
+        let entries = self.losses().values().sum();
+        let reason = self.counts.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        (entries > 0).then(|| Unrecorded { entries, reason: reason.clone() })
     }
 
     /// Writes all that was handed over so far, ends the run, and keeps the counts.
     pub fn stop(&mut self) {
+        self.counts.ending.set(1);
+        self.join();
+    }
+
+    fn join(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
             // It catches its own panics.
@@ -250,8 +271,9 @@ impl Recorder {
         }
     }
 
-    fn hand_over(&mut self, entry: Entry) {
-        let Some(queue) = &self.queue else { return };
+    /// Says whether it was taken.
+    fn hand_over(&mut self, entry: Entry) -> bool {
+        let Some(queue) = &self.queue else { return false };
         let refused = if self.patient {
             queue.send(entry).is_err()
         } else {
@@ -263,19 +285,40 @@ impl Recorder {
         if refused {
             self.counts.refused.add(1);
         }
+        !refused
     }
 }
 
 impl Drop for Recorder {
+    /// What was handed over is written; but the run did not come to its end, and has none.
     fn drop(&mut self) {
-        self.stop();
+        self.join();
     }
 }
 
-fn grow(hour: &mut StageCounts, now: StageCounts, before: StageCounts) {
-    hour.post_syn += now.post_syn.saturating_sub(before.post_syn);
-    hour.post_ack += now.post_ack.saturating_sub(before.post_ack);
-    hour.post_psh += now.post_psh.saturating_sub(before.post_psh);
-    hour.later_in_flow += now.later_in_flow.saturating_sub(before.later_in_flow);
-    hour.no_match += now.no_match.saturating_sub(before.no_match);
+/// That not everything was recorded, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// Entries that were given up.
+    pub entries: u64,
+    /// What the system said last.
+    pub reason: String,
+}
+
+impl fmt::Display for Unrecorded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} entries were not recorded", self.entries)?;
+        if self.reason.is_empty() { Ok(()) } else { write!(formatter, " ({})", self.reason) }
+    }
+}
+
+/// What `now` has that `before` had not.
+const fn since(now: StageCounts, before: StageCounts) -> StageCounts {
+    StageCounts {
+        post_syn: now.post_syn.saturating_sub(before.post_syn),
+        post_ack: now.post_ack.saturating_sub(before.post_ack),
+        post_psh: now.post_psh.saturating_sub(before.post_psh),
+        later_in_flow: now.later_in_flow.saturating_sub(before.later_in_flow),
+        no_match: now.no_match.saturating_sub(before.no_match),
+    }
 }

@@ -16,14 +16,18 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 
 use super::{
-    BATCH, BATCH_MAX, CLOCK_JUMP, EXPIRE, RETRY, RETRY_MAX, WAITING_MAX,
+    BATCH, BATCH_MAX, CLOCK_JUMP, EXPIRE, RETRY, RETRY_MAX, WAITING_MAX, WELL,
     error::LedgerError,
     keep::{Keep, Now},
     row::NoticeKind,
     store::{Ledger, RunStart},
     write::Entry,
 };
-use crate::{again::last_words, report::rfc3339, source::clock};
+use crate::{
+    again::{Backoff, last_words},
+    report::rfc3339,
+    source::clock,
+};
 
 /// The clocks that a run goes by.
 pub trait Clocks: Send + Sync {
@@ -65,7 +69,7 @@ impl Count {
         self.0.fetch_add(more, Ordering::Relaxed);
     }
 
-    fn set(&self, value: u64) {
+    pub(super) fn set(&self, value: u64) {
         self.0.store(value, Ordering::Relaxed);
     }
 
@@ -93,12 +97,22 @@ pub(super) struct Counts {
     pub(super) restarts: Count,
     /// Packets that were too long, too many, or had the client's address in them.
     pub(super) evidence_refused: Count,
+    /// 1 once the run comes to its end: one that merely breaks off has none.
+    pub(super) ending: Count,
+    /// Why something could not be written the last time.
+    pub(super) reason: Mutex<String>,
+}
+
+impl Counts {
+    fn note(&self, error: &LedgerError) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = error.reason();
+    }
 }
 
 /// Why nothing can be written at the moment.
 struct Trouble {
     since: u64,
-    words: String,
+    reason: String,
     next_try: Instant,
     /// Entries given up before it began.
     unrecorded: u64,
@@ -110,16 +124,20 @@ pub(super) fn keep_writing(first: Scribe, entries: &Receiver<Entry>) {
     let (dir, start, keep) = (first.dir.clone(), first.start.clone(), Arc::clone(&first.keep));
     let (clocks, counts) = (Arc::clone(&first.clocks), Arc::clone(&first.counts));
     let mut scribe = first;
-    let mut retry = RETRY;
+    let mut began = Instant::now();
+    let mut again = Backoff::new(RETRY, RETRY_MAX, began);
     // Nothing that a panic can leave half done is seen again: the ledger is opened anew.
     while let Err(panic) = catch_unwind(AssertUnwindSafe(|| scribe.work(entries))) {
         counts.restarts.add(1);
         let reason = format!("the thread that writes panicked: {}", last_words(&*panic));
         let (keep, clocks, counts) = (Arc::clone(&keep), Arc::clone(&clocks), Arc::clone(&counts));
         scribe = Scribe::new(&dir, start.clone(), None, keep, clocks, counts);
-        scribe.retry = retry;
-        scribe.stumble(&LedgerError::Failed { path: dir.clone(), reason });
-        retry = (retry * 2).min(RETRY_MAX);
+        let now = Instant::now();
+        if now.duration_since(began) >= WELL {
+            again.forget();
+        }
+        began = now;
+        scribe.stumble_for(&LedgerError::Failed { path: dir.clone(), reason }, again.put_off(now));
     }
 }
 
@@ -131,8 +149,6 @@ pub(super) struct Scribe {
     keep: Arc<Mutex<Keep>>,
     clocks: Arc<dyn Clocks>,
     counts: Arc<Counts>,
-    /// How long to wait before writing is tried again.
-    retry: Duration,
     waiting: VecDeque<Entry>,
     trouble: Option<Trouble>,
     /// System's clock less the steady one, as last seen.
@@ -165,7 +181,6 @@ impl Scribe {
             ledger,
             keep,
             counts,
-            retry: RETRY,
             waiting: VecDeque::new(),
             trouble: None,
             apart: i128::from(wall) - i128::from(steady),
@@ -177,6 +192,7 @@ impl Scribe {
 
     /// Works until there is nobody left to hand over.
     pub(super) fn work(mut self, entries: &Receiver<Entry>) {
+        self.prepare();
         let mut more = true;
         while more {
             more = self.gather(entries);
@@ -189,11 +205,23 @@ impl Scribe {
             self.expire();
         }
         let now = self.clocks.wall();
-        if self.trouble.is_none()
+        if self.counts.ending.get() > 0
+            && self.trouble.is_none()
             && let Some(ledger) = &mut self.ledger
             && let Err(error) = ledger.end(now)
         {
             self.stumble(&error);
+        }
+    }
+
+    /// Looks a ledger through that needs it, and begins the run in it. What is handed over meanwhile waits in
+    /// the queue.
+    fn prepare(&mut self) {
+        let Some(mut ledger) = self.ledger.take_if(|ledger| ledger.is_unseen()) else { return };
+        let begun = ledger.look_through().and_then(|()| ledger.begin(&self.start));
+        match begun {
+            Ok(_) => self.ledger = Some(ledger),
+            Err(error) => self.stumble(&error),
         }
     }
 
@@ -256,19 +284,25 @@ impl Scribe {
         }
     }
 
-    /// Says once that nothing can be written.
+    /// Says once that nothing can be written. A damage does not pass by itself, and to find it again takes all of
+    /// the ledger: that is not tried so soon.
     pub(super) fn stumble(&mut self, error: &LedgerError) {
-        let next_try = Instant::now() + self.retry;
+        let damaged = matches!(error, LedgerError::Damaged { .. });
+        self.stumble_for(error, if damaged { RETRY_MAX } else { RETRY });
+    }
+
+    fn stumble_for(&mut self, error: &LedgerError, wait: Duration) {
+        let next_try = Instant::now() + wait;
+        self.counts.note(error);
         if let Some(trouble) = &mut self.trouble {
             trouble.next_try = next_try;
             return;
         }
-        let words = error.to_string();
         self.counts.trouble.set(1);
-        tracing::warn!("{words}; detection goes on, and what is not recorded is counted");
+        tracing::warn!("{error}; detection goes on, and what is not recorded is counted");
         self.trouble = Some(Trouble {
             since: self.clocks.wall(),
-            words,
+            reason: error.reason(),
             next_try,
             unrecorded: self.counts.unrecorded.get(),
         });
@@ -283,7 +317,7 @@ impl Scribe {
             "nothing could be written from {} to {} ({}): {unrecorded} entries were not recorded",
             rfc3339(trouble.since),
             rfc3339(self.clocks.wall()),
-            trouble.words,
+            trouble.reason,
         );
         tracing::warn!("recording again; {words}");
         self.waiting.push_back(Entry::Notice(NoticeKind::Unrecorded, words));
@@ -318,8 +352,7 @@ impl Scribe {
         }
         let keep = *self.keep.lock().unwrap_or_else(PoisonError::into_inner);
         let due = self.expired.is_none_or(|last| last.elapsed() >= EXPIRE);
-        let full = || ledger.octets().is_ok_and(|octets| octets > keep.octets);
-        if !due && !full() {
+        if !due && !ledger.is_full(&keep) {
             return;
         }
         self.expired = Some(Instant::now());
@@ -354,6 +387,7 @@ fn one_by_one(
             }
             Err(error @ LedgerError::Row { .. }) => {
                 tracing::warn!("{error}");
+                counts.note(&error);
                 counts.unrecorded.add(1);
             }
             Err(error) => return Err(error),

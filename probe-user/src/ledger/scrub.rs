@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Ports below are system ports (RFC 6335): a higher one may be somebody's choice.
-const SYSTEM_PORTS: u16 = 1_024;
+pub(crate) const SYSTEM_PORTS: u16 = 1_024;
 
 /// A finding as it is recorded.
 ///
@@ -116,13 +116,13 @@ pub(super) fn evidence(finding: &Finding, row: &FindingRow) -> (Vec<Packet>, u64
 }
 
 /// What an address leaves in text and packets.
-pub(super) struct Traces {
+pub(crate) struct Traces {
     octets: Vec<u8>,
     words: Vec<String>,
 }
 
 impl Traces {
-    pub(super) fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let octets = match address {
             IpAddr::V4(address) => address.octets().to_vec(),
@@ -139,7 +139,7 @@ impl Traces {
     }
 
     /// Whether the address is in a text.
-    pub(super) fn are_in(&self, text: &str) -> bool {
+    pub(crate) fn are_in(&self, text: &str) -> bool {
         let text = text.to_ascii_lowercase();
         self.words.iter().any(|word| text.contains(word.as_str()))
     }

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -39,6 +40,18 @@ pub struct Ledger {
     _lock: File,
     /// The run that is written.
     pub(super) run: Option<i64>,
+    /// The run before, if it was cut short: it is not known yet whether the file is whole.
+    cut_short: Option<CutShort>,
+    /// Octets from which on room is made, where what stands takes more than there may be: see
+    /// [`expire`](Self::expire).
+    pub(super) room_from: u64,
+}
+
+/// A run that has no end.
+#[derive(Debug, Clone, Copy)]
+struct CutShort {
+    run: i64,
+    seen: u64,
 }
 
 /// What is known of a run when it begins.
@@ -62,12 +75,20 @@ pub struct RunStart {
 
 impl Ledger {
     /// Opens the ledger in `dir`, making directory and ledger if there are none, and brings it to
-    /// [`schema::VERSION`].
+    /// [`schema::VERSION`]. After a run that was cut short all of it is looked through.
     ///
     /// # Errors
     /// When the directory cannot be made or written, another process writes there, the disk is full,
     /// or the file is damaged, foreign or of a later version. Nothing is changed then.
     pub fn open(dir: &Path) -> Result<Self, LedgerError> {
+        let mut ledger = Self::take(dir)?;
+        ledger.look_through()?;
+        Ok(ledger)
+    }
+
+    /// The same without looking through all of it, which can take minutes: what is wrong with its lock, its
+    /// version or its beginning is known at once.
+    pub(super) fn take(dir: &Path) -> Result<Self, LedgerError> {
         fs::create_dir_all(dir).map_err(|error| LedgerError::of_io(dir, &error))?;
         let lock = lock(dir)?;
         let path = dir.join(FILE);
@@ -87,7 +108,8 @@ impl Ledger {
         connection.pragma_update(None, "journal_size_limit", WAL_OCTETS).map_err(sql)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(sql)?;
         let found = schema::bring_up(&path, &mut connection)?;
-        let mut ledger = Self { connection, path, _lock: lock, run: None };
+        let mut ledger =
+            Self { connection, path, _lock: lock, run: None, cut_short: None, room_from: 0 };
         match found {
             Found::Nothing => ledger.christen()?,
             Found::Version(version) if version < schema::VERSION => ledger.notice(
@@ -96,7 +118,7 @@ impl Ledger {
             )?,
             Found::Version(_) => {}
         }
-        ledger.recover()?;
+        ledger.cut_short = ledger.find_cut_short()?;
         Ok(ledger)
     }
 
@@ -125,26 +147,38 @@ impl Ledger {
         Ok(())
     }
 
-    /// After a run that was cut short: says so, and looks whether the file is whole. A crash of the
-    /// process cannot hurt it; a failing disk can.
-    fn recover(&mut self) -> Result<(), LedgerError> {
-        let sql = |error: rusqlite::Error| LedgerError::of_sqlite(&self.path, &error);
+    /// The last run, if it was cut short.
+    fn find_cut_short(&self) -> Result<Option<CutShort>, LedgerError> {
         let last = self.connection.query_row(
             "SELECT id, seen, ended IS NULL FROM runs ORDER BY id DESC LIMIT 1",
             [],
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?, row.get::<_, bool>(2)?)),
         );
-        let (run, seen) = match last {
-            Ok((run, seen, true)) => (run, seen),
-            Ok(_) | Err(rusqlite::Error::QueryReturnedNoRows) => return Ok(()),
-            Err(error) => return Err(sql(error)),
-        };
+        match last {
+            Ok((run, seen, true)) => Ok(Some(CutShort { run, seen })),
+            Ok(_) | Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Whether all of it has to be [looked through](Self::look_through) before it is written.
+    pub(super) const fn is_unseen(&self) -> bool {
+        self.cut_short.is_some()
+    }
+
+    /// After a run that was cut short: says so, and looks whether the file is whole. A crash of the
+    /// process cannot hurt it; a failing disk can. Half a gigabyte on a slow card takes minutes.
+    pub(super) fn look_through(&mut self) -> Result<(), LedgerError> {
+        let Some(CutShort { run, seen }) = self.cut_short else { return Ok(()) };
+        let sql = |error: rusqlite::Error| LedgerError::of_sqlite(&self.path, &error);
         let found: String = self
             .connection
             .pragma_query_value(None, "quick_check", |row| row.get(0))
             .map_err(sql)?;
         if found != "ok" {
-            return Err(LedgerError::Damaged { path: self.path.clone(), reason: found });
+            // It says so in several lines.
+            let reason = found.split_whitespace().collect::<Vec<_>>().join(" ");
+            return Err(LedgerError::Damaged { path: self.path.clone(), reason });
         }
         self.notice(
             NoticeKind::CutShort,
@@ -153,7 +187,9 @@ impl Ledger {
                  end may be missing",
                 crate::report::rfc3339(seen)
             ),
-        )
+        )?;
+        self.cut_short = None;
+        Ok(())
     }
 
     /// Writes a notice, and says the same in the log.
@@ -184,13 +220,22 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Ledge
 fn lock(dir: &Path) -> Result<File, LedgerError> {
     let path = dir.join(LOCK);
     let io = |error: std::io::Error| LedgerError::of_io(&path, &error);
+    // Who may write in the directory must not have this empty a file elsewhere.
+    let refused = |reason: &str| LedgerError::Denied { path: path.clone(), reason: reason.into() };
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(&path)
-        .map_err(io)?;
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => refused("it is a link, and is not followed: remove it"),
+            _ => io(error),
+        })?;
+    if !file.metadata().map_err(io)?.is_file() {
+        return Err(refused("it is no file: remove it"));
+    }
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -32,7 +32,7 @@ pub enum Entry {
     Cell(Box<Cell>),
     /// A verdict.
     Verdict(Box<Verdict>),
-    /// What passed in an hour, so far in this run.
+    /// What passed in an hour since that was last told: it is added to what is there.
     Hour(Box<Hour>),
     /// The summary as it is now.
     Summary(Value),
@@ -300,10 +300,13 @@ fn verdict(change: &Transaction<'_>, run: i64, row: &Verdict, now: u64) -> rusql
         .map(drop)
 }
 
+/// Adds to an hour. It can come again: the clock is set back, or another capture is of the same time.
 fn hour(change: &Transaction<'_>, run: i64, row: &Hour) -> rusqlite::Result<()> {
     change
         .prepare_cached(
-            "INSERT OR REPLACE INTO hours (hour, run, packets, tcp_flows) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO hours (hour, run, packets, tcp_flows) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (hour, run) DO UPDATE SET packets = packets + excluded.packets,
+                 tcp_flows = tcp_flows + excluded.tcp_flows",
         )?
         .execute(params![clip(row.hour), run, clip(row.packets), clip(row.tcp_flows)])?;
     let endings = [
@@ -314,9 +317,13 @@ fn hour(change: &Transaction<'_>, run: i64, row: &Hour) -> rusqlite::Result<()> 
     for (ending, StageCounts { post_syn, post_ack, post_psh, later_in_flow, no_match }) in endings {
         change
             .prepare_cached(
-                "INSERT OR REPLACE INTO stages (hour, run, ending, post_syn, post_ack, post_psh,
+                "INSERT INTO stages (hour, run, ending, post_syn, post_ack, post_psh,
                      later_in_flow, no_match)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (hour, run, ending) DO UPDATE SET post_syn = post_syn + excluded.post_syn,
+                     post_ack = post_ack + excluded.post_ack, post_psh = post_psh + excluded.post_psh,
+                     later_in_flow = later_in_flow + excluded.later_in_flow,
+                     no_match = no_match + excluded.no_match",
             )?
             .execute(params![
                 clip(row.hour),

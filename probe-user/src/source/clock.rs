@@ -26,7 +26,24 @@ pub fn slept() -> u64 {
 /// What to add to [`now`] to get nanoseconds since the Unix epoch, as the system's clock has it at
 /// this moment.
 pub fn epoch_of_boot() -> u64 {
-    read(ClockId::CLOCK_REALTIME).saturating_sub(now())
+    epoch_by(read)
+}
+
+/// How often the clocks are read to find them read close together.
+const READINGS: usize = 5;
+
+/// The system's clock less that of boot. Whoever is interrupted between the two reads them apart, which is not
+/// a step of the clock: so one is read before and after the other, and the closest counts.
+fn epoch_by(mut read: impl FnMut(ClockId) -> u64) -> u64 {
+    let mut reading = || {
+        let [before, system, after] =
+            [ClockId::CLOCK_BOOTTIME, ClockId::CLOCK_REALTIME, ClockId::CLOCK_BOOTTIME]
+                .map(&mut read);
+        let apart = after.saturating_sub(before);
+        (apart, system.saturating_sub(before + apart / 2))
+    };
+    let readings: [_; READINGS] = std::array::from_fn(|_| reading());
+    readings.into_iter().min_by_key(|(apart, _)| *apart).map_or(0, |(_, epoch)| epoch)
 }
 
 /// Whether the system says that its clock is synchronised; none if it does not say.
@@ -45,4 +62,26 @@ fn read(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, |time| {
         (time.tv_sec().cast_unsigned()) * 1_000_000_000 + time.tv_nsec().cast_unsigned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interruption_between_two_readings_is_no_step_of_the_clock() {
+        const EPOCH: u64 = 1_795_514_400_000_000_000;
+        let interrupted_at = |which: usize| {
+            let (mut boot, mut count) = (1_000_000_000, 0);
+            epoch_by(|clock| {
+                // 25 ns for a reading; 20 ms for somebody else.
+                boot += if count % 15 == which { 20_000_000 } else { 25 };
+                count += 1;
+                if clock == ClockId::CLOCK_BOOTTIME { boot } else { EPOCH + boot }
+            })
+        };
+        for which in 0..15 {
+            assert_eq!(interrupted_at(which), EPOCH, "interrupted before reading {which}");
+        }
+    }
 }

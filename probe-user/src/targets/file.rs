@@ -256,7 +256,8 @@ fn check(service: Spanned<RawService>, seen: &mut Seen) -> Result<Service, Fault
         }
     }
     let (title, role) = (raw.title, raw.role);
-    Ok(Service { id, title, role, suffixes, prefixes, asns, operators, fronts, filtered })
+    let former = Vec::new();
+    Ok(Service { id, title, role, suffixes, former, prefixes, asns, operators, fronts, filtered })
 }
 
 fn check_prefixes(texts: &[Spanned<String>]) -> Result<Vec<IpNet>, Fault> {

@@ -46,8 +46,11 @@ pub struct Service {
     pub title: String,
     /// Target or control.
     pub role: Role,
-    /// Names it goes by; each stands for itself and all names under it. Sorted.
+    /// Names it goes by; each stands for itself and all names under it. Sorted; or see
+    /// [`after`](TargetSet::after).
     pub suffixes: Vec<String>,
+    /// Those of them by which it goes no more, and which have their place only.
+    pub former: Vec<String>,
     /// Networks that serve it and nothing else. Sorted.
     pub prefixes: Vec<IpNet>,
     /// Autonomous systems of its operator. Sorted.
@@ -80,7 +83,7 @@ impl Service {
     #[must_use]
     pub fn is_common(&self, name: &str) -> bool {
         let name = name.strip_prefix("www.").unwrap_or(name);
-        self.suffixes.iter().any(|suffix| suffix == name)
+        self.suffixes.iter().any(|suffix| suffix == name && !self.former.contains(suffix))
     }
 
     /// The service is a control.
@@ -96,6 +99,16 @@ impl Service {
             name.strip_suffix(suffix.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         })
+    }
+
+    /// This service with the suffixes of `before` in their places, and those that are new behind them.
+    fn after(mut self, before: &Self) -> Self {
+        let now = std::mem::take(&mut self.suffixes);
+        let goes_by = |suffix: &&String| now.contains(suffix);
+        self.former = before.suffixes.iter().filter(|old| !goes_by(old)).cloned().collect();
+        self.suffixes.clone_from(&before.suffixes);
+        self.suffixes.extend(now.iter().filter(|new| !before.suffixes.contains(new)).cloned());
+        self
     }
 
     /// Whether anything is known of where the service is served from.
@@ -266,23 +279,26 @@ impl TargetSet {
         &self.hash
     }
 
-    /// These targets in an order in which each service of `before` has the place that it had there, for
-    /// whoever has kept places. One that is watched no more keeps its place, without names and networks.
+    /// These targets in an order in which each service of `before` has the place that it had there, and so has
+    /// each suffix within its service, for whoever has kept places. One that is watched no more keeps its place,
+    /// without networks and without being found by a name; so does a suffix.
     #[must_use]
     pub fn after(&self, before: &Self) -> Self {
         let find = |id: &String| self.services.iter().find(|service| service.id == *id);
         let kept = before.services.iter().map(|old| {
-            find(&old.id).cloned().unwrap_or_else(|| Service {
+            let new = find(&old.id).cloned().unwrap_or_else(|| Service {
                 id: old.id.clone(),
                 title: old.title.clone(),
                 role: old.role,
                 suffixes: Vec::new(),
+                former: Vec::new(),
                 prefixes: Vec::new(),
                 asns: Vec::new(),
                 operators: Vec::new(),
                 fronts: Vec::new(),
                 filtered: Vec::new(),
-            })
+            });
+            new.after(old)
         });
         let known = |id: &String| before.services.iter().any(|old| old.id == *id);
         let new = self.services.iter().filter(|service| !known(&service.id)).cloned();
@@ -299,6 +315,7 @@ impl TargetSet {
         let (mut by_suffix, mut by_prefix) = (Index::<Box<str>>::default(), Networks::default());
         for (index, service) in services.iter().enumerate() {
             let suffixes = service.suffixes.iter().enumerate();
+            let suffixes = suffixes.filter(|(_, suffix)| !service.former.contains(suffix));
             by_suffix.extend(suffixes.map(|(at, suffix)| (suffix.as_str().into(), (index, at))));
             by_prefix.add(&service.prefixes, index);
         }

@@ -200,3 +200,27 @@ fn services_keep_their_places_when_targets_change() {
     assert_eq!(id(again.service_of_name("www.linkedin.com")), Some("linkedin"));
     assert_eq!(id(again.service_of_name("www.aaa.example")), None);
 }
+
+#[test]
+fn suffixes_keep_their_places_when_targets_change() {
+    let load = |suffixes: &str| {
+        let text = service("one", "target", "x.test", "192.0.2.0/24");
+        load(&[&text.replace("\"x.test\"", suffixes)]).unwrap()
+    };
+    let before = load(r#""b.test", "m.test", "z.test""#);
+    let plain = load(r#""a.test", "b.test", "z.test""#);
+    let after = plain.after(&before);
+    let place = |set: &TargetSet, name: &str| set.owner_of_name(name).map(|owner| owner.suffix);
+    for name in ["b.test", "z.test"] {
+        assert_eq!(place(&after, name), place(&before, name), "{name}");
+    }
+    let one = |set: &TargetSet| set.services.iter().find(|one| one.id == "one").unwrap().clone();
+    assert_eq!(one(&after).suffixes, ["b.test", "m.test", "z.test", "a.test"]);
+    // What is new has a place of its own, and what is gone is found no more.
+    assert_eq!((place(&after, "www.a.test"), place(&after, "m.test")), (Some(3), None));
+    assert!(one(&after).is_common("www.a.test") && !one(&after).is_common("m.test"));
+    assert_eq!(after.hash(), plain.hash());
+    // And back: it has the place that was kept for it.
+    let again = before.after(&after);
+    assert_eq!((place(&again, "m.test"), place(&again, "a.test")), (Some(1), None));
+}

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
+use probe_common::counter::Counter;
 use probe_tests::{
     docs::{self, Page},
     lab::process,
@@ -12,8 +13,12 @@ use super::{CAPTURE, LIMIT, programs::Programs};
 
 /// The records that the program really writes about a capture.
 fn records() -> Vec<Value> {
+    records_with(&[])
+}
+
+fn records_with(more: &[&str]) -> Vec<Value> {
     let mut command = Command::new(Programs::path("forgewatch"));
-    command.args(["replay", "--json", CAPTURE]).current_dir(docs::root());
+    command.args(["replay", "--json", CAPTURE]).args(more).current_dir(docs::root());
     let output = process::output("forgewatch", &mut command, LIMIT).expect("a replay ends");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -53,6 +58,24 @@ fn the_page_about_json_has_the_fields_that_are_written() {
         keys(&finding["fingerprints"][0]["vector"]),
         "fields of the vector"
     );
+}
+
+/// A counter that nobody has described says nothing to whoever is alerted by it.
+#[test]
+fn the_page_about_metrics_has_every_counter() {
+    let page = Page::read(Path::new("docs/metrics.md")).expect("the page about metrics");
+    let described = described(&page);
+    let state = tempfile::tempdir().expect("a directory");
+    // With a ledger, which has counters of its own.
+    let state = state.path().to_str().expect("a path in UTF-8");
+    let records = records_with(&["--state", state]);
+    let summary = records.last().expect("a summary");
+    let written = ["lost", "counters"].into_iter().flat_map(|list| keys(&summary[list]));
+    let counted = Counter::ALL.iter().map(|counter| counter.name());
+    let shapes = |name: &&str| !name.starts_with("signature_");
+    let missing: Vec<&str> =
+        written.filter(shapes).chain(counted).filter(|name| !described.contains(name)).collect();
+    assert!(missing.is_empty(), "docs/metrics.md does not describe {missing:?}");
 }
 
 #[test]

@@ -17,8 +17,8 @@ use probe_tests::lab::{
 };
 use probe_user::{
     ledger::{
-        LOCK, Options, Reader, Recorder, RunStart, SystemClocks, WAITING_MAX,
-        row::{NoticeKind, RunClock, RunKind, Window},
+        FILE, LOCK, Options, Reader, Recorder, RunStart, SystemClocks, WAITING_MAX,
+        row::{NoticeKind, RunClock, RunKind, RunState, Window},
     },
     targets::TargetSet,
 };
@@ -48,9 +48,11 @@ fn on_a_full_disk_the_agent_finds_what_it_finds_and_says_what_was_not_recorded()
         let mut command = replay(&state);
         let output = run(command.arg("--json"));
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{stderr}");
-        assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        for part in ["no space is left", "detection goes on", "counted"] {
+        // Somebody waits for a replay, and has to hear of it.
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_eq!(stderr.lines().count(), 2, "{stderr}");
+        let file = state.join(FILE).display().to_string();
+        for part in ["no space is left", "detection goes on", "counted", "not recorded", &file] {
             assert!(stderr.contains(part), "no `{part}` in: {stderr}");
         }
         let stdout = String::from_utf8_lossy(&output.stdout);
@@ -67,6 +69,52 @@ fn on_a_full_disk_the_agent_finds_what_it_finds_and_says_what_was_not_recorded()
         succeed(&mut replay(&state));
         assert_eq!(findings(&Reader::open(&state).expect("a ledger")).len(), 2 * all);
     });
+}
+
+#[test]
+fn a_replay_says_what_it_found_before_it_says_that_no_report_can_be_made() {
+    // There is room for the capture's directory, and not for a ledger.
+    disk::small(64 << 10, |disk| {
+        let report = disk.join("report");
+        let output =
+            run(forgewatch().args(["replay", "--json", "--report"]).arg(&report).args(captures()));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        let last = stderr.lines().last().expect("a line");
+        assert!(last.contains(&format!("the reports in {}", report.display())), "{last}");
+        assert!(last.contains("no space is left") && !last.contains(".ledger-"), "{last}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(stdout.lines().last().is_some_and(|line| line.contains(r#""record":"summary""#)));
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let report = dir.path().join("report");
+    fs::create_dir_all(report.join("report.html")).expect("something in the way");
+    let output =
+        run(forgewatch().args(["replay", "--json", "--report"]).arg(&report).args(captures()));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("report.html") && stderr.contains("s a directory"), "{stderr}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(r#""record":"summary""#));
+}
+
+#[test]
+fn what_is_recorded_is_whole_also_if_the_reader_of_the_output_goes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (state, report) = (dir.path().join("state"), dir.path().join("report"));
+    succeed(&mut replay(&state));
+    let all = findings(&Reader::open(&state).expect("a ledger")).len();
+    let mut command = replay(&state);
+    command.arg("--report").arg(&report).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("forgewatch runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("forgewatch ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && stderr.is_empty(), "{}: {stderr}", output.status);
+    let reader = Reader::open(&state).expect("a ledger");
+    assert_eq!(findings(&reader).len(), 2 * all);
+    let runs = reader.runs(&Window::ALL).expect("runs");
+    assert!(runs.iter().all(|run| run.state == RunState::Ended), "{runs:?}");
+    assert!(report.join("report.html").exists());
 }
 
 /// Waits until everything that was handed over is recorded or given up.

@@ -230,6 +230,29 @@ fn a_replay_makes_reports_of_its_own() {
     assert!(!there.iter().any(|name| name.contains("ledger")), "{there:?}");
 }
 
+/// As root, what is put in the place of `/dev/stdout` is there for everybody.
+#[test]
+fn a_report_to_what_is_open_already_replaces_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    ledger(&state);
+    let log = dir.path().join("log");
+    std::fs::write(&log, "before\n").expect("a file");
+    let report = || {
+        let mut command = forgewatch();
+        command.args(["report", "--out", "/proc/self/fd/1", "--state"]).arg(&state);
+        command
+    };
+    let text = String::from_utf8(succeed(&mut report())).expect("text");
+    assert!(text.lines().last().is_some_and(|line| line.contains(r#""record":"end""#)), "{text}");
+    let open = std::fs::File::options().append(true).open(&log).expect("a file");
+    let status = report().stdout(open).status().expect("forgewatch runs");
+    assert!(status.success(), "{status}");
+    let logged = std::fs::read_to_string(&log).expect("text");
+    assert_eq!(logged.lines().next(), Some("before"));
+    assert_eq!(logged.lines().count(), 1 + text.lines().count());
+}
+
 #[test]
 fn what_too_few_stand_behind_stays_and_is_counted() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -244,8 +267,7 @@ fn what_too_few_stand_behind_stays_and_is_counted() {
     };
     let public = lines(&[]);
     let last = public.last().expect("an end");
-    let withheld =
-        serde_json::json!({ "findings": 3, "findings_by_day": 0, "cells": 1, "verdicts": 1 });
+    let withheld = serde_json::json!({ "findings": 3, "findings_by_day": 0, "resolvers": 0, "cells": 1, "verdicts": 1 });
     assert_eq!((&last["record"], &last["withheld"]), (&"end".into(), &withheld));
     assert_eq!((&public[0]["k"], &public[0]["lab"]), (&10.into(), &false.into()));
     for finding in of(&public, "finding") {

@@ -17,6 +17,7 @@ use crate::{
     attribute::{
         Method,
         cell::{Affected, Cell},
+        outcome::Network,
         sketch::Range,
         verdict::{Period, Unit},
     },
@@ -85,6 +86,23 @@ impl Reader {
                     networks: Range { least: row.get(7)?, most: row.get(8)? },
                 })
             },
+        )
+    }
+
+    /// Networks of resolvers that at least `least` networks of clients are known to ask: by a cell or a verdict
+    /// of the window.
+    ///
+    /// # Errors
+    /// As for [`name`](Self::name).
+    pub fn resolvers(&self, window: &Window, least: u64) -> Read<Vec<Network>> {
+        let Window { period, run } = window;
+        self.all(
+            "SELECT network FROM cells WHERE window_to > ?1 AND window_from < ?2
+                 AND run = coalesce(?3, run) AND protocol = 'dns' AND networks_least >= ?4
+             UNION SELECT network FROM verdicts WHERE period_to > ?1 AND period_from < ?2
+                 AND run = coalesce(?3, run) AND protocol = 'dns' AND networks_least >= ?4",
+            (clip(period.from), clip(period.to), run, clip(least)),
+            |row| word(row, "network"),
         )
     }
 

@@ -85,3 +85,43 @@ fn packets_are_kept_of_the_first_and_the_latest_of_a_kind() {
     assert_eq!(with.len(), super::super::EVIDENCE_FINDINGS_MAX);
     assert_eq!((with[0], with[15], with[31]), (1, 16, 100));
 }
+
+#[test]
+fn what_stands_does_not_push_everything_else_out() {
+    let dir = TempDir::new().expect("a directory");
+    let mut ledger = recorded(dir.path(), 400);
+    let of_unit = |number: u16| {
+        let [above, below] = number.to_be_bytes();
+        let network = Network::of([108, above, below, 1].into());
+        Entry::Verdict(Box::new(Verdict {
+            unit: Unit { network, ..unit() },
+            ..verdict(Method::SniReset)
+        }))
+    };
+    let entries: Vec<Entry> = (0..4_000).map(of_unit).collect();
+    for batch in entries.chunks(500) {
+        ledger.write(batch, NOON).expect("a batch");
+    }
+    let keep = Keep { octets: ledger.octets().expect("octets") / 10 * 8, ..Keep::default() };
+    let now = Now { wall: NOON, lasted: 0, synchronised: true };
+    for _ in 0..10 {
+        assert_eq!(ledger.expire(&keep, now).expect("what may go").by_octets, 0);
+        assert!(!ledger.is_full(&keep), "it would be tried with each batch");
+    }
+    assert_eq!([count(&ledger, "findings"), count(&ledger, "cells")], [400, 400]);
+    assert_eq!(count(&ledger, "verdicts"), 4_000);
+    // The others are bounded all the same.
+    let entries: Vec<Entry> =
+        (0..6_000).map(|window| Entry::Cell(Box::new(cell(window)))).collect();
+    for batch in entries.chunks(500) {
+        ledger.write(batch, NOON).expect("a batch");
+    }
+    assert!(ledger.is_full(&keep));
+    assert!(ledger.expire(&keep, now).expect("room").by_octets > 0);
+    assert!(count(&ledger, "cells") < 6_000 && !ledger.is_full(&keep));
+    drop(ledger);
+    let reader = Reader::open(dir.path()).expect("a ledger");
+    let notices = reader.notices(&Window::ALL).expect("notices");
+    let told = notices.iter().filter(|notice| notice.words.contains("verdicts that stand"));
+    assert_eq!(told.count(), 1, "{notices:?}");
+}

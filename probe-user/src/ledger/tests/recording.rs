@@ -77,6 +77,26 @@ fn a_finding_that_is_told_again_takes_its_place() {
     assert_eq!(reader.evidence(rows[0].id).expect("packets"), [packet(2)]);
 }
 
+/// After the clock was set back, what comes is earlier than all that is known.
+#[test]
+fn what_came_first_is_forgotten_first_whatever_its_time() {
+    let dir = TempDir::new().expect("a directory");
+    let mut recorder = recorder(dir.path());
+    for number in 0..super::super::TOLD_MAX as u64 {
+        recorder.finding(&finding(number));
+    }
+    let of = |back: u64| Finding { time: NOON - back * HOUR_NANOS, ..finding(1) };
+    recorder.finding(&of(1));
+    recorder.finding(&of(2));
+    let first = of(1);
+    let told = Told { verdict: first.verdict, confidence: first.confidence };
+    recorder.finding(&Finding { revises: Some(told), ..first });
+    recorder.stop();
+    let rows = findings(&Reader::open(dir.path()).expect("a ledger"));
+    assert_eq!(rows.len(), super::super::TOLD_MAX + 2);
+    assert_eq!(rows[rows.len() - 2].revisions, 1);
+}
+
 #[test]
 fn packets_of_every_standing_are_kept() {
     let dir = TempDir::new().expect("a directory");
@@ -138,4 +158,26 @@ fn of_others_than_targets_no_destination_is_kept() {
     assert_eq!(rows[1].name.as_deref(), Some("*.linkedin.com"));
     assert_eq!(rows[2].signatures[0].words, "");
     assert_eq!(reader.evidence(rows[2].id).expect("packets"), [packet(3)]);
+}
+
+fn totals(packets: u64) -> Totals {
+    let mut totals = Totals { packets, tcp_flows: packets / 10, ..Totals::default() };
+    totals.stages.silent.post_syn = packets / 100;
+    totals
+}
+
+#[test]
+fn an_hour_that_comes_again_is_added_to() {
+    let dir = TempDir::new().expect("a directory");
+    let mut recorder = recorder(dir.path());
+    // The clock goes back after the second; or a second capture is of the hours of the first.
+    for (hour, so_far) in [(0, 1_000), (1, 1_500), (0, 1_700), (1, 2_700)] {
+        recorder.traffic(NOON + hour * HOUR_NANOS, totals(so_far));
+    }
+    recorder.stop();
+    let reader = Reader::open(dir.path()).expect("a ledger");
+    let hours = reader.hours(&Window::ALL).expect("hours");
+    let told: Vec<_> =
+        hours.iter().map(|hour| (hour.packets, hour.tcp_flows, hour.silent.post_syn)).collect();
+    assert_eq!(told, [(1_200, 120, 12), (1_500, 150, 15)]);
 }

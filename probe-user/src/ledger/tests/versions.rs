@@ -118,6 +118,70 @@ fn what_is_newer_foreign_or_damaged_is_left_alone() {
     assert_eq!(there[8_192..9_000], octets[8_192..9_000], "what is damaged is left");
 }
 
+/// A ledger of a run that was cut short, on a disk that lost some of it.
+fn damaged(dir: &Path) {
+    drop(recorded(dir, 2_000));
+    let path = dir.join(FILE);
+    let mut octets = fs::read(&path).expect("the file");
+    // The schema is in the first page; what is behind is not looked at before it is needed.
+    let half = octets.len() / 2;
+    octets[half..half + 65_536].fill(0xa5);
+    fs::write(&path, &octets).expect("a damaged file");
+}
+
+#[test]
+fn a_start_does_not_wait_until_a_ledger_is_looked_through_and_a_damage_is_told() {
+    let dir = TempDir::new().expect("a directory");
+    damaged(dir.path());
+    assert!(words(Ledger::open(dir.path())).contains("is damaged"), "the look finds it");
+    let start_with = |patient| {
+        let options = Options { patient, ..Options::default() };
+        Recorder::start(dir.path(), start(), options, Box::new(SystemClocks))
+    };
+    let refused = start_with(true).err().expect("who can wait does").to_string();
+    assert!(refused.contains("is damaged"), "{refused}");
+    let mut recorder = start_with(false).expect("a start that knows nothing of it yet");
+    recorder.finding(&finding(1));
+    while !recorder.is_in_trouble() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    recorder.stop();
+    assert_eq!(recorder.losses()["ledger_unrecorded"], 3, "and it is counted");
+}
+
+#[test]
+fn what_is_handed_over_while_a_ledger_is_looked_through_is_recorded() {
+    let dir = TempDir::new().expect("a directory");
+    drop(recorded(dir.path(), 10));
+    let mut recorder =
+        Recorder::start(dir.path(), start(), Options::default(), Box::new(SystemClocks))
+            .expect("a ledger");
+    recorder.finding(&finding(1));
+    recorder.stop();
+    let reader = Reader::open(dir.path()).expect("a ledger");
+    assert_eq!(findings(&reader).iter().filter(|row| row.run == 2).count(), 1);
+    assert_eq!(notices(&reader), [NoticeKind::CutShort]);
+    let runs = reader.runs(&Window::ALL).expect("runs");
+    assert_eq!([runs[0].state, runs[1].state], [RunState::CutShort, RunState::Ended]);
+}
+
+#[test]
+fn a_lock_that_leads_elsewhere_is_not_followed() {
+    let dir = TempDir::new().expect("a directory");
+    let (state, other) = (dir.path().join("state"), dir.path().join("other"));
+    fs::create_dir(&state).expect("a directory");
+    fs::write(&other, "somebody's").expect("a file");
+    let lock = state.join(super::super::LOCK);
+    std::os::unix::fs::symlink(&other, &lock).expect("a link");
+    let refused = words(Ledger::open(&state));
+    assert!(refused.contains("is a link"), "{refused}");
+    assert_eq!(fs::read_to_string(&other).expect("text"), "somebody's");
+    fs::remove_file(&lock).expect("no link");
+    nix::unistd::mkfifo(&lock, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let refused = words(Ledger::open(&state));
+    assert!(refused.contains("is no file"), "{refused}");
+}
+
 #[test]
 fn two_agents_do_not_write_one_ledger() {
     let dir = TempDir::new().expect("a directory");
@@ -138,4 +202,15 @@ fn no_ledger_and_no_directory_are_told_apart() {
     for result in [Ledger::open(&file), Ledger::open(&file.join("below"))] {
         assert!(words(result).contains("state directory"));
     }
+}
+
+#[test]
+fn why_something_failed_is_told_also_without_where() {
+    let dir = TempDir::new().expect("a directory");
+    let place = dir.path().display().to_string();
+    // SQLite itself names what it cannot open.
+    fs::create_dir(dir.path().join(FILE)).expect("something in the way");
+    let error = Ledger::open(dir.path()).expect_err("no file");
+    assert!(error.to_string().contains(&place), "{error}");
+    assert!(!error.reason().contains(&place) && !error.reason().is_empty(), "{}", error.reason());
 }
