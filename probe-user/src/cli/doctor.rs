@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
+use super::{Failure, print};
 use crate::{config::layers::Layers, doctor, source::kernel::pins};
 
 /// Arguments of `doctor`.
@@ -25,10 +25,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         ifaces: options.ifaces.clone(),
         pins: Some(pins.unwrap_or_else(|| pins::USUAL.into())),
     });
-    if options.json {
-        println!("{}", report.to_json());
-    } else {
-        print!("{report}");
-    }
+    let said = if options.json { format!("{}\n", report.to_json()) } else { report.to_string() };
+    print(&said)?;
     Ok(ExitCode::from(report.outcome().exit_code()))
 }

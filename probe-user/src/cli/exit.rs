@@ -96,6 +96,7 @@ impl From<PinError> for Failure {
         match error {
             PinError::Busy { .. } => Self::Held(said),
             PinError::Elsewhere { .. } => Self::Interface(said),
+            PinError::NoPins { .. } => Self::Usage(said),
             PinError::NoFileSystem { .. } => Self::Kernel(said),
             PinError::Io { .. } if error.is_permission() => {
                 Self::Privileges(format!("{said}; run it as root"))

@@ -14,13 +14,17 @@ mod run;
 pub(crate) mod state;
 pub(crate) mod summary;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 pub use exit::Failure;
 use probe_common::config::DNS_PORTS;
 
-use crate::{config::settings::Settings, log, targets::TargetSet};
+use crate::{config::settings::Settings, log, report::ReportError, targets::TargetSet};
 
 const ABOUT: &str = "Watches a Linux router for forged TCP resets and forged DNS answers, and says \
                      which service they cut off, how, and how sure that is.";
@@ -164,9 +168,24 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("forgewatch: {failure}");
+            // A terminal acts on what is in names of files and interfaces, and one that has gone takes nothing.
+            let said = log::plain(&failure.to_string());
+            let _ = writeln!(io::stderr(), "forgewatch: {said}");
             failure.code()
         }
+    }
+}
+
+/// Writes what a command has to say. A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    const WHAT: &str = "to standard output";
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.kind()) {
+        Ok(()) | Err(io::ErrorKind::BrokenPipe) => Ok(()),
+        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Err(ReportError::Full { what: WHAT }.into())
+        }
+        Err(kind) => Err(ReportError::Failed { what: WHAT, source: kind.into() }.into()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Each test has a BPF file system of its own, which nobody else sees and which is gone with it.
 
 mod agents;
+mod foreign;
 
 use std::{
     fs,
@@ -244,12 +245,21 @@ fn nobody_takes_what_a_running_agent_has() {
     assert!(doctor.contains("lan0, wan0: pinned, and no agent has it"), "{doctor}");
     assert!(doctor.contains("forgewatch detach"), "{doctor}");
     assert_detaches(router, &[LAN, WAN]);
-    for which in [&["--all"] as &[&str], &["--iface", WAN], &["--iface", "none0"]] {
+    let nothing: [(&[&str], &str); 3] = [
+        (&["--all"], "by an agent"),
+        (&["--iface", WAN], "on wan0"),
+        (&["--iface", "none0", "--iface", WAN], "on none0, wan0"),
+    ];
+    for (which, words) in nothing {
         let output = forgewatch(router, &[&["detach"], which].concat());
         assert!(output.status.success(), "{}", said(&output));
-        assert_eq!(said(&output), "nothing is left by an agent\n");
+        assert_eq!(said(&output), format!("nothing is left {words}\n"));
     }
-    assert_eq!(forgewatch(router, &["detach"]).status.code(), Some(2));
+    for which in [&[] as &[&str], &["--pin", USUAL]] {
+        let output = forgewatch(router, &[&["detach"], which].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("--iface"), "{}", said(&output));
+    }
 }
 
 #[test]

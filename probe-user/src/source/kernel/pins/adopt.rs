@@ -12,7 +12,7 @@ use aya::{
 
 use super::{
     EGRESS, PinError, Pins,
-    place::{GENERIC, NATIVE, TCX, link},
+    names::{GENERIC, NATIVE, TCX, link},
     sys,
 };
 use crate::{

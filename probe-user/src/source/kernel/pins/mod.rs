@@ -4,11 +4,13 @@
 //! The next agent checks that the maps are laid out as it would lay them out, adopts them, and puts its own programs
 //! in the place of the others, link by link, each at one stroke: no packet passes unlooked at.
 //!
+//! * `names` is what they are called.
 //! * `place` is where pins are, and who has them.
 //! * `adopt` is how programs take the place of others.
 //! * `sys` is what aya does not do.
 
 mod adopt;
+mod names;
 mod place;
 mod sys;
 
@@ -31,7 +33,11 @@ use probe_common::{
 use thiserror::Error;
 
 pub(super) use self::adopt::attach;
-use self::place::Set;
+pub use self::place::Cleared;
+use self::{
+    names::{HANDOVER, MAPS, generation_of, of_generation},
+    place::Set,
+};
 use super::{
     attach::{AttachError, chain},
     gauge::RingGauge,
@@ -41,24 +47,6 @@ use crate::{privilege::Account, source::clock};
 
 /// Where agents pin unless told otherwise.
 pub const USUAL: &str = "/sys/fs/bpf/forgewatch";
-
-/// All maps that outlive a program: tables and lists, what was counted, what waits to be read, what is handed over.
-/// What is not here holds nothing beyond a packet, or a second.
-const MAPS: [&str; 11] = [
-    "COUNTS",
-    "EVENTS",
-    "FLOWS",
-    "FLOW_SETS",
-    "FLOW_TURNS",
-    HANDOVER,
-    "NAMES",
-    "QUESTIONS",
-    "QUICS",
-    "RESOLVERS",
-    "WATCHED",
-];
-
-const HANDOVER: &str = "HANDOVER";
 
 /// What the sizes are called in the configuration, in the order of [`Handover::sizes`].
 const SIZE_NAMES: [&str; SIZES] =
@@ -90,6 +78,15 @@ pub enum PinError {
         path: PathBuf,
         /// What there is instead.
         reason: String,
+    },
+    /// There can be none.
+    #[error(
+        "no agent has pinned in {path}: it is not on a BPF file system; give the directory that agents were given as \
+         --pin DIR"
+    )]
+    NoPins {
+        /// Where they were looked for.
+        path: PathBuf,
     },
     /// Interfaces of that name, but others.
     #[error(
@@ -220,7 +217,10 @@ impl Pins {
                 unread(&self.set),
             );
         }
-        for (name, map) in bpf.maps() {
+        let mut maps: Vec<_> = bpf.maps().collect();
+        // By what is handed over a set is known for one, should this be as far as it gets.
+        maps.sort_by_key(|(name, _)| *name != HANDOVER);
+        for (name, map) in maps {
             let pin = match map {
                 Map::ProgramArray(_) => of_generation(name, self.generation),
                 _ if MAPS.contains(&name) && !self.has_found() => name.to_owned(),
@@ -272,16 +272,6 @@ impl Pins {
             tracing::warn!("{error}");
         }
     }
-}
-
-/// A table of programs belongs to those that go on by it, and the kernel empties it when nobody has it open and it is
-/// pinned nowhere. So each agent pins its own, beside that of the one before until the last link is replaced.
-fn of_generation(name: &str, generation: u64) -> String {
-    format!("{name}:{generation}")
-}
-
-fn generation_of(name: &str) -> Option<u64> {
-    name.rsplit_once(':')?.1.parse().ok()
 }
 
 /// What a handover has to say to be taken.
@@ -360,7 +350,7 @@ pub struct Standing {
 ///
 /// If that cannot be read.
 pub fn standing(base: &Path) -> Result<Vec<Standing>, PinError> {
-    let sets = place::sets(base).map_err(|error| PinError::io("read", base, error))?;
+    let sets = place::below(base)?.sets;
     let held = |interfaces: &[String]| {
         matches!(Set::take(base, interfaces, false), Err(PinError::Busy { .. }))
     };
@@ -370,30 +360,27 @@ pub fn standing(base: &Path) -> Result<Vec<Standing>, PinError> {
         .collect())
 }
 
-/// Takes off and unpins what is pinned below `base` of exactly these interfaces. Returns what that was.
+/// Names of what is below `base` and no agent has pinned.
+///
+/// # Errors
+///
+/// If that cannot be read.
+pub fn others(base: &Path) -> Result<Vec<String>, PinError> {
+    place::below(base).map(|below| below.others)
+}
+
+/// Takes off and unpins what is pinned below `base` of exactly these interfaces; none if nothing is.
 ///
 /// # Errors
 ///
 /// [`PinError::Busy`] if an agent has it.
-pub fn detach(base: &Path, interfaces: &[String]) -> Result<Vec<String>, PinError> {
-    match Set::take(base, interfaces, false)? {
-        Some(set) => set.clear(),
-        None => Ok(Vec::new()),
-    }
+pub fn detach(base: &Path, interfaces: &[String]) -> Result<Option<Cleared>, PinError> {
+    Set::take(base, interfaces, false)?.map(Set::clear).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tables_of_programs_are_told_apart_from_all_else() {
-        let name = of_generation("FROM_INGRESS", 12);
-        assert_eq!(generation_of(&name), Some(12));
-        for other in ["FLOWS", "xdp-eth0:d7", "tcx-eth0"] {
-            assert_eq!(generation_of(other), None);
-        }
-    }
 
     #[test]
     fn the_layout_is_a_number() {
