@@ -162,6 +162,21 @@ fn whoever_ends_it_ends_the_agent() {
         .expect("nothing stays attached");
 }
 
+#[test]
+fn a_terminal_that_is_cut_ends_it() {
+    let lab = lab();
+    for before in ["", "\x1b["] {
+        let mut terminal = started(&lab, &["--no-state"]);
+        // In the middle of a key, too.
+        terminal.press(before).expect("a key");
+        let mut cut = terminal.cut().expect("it goes");
+        let status = cut.process().wait(SOON).expect("it ends");
+        assert_eq!(status.code(), Some(0), "after {before:?}");
+        wait::until("programs to be taken off", SOON, || (!is_attached(&lab)).then_some(()))
+            .expect("nothing stays attached");
+    }
+}
+
 /// What a replay says of a capture: a device of Henan's.
 const CAPTURE: &str = "../tests/goldens/henan-v4-after-upstream/capture.pcap";
 

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, BufRead as _, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
@@ -116,10 +116,11 @@ impl Speaker {
         if !status.success()
             && let Some(warned) = &model.warned
         {
-            eprintln!("{warned}");
+            // The terminal may be there no more.
+            let _ = writeln!(io::stderr(), "{warned}");
         }
         if model.summed_up {
-            println!("{}", words(&model));
+            let _ = writeln!(io::stdout(), "{}", words(&model));
         }
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
