@@ -77,18 +77,29 @@ fn watch(mut speaker: Speaker, title: &str) -> Result<ExitCode, Failure> {
         .map_err(|error| failed("wait for signals", &error))?;
     let terminal = ratatui::try_init().map_err(|error| failed("use the terminal", &error));
     let shown = terminal.and_then(|mut terminal| {
-        let opened = Keys::open().map_err(|error| failed("read keys", &error))?;
-        privilege::confine_onlooker(speaker.pid());
-        let keys = Keys::start(opened).map_err(|error| failed("read keys", &error))?;
-        speaker.listen();
-        show(&mut terminal, &speaker, &signals, &keys, title)
-            .map_err(|error| failed("show the run", &error))
+        let shown = confined_show(&mut terminal, &mut speaker, &signals, title);
+        // Both fail where the terminal is there no more, of which it would tell itself when dropped, to nobody.
+        let _ = terminal.show_cursor();
+        std::mem::forget(terminal);
+        shown
     });
-    // One that is there no more cannot be as it was before.
     let _ = ratatui::try_restore();
     let ended = speaker.end().map_err(|error| failed("wait for the agent", &error))?;
     shown?;
     Ok(ended)
+}
+
+fn confined_show(
+    terminal: &mut DefaultTerminal,
+    speaker: &mut Speaker,
+    signals: &SignalFd,
+    title: &str,
+) -> Result<(), Failure> {
+    let opened = Keys::open().map_err(|error| failed("read keys", &error))?;
+    privilege::confine_onlooker(speaker.pid());
+    let keys = Keys::start(opened).map_err(|error| failed("read keys", &error))?;
+    speaker.listen();
+    show(terminal, speaker, signals, &keys, title).map_err(|error| failed("show the run", &error))
 }
 
 fn show(

@@ -18,6 +18,7 @@ use std::{
 
 use anyhow::Context as _;
 use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     pty::{OpenptyResult, Winsize, openpty},
     sys::termios::{FlowArg, LocalFlags, tcflow, tcgetattr},
@@ -74,6 +75,10 @@ impl Terminal {
         let (rows, columns) = SIZE;
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).context("a terminal")?;
+        // Else the command itself would have the other end, and keep the terminal from going.
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).context("a terminal")?;
+        }
         let end = || slave.try_clone().map(Stdio::from);
         let stdin = stdin.map_or_else(end, Ok)?;
         command.stdin(stdin).stdout(end()?).stderr(end()?).env("TERM", "xterm-256color");
