@@ -63,6 +63,7 @@ impl Said {
 fn take_off(options: &Options, base: &std::path::Path, said: &mut Said) -> Result<(), Failure> {
     let mut held = None;
     let sets = pins::standing(base)?;
+    let others = if options.all { pins::others(base)? } else { Vec::new() };
     for Standing { interfaces, .. } in sets.iter().filter(|set| options.concerns(&set.interfaces)) {
         let names = interfaces.join(", ");
         match pins::detach(base, interfaces) {
@@ -85,12 +86,9 @@ fn take_off(options: &Options, base: &std::path::Path, said: &mut Said) -> Resul
         said.say(&format!("{interface}: took off the filter of an agent that was killed"));
         said.on.push(interface);
     }
-    if options.all {
-        let others = pins::others(base)?;
-        if !others.is_empty() {
-            let (base, others) = (base.display(), others.join(", "));
-            said.say(&format!("{base}: left what no agent has pinned: {others}"));
-        }
+    if !others.is_empty() {
+        let (base, others) = (base.display(), others.join(", "));
+        said.say(&format!("{base}: left what no agent has pinned: {others}"));
     }
     if let Some(error) = held {
         return Err(error.into());

@@ -54,7 +54,7 @@ fn beside_pins_of_others_only_an_agents_are_removed() {
     let output = forgewatch(&namespace, &["detach", "--all"]);
     assert!(output.status.success(), "{}", said(&output));
     let words = [
-        "lo: took off the XDP program of lo, the tcx program of lo, 13 maps",
+        "lo: took off the tcx program of lo, the XDP program of lo, 13 maps",
         "lo: left what no agent has pinned: theirs",
         "/sys/fs/bpf/forgewatch: left what no agent has pinned: file, nothing, theirs",
     ];
