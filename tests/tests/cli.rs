@@ -143,7 +143,15 @@ fn an_interface_that_is_taken() {
         .ready(|| agent::attached(&namespace, "lo").ok().filter(|at| at.any()))
         .expect("it watches");
     let second = run(forgewatch(&namespace).args(["run", "--iface", "lo"]));
-    assert_failed(&second, 4, &["`lo`", "another XDP program"]);
+    let process = format!("(process {}, `forgewatch`)", first.pid());
+    let words = ["`lo`", "an agent of Forgewatch is there already", &process];
+    assert_failed(&second, 4, &words);
+    let doctor = run(forgewatch(&namespace).args(["doctor", "--iface", "lo"]));
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("watched by an agent of Forgewatch"), "{said}");
+    assert!(said.contains(&process[1..process.len() - 1]), "{said}");
+    assert!(said.contains("no other tcx program") && !said.contains("xdp off"), "{said}");
+    assert_eq!(doctor.status.code(), Some(0), "{said}");
     assert!(first.is_running(), "the first one is not disturbed");
 }
 

@@ -1,6 +1,7 @@
 //! On which side of the router a packet appears: a reset that enters where its sender is not.
 
 use std::{
+    fs,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     time::Duration,
@@ -8,7 +9,7 @@ use std::{
 
 use probe_tests::lab::{
     Lab,
-    agent::{Agent, Finding},
+    agent::{self, Agent, Finding, attached},
     injector::{
         Raw, craft,
         model::Reset,
@@ -16,6 +17,8 @@ use probe_tests::lab::{
     },
     namespace::Namespace,
     network::{CLIENT, LAN, OTHER, OWN, STICK, UNWATCHED, WAN},
+    process::Process,
+    wait,
 };
 
 /// How long after the last packet anything may come.
@@ -138,4 +141,44 @@ fn a_router_on_a_stick_accuses_nobody() {
     assert_eq!(report.figure("tcp_flows"), 2, "{}", report.summary);
     assert!(report.figure("resets") >= 2, "{}", report.summary);
     assert!(report.findings.iter().all(|one| one.confidence == "C1"), "{:#?}", report.findings);
+}
+
+/// How often an interface is removed, and made again.
+const TURNS: usize = 5;
+
+/// Programs on an interface that is there no more would be held for as long as the agent runs.
+#[test]
+fn an_interface_that_comes_and_goes_costs_nothing() {
+    let namespace = Namespace::alone("router").expect("a namespace; this takes root");
+    let directory = tempfile::tempdir().expect("a directory");
+    let make =
+        || namespace.ip("link add v0 type veth peer name v1\nlink set v0 up\nlink set v1 up");
+    make().expect("an interface");
+    let mut command = namespace.command(agent::path().expect("which agent to test"));
+    command.args(["run", "--iface", "v0", "--no-state"]);
+    command.env("FORGEWATCH_CONFIG", "").env("FORGEWATCH_LOG", "info");
+    let agent = Process::start_logged("agent", &mut command, directory.path());
+    let agent = agent.expect("it can be started");
+    let says = |words: &str, times: usize| {
+        let said = || (agent.log().matches(words).count() == times).then_some(());
+        wait::until(words, wait::READY, said)
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", agent.log()));
+    };
+    says("confined:", 1);
+    let descriptors = || {
+        let open = fs::read_dir(format!("/proc/{}/fd", agent.pid())).expect("it runs");
+        open.count()
+    };
+    let mut first = None;
+    for turn in 1..=TURNS {
+        namespace.ip("link del v0").expect("it is removed");
+        says("v0 was removed", turn);
+        make().expect("another one of that name");
+        says("v0 is there again, and is watched again", turn);
+        assert!(attached(&namespace, "v0").expect("it is there").any());
+        let open = *first.get_or_insert_with(descriptors);
+        // For a moment others may be open.
+        wait::until("descriptors to be closed", SOON, || (descriptors() == open).then_some(()))
+            .unwrap_or_else(|error| panic!("{error:#}: {} and not {open}", descriptors()));
+    }
 }

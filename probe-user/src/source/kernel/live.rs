@@ -20,7 +20,7 @@ use probe_common::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    attach::{AttachError, Attached, attach, interface_index},
+    attach::{AttachError, Attached, Links, attach, interface_index},
     away::{self, Turn},
     gauge::RingGauge,
     handover::{Baton, Counts},
@@ -42,7 +42,9 @@ const BATCH: usize = 4_096;
 
 /// The programs at work.
 pub struct Live {
-    /// Holds programs and links: dropping it detaches everything.
+    /// What holds the programs on each interface: dropping it takes them off. None of one that was removed, and none
+    /// that is pinned.
+    links: Vec<Option<Links>>,
     bpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
     gauge: RingGauge,
@@ -175,18 +177,18 @@ impl Live {
             }
             _ => None,
         };
-        let mut attached = Vec::new();
+        let (mut attached, mut links) = (Vec::new(), Vec::new());
         for interface in interfaces {
-            attached.push(match pins {
-                Some(pins) => pins::attach(&mut bpf, pins, interface, false)?,
-                None => attach(&mut bpf, interface)?,
-            });
+            let (at, held) = put_on(&mut bpf, pins, interface, false)?;
+            attached.push(at);
+            links.push(held);
         }
         if let Some(pins) = pins {
             pins.settle()?;
         }
         let away = interfaces.iter().map(|_| None).collect();
         Ok(Self {
+            links,
             bpf,
             ring,
             gauge,
@@ -209,22 +211,25 @@ impl Live {
     /// when it is there again.
     pub fn look(&mut self) {
         let now = Instant::now();
-        for (slot, (at, away)) in self.attached.iter_mut().zip(&mut self.away).enumerate() {
-            if away::look(at, away, now) == Turn::None {
+        let all = self.attached.iter_mut().zip(&mut self.away).zip(&mut self.links);
+        for (slot, ((at, away), links)) in all.enumerate() {
+            let turn = away::look(at, away, now);
+            if away.is_some() {
+                // They hold descriptors, and no program on anything.
+                *links = None;
+            }
+            if turn == Turn::None {
                 continue;
             }
             let again = interface_index(&at.interface).and_then(|index| {
                 // Before anything is seen there: what passes in between is missed rather than seen twice.
                 self.baton.watch_interface(slot, index);
-                match &self.pins {
-                    Some(pins) => pins::attach(&mut self.bpf, pins, &at.interface, true),
-                    None => attach(&mut self.bpf, &at.interface),
-                }
+                put_on(&mut self.bpf, self.pins.as_ref(), &at.interface, true)
             });
             match again {
-                Ok(again) => {
+                Ok((again, held)) => {
                     tracing::warn!("{} is there again, and is watched again", at.interface);
-                    (*at, *away) = (again, None);
+                    (*at, *away, *links) = (again, None, held);
                 }
                 Err(error) => {
                     tracing::warn!("{} is there again, and is not watched: {error}", at.interface);
@@ -285,7 +290,10 @@ impl Live {
 
     /// Takes the programs off the interfaces, unless they are pinned; maps and what is left in the ring stay.
     pub fn detach(&mut self) {
-        let Some(pins) = &self.pins else { return object::unload(&mut self.bpf) };
+        let Some(pins) = &self.pins else {
+            self.links.iter_mut().filter_map(Option::take).for_each(Links::take_off);
+            return object::unload(&mut self.bpf);
+        };
         tracing::info!(
             "the programs stay, pinned in {}: the next agent with --pin takes them over, and `forgewatch detach` \
              takes them off",
@@ -389,6 +397,19 @@ impl Live {
     /// How the programs are attached.
     pub fn attached(&self) -> &[Attached] {
         &self.attached
+    }
+}
+
+/// Puts both programs on `interface`, and pins them if that is wanted: links are held by their pins then.
+fn put_on(
+    bpf: &mut Ebpf,
+    pins: Option<&Pins>,
+    interface: &str,
+    again: bool,
+) -> Result<(Attached, Option<Links>), AttachError> {
+    match pins {
+        Some(pins) => Ok((pins::attach(bpf, pins, interface, again)?, None)),
+        None => attach(bpf, interface).map(|(at, links)| (at, Some(links))),
     }
 }
 

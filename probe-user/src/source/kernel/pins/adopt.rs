@@ -148,6 +148,8 @@ fn refused(program: &'static str, interface: &str, reason: &dyn std::error::Erro
         program,
         interface: interface.into(),
         reason: chain(reason),
-        advice: "; `forgewatch detach` takes off what is pinned there, and without --pin nothing is",
+        advice:
+            "; `forgewatch detach` takes off what is pinned there, and without --pin nothing is"
+                .into(),
     }
 }
