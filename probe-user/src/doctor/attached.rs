@@ -120,6 +120,26 @@ pub(crate) fn at_ingress(index: u32) -> Option<Holder> {
     Some(Holder::of(id))
 }
 
+/// Whether the interface of this number, in this network namespace, has the program of that one at either end; nothing
+/// if that cannot be known.
+pub(crate) fn has_program(index: u32, id: u32) -> Option<bool> {
+    let links = link::all().ok()?;
+    let Some(link) = links.iter().find(|link| link.index == index) else { return Some(false) };
+    if link.xdp_programs.contains(&id) {
+        return Some(true);
+    }
+    match SchedClassifier::query_tcx(&link.name, TcAttachType::Egress) {
+        Ok((_, programs)) => Some(programs.iter().any(|program| program.id() == id)),
+        // Before Linux 6.6 there is none.
+        Err(ProgramError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::EINVAL) =>
+        {
+            Some(false)
+        }
+        Err(_) => None,
+    }
+}
+
 /// The tcx programs at egress, without our own.
 fn tcx(iface: &str) -> io::Result<Vec<String>> {
     match SchedClassifier::query_tcx(iface, TcAttachType::Egress) {

@@ -22,7 +22,7 @@ mod routing;
 mod sandbox;
 mod xdp;
 
-pub(crate) use attached::{at_ingress, egress_filter};
+pub(crate) use attached::{at_ingress, egress_filter, has_program};
 pub(crate) use link::has_xdp;
 pub use report::{Check, Outcome, Report, Status};
 

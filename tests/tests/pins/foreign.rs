@@ -2,11 +2,18 @@
 
 use std::{fs, path::Path};
 
-use aya::maps::MapData;
-use probe_tests::lab::namespace::{Namespace, own_file_systems};
+use aya::{
+    maps::{Array, Map, MapData},
+    programs::{SchedClassifier, TcAttachType},
+};
+use probe_common::handover::Handover;
+use probe_tests::lab::{
+    agent::attached,
+    namespace::{Namespace, own_file_systems},
+};
 use probe_user::source::kernel::pins::USUAL;
 
-use crate::agents::{Pinned, forgewatch, said};
+use crate::agents::{Pinned, assert_detaches, forgewatch, said};
 
 #[test]
 fn an_ordinary_directory_is_left_as_it_is() {
@@ -70,4 +77,41 @@ fn beside_pins_of_others_only_an_agents_are_removed() {
     assert_eq!(said(&output), "nothing is left on theirs\n");
     assert!(output.status.success());
     assert!(base.join("theirs/EVENTS").exists());
+}
+
+/// Loopback has the same number in each.
+#[test]
+fn what_is_of_another_network_namespace_is_left_there() {
+    let there = Namespace::alone("there").expect("a namespace; this takes root");
+    let here = Namespace::alone("here").expect("a namespace");
+    own_file_systems().expect("root may");
+    let directory = tempfile::tempdir().expect("a directory");
+    Pinned::start_in(&there, directory.path(), "agent", &["lo"], &[]).kill();
+    let before = programs(&there);
+    let refused = |more: &[&str]| {
+        let words = ["run", "--pin", "--no-state", "--iface", "lo"];
+        let output = forgewatch(&here, &[&words, more].concat());
+        assert_eq!(output.status.code(), Some(4), "{more:?}: {}", said(&output));
+        assert!(said(&output).contains("another network namespace"), "{}", said(&output));
+        assert_eq!(programs(&there), before, "{more:?}");
+        assert!(!attached(&here, "lo").expect("it is there").any());
+    };
+    refused(&[]);
+    // Another size, and another build.
+    refused(&["--ring", "65536"]);
+    let map = MapData::from_pin(Path::new(USUAL).join("lo/HANDOVER")).expect("it is pinned");
+    let map = Map::from_map_data(map).expect("an array");
+    let mut map = Array::<_, [u8; size_of::<Handover>()]>::try_from(map).expect("its size");
+    let mut left = map.get(&0, 0).expect("what is handed over");
+    left[0] ^= 1;
+    map.set(0, left, 0).expect("root may write it");
+    refused(&[]);
+    assert_detaches(&there, &["lo"]);
+}
+
+/// The numbers of what is at egress.
+fn programs(namespace: &Namespace) -> Vec<u32> {
+    let query = || SchedClassifier::query_tcx("lo", TcAttachType::Egress);
+    let (_, programs) = namespace.enter(query).expect("in the namespace").expect("tcx");
+    programs.iter().map(|program| program.id()).collect()
 }

@@ -77,6 +77,7 @@ fn what_is_forged_while_no_agent_runs_is_found_by_the_next() {
     let old = found.iter().find(|one| one.server.ends_with(":80")).expect("it is accused");
     assert!(old.signatures.iter().any(|one| one.id == "DATA_AFTER_RST"), "{old:#?}");
     assert_eq!(figure(&summary, "events_ring_full"), 0);
+    assert_eq!(figure(&summary, "events_given_up"), 0);
     assert!(figure(&summary, "events_taken_over") > 0, "{summary}");
     assert!(figure(&summary, "packets_taken_over") > 0, "{summary}");
     assert_detaches(router, &[LAN, WAN]);
@@ -188,6 +189,8 @@ fn what_is_laid_out_otherwise_is_replaced_and_told() {
     lab.https(CENSORED, OWN.v4).expect("curl runs");
     second.wait_for_injected(1);
     second.kill();
+    // Of this nobody hears.
+    lab.https(CENSORED, OWN.v4).expect("curl runs");
 
     // Another build.
     let map =
@@ -205,6 +208,7 @@ fn what_is_laid_out_otherwise_is_replaced_and_told() {
     pings.assert_all_answered();
     let summary = third.stop();
     assert!(summary["counters"]["packets_taken_over"].is_null(), "{summary}");
+    assert!(figure(&summary, "events_given_up") > 0, "{summary}");
     assert_detaches(router, &[WAN]);
 }
 

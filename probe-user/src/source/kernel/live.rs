@@ -26,7 +26,7 @@ use super::{
     handover::{Baton, Counts},
     maps::{Counters, FlowTable, Questions, Quics, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
-    pins::{self, Pins},
+    pins::{self, GivenUp, Pins},
 };
 use crate::{
     again::Backoff,
@@ -60,6 +60,7 @@ pub struct Live {
     /// Which of them were removed, and when to look whether they are there again.
     away: Vec<Option<Backoff>>,
     taken_over: Option<TakenOver>,
+    given_up: Option<u64>,
     /// Holds what is pinned, if it is to outlive this process.
     pins: Option<Pins>,
 }
@@ -130,9 +131,7 @@ impl Live {
         })?;
         object::load_xdp(&mut bpf)?;
         object::load_tc(&mut bpf)?;
-        if let Some(pins) = pins {
-            pins.keep(&bpf)?;
-        }
+        let given_up = pins.map(|pins| pins.keep(&bpf)).transpose()?.flatten();
         let ring = take_ring(&mut bpf)?;
         let gauge = RingGauge::of(&ring).map_err(|error| ObjectError::Map {
             name: "EVENTS",
@@ -186,6 +185,9 @@ impl Live {
         if let Some(pins) = pins {
             pins.settle()?;
         }
+        // The programs that added to them are replaced by now.
+        let none = pins.is_some_and(Pins::gave_up_nothing).then_some(0);
+        let given_up = given_up.map(GivenUp::count).or(none);
         let away = interfaces.iter().map(|_| None).collect();
         Ok(Self {
             links,
@@ -203,6 +205,7 @@ impl Live {
             attached,
             away,
             taken_over,
+            given_up,
             pins: None,
         })
     }
@@ -304,6 +307,11 @@ impl Live {
     /// What was counted before this agent began, and nobody has told of; nothing if it is the first.
     pub const fn taken_over(&self) -> Option<&TakenOver> {
         self.taken_over.as_ref()
+    }
+
+    /// How many events of another layout or size were given up; nothing without pins, or if they could not be counted.
+    pub const fn given_up(&self) -> Option<u64> {
+        self.given_up
     }
 
     /// What holds the pins, if there are any.

@@ -168,9 +168,13 @@ impl Pins {
         };
         let wanted = wanted(config, ring);
         let found = look(&set, &wanted);
-        if let Found::Left(left) = &found
-            && left.namespace != wanted.namespace
-        {
+        let elsewhere = match &found {
+            Found::Nothing => false,
+            Found::Left(left) => left.namespace != wanted.namespace,
+            // Where it says so is not known of another layout.
+            Found::Foreign(_) => adopt::is_elsewhere(&set),
+        };
+        if elsewhere {
             return Err(PinError::Elsewhere { path: set.path });
         }
         let before = set.names().unwrap_or_default();
@@ -207,8 +211,10 @@ impl Pins {
     }
 
     /// Pins the maps of an object whose programs the kernel has taken, unless they are those that were found. What
-    /// another layout has left is given up by that.
-    pub(super) fn keep(&self, bpf: &Ebpf) -> Result<(), AttachError> {
+    /// another layout has left is given up by that: returns its events, to which its programs add until they are
+    /// replaced.
+    pub(super) fn keep(&self, bpf: &Ebpf) -> Result<Option<GivenUp>, AttachError> {
+        let mut given_up = None;
         if let Found::Foreign(why) = &self.found {
             tracing::warn!(
                 "cannot take over what an agent has left in {}: {why}; what its tables knew{} is given up, its \
@@ -216,6 +222,7 @@ impl Pins {
                 self.set.path.display(),
                 unread(&self.set),
             );
+            given_up = events(&self.set).map(GivenUp);
         }
         let mut maps: Vec<_> = bpf.maps().collect();
         // By what is handed over a set is known for one, should this be as far as it gets.
@@ -231,7 +238,12 @@ impl Pins {
                 PinError::io("pin", &self.set.path.join(&pin), io::Error::other(chain(&error)))
             })?;
         }
-        Ok(())
+        Ok(given_up)
+    }
+
+    /// Whether nothing was given up that is not counted.
+    pub(super) const fn gave_up_nothing(&self) -> bool {
+        !matches!(self.found, Found::Foreign(_))
     }
 
     /// All programs are in place: what only those before them needed is taken away.
@@ -323,12 +335,29 @@ fn handover(set: &Set) -> Result<Handover, String> {
     map.get(&0, 0).map(|Value(left)| left).map_err(|error| chain(&error))
 }
 
+/// Events that were not read, and will not be.
+pub(super) struct GivenUp(RingBuf<MapData>);
+
+impl GivenUp {
+    /// How many there are, once nobody adds to them: how they are laid out is for nobody to know but that of the ring.
+    pub(super) fn count(mut self) -> u64 {
+        let mut count = 0;
+        while self.0.next().is_some() {
+            count += 1;
+        }
+        count
+    }
+}
+
+/// The ring of events that is pinned.
+fn events(set: &Set) -> Option<RingBuf<MapData>> {
+    let map = Map::from_map_data(MapData::from_pin(set.pin("EVENTS")).ok()?).ok()?;
+    RingBuf::try_from(map).ok()
+}
+
 /// How much nobody has read, in words.
 fn unread(set: &Set) -> String {
-    let pending = || {
-        let map = Map::from_map_data(MapData::from_pin(set.pin("EVENTS")).ok()?).ok()?;
-        Some(RingGauge::of(&RingBuf::try_from(map).ok()?).ok()?.pending())
-    };
+    let pending = || Some(RingGauge::of(&events(set)?).ok()?.pending());
     match pending() {
         None | Some(0) => String::new(),
         Some(octets) => format!(", and {octets} octets of events that nobody has read,"),
