@@ -15,6 +15,7 @@ pub(crate) mod state;
 pub(crate) mod summary;
 
 use std::{
+    fmt,
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
@@ -36,7 +37,7 @@ Exit codes:
   2  wrong usage, or a configuration or target file that cannot be understood
   3  missing privileges
   4  no such interface, or one that cannot be watched
-  5  a capture that cannot be read, or not to its end (what was read is reported)
+  5  a capture that cannot be read, or not to its end (what was read is reported); a file that is no run's
   6  the kernel lacks something, or the BPF object was not built in
   7  a state directory or ledger that cannot be used
   8  another agent has what is pinned there
@@ -168,12 +169,16 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            // A terminal acts on what is in names of files and interfaces, and one that has gone takes nothing.
-            let said = log::plain(&failure.to_string());
-            let _ = writeln!(io::stderr(), "forgewatch: {said}");
+            complain(&failure);
             failure.code()
         }
     }
+}
+
+/// Says on standard error what is wrong: without what a terminal would act on, as names of files and interfaces may
+/// have it, and whether or not anybody is there to hear it.
+fn complain(what: &impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "forgewatch: {}", log::plain(&what.to_string()));
 }
 
 /// Writes what a command has to say. A reader that has seen enough is no failure.

@@ -55,9 +55,11 @@ pub(crate) fn read(path: &Path) -> Result<ExitCode, Failure> {
     if !io::stdout().is_terminal() {
         return Err(no_terminal("what is to be read can be anywhere"));
     }
+    let title = path.display().to_string();
     let opened = Speaker::file(path);
-    let speaker = opened.map_err(|error| failed(&format!("read {}", path.display()), &error))?;
-    watch(speaker, &path.display().to_string())
+    let speaker =
+        opened.map_err(|error| Failure::Record(format!("cannot show {title}: {error}")))?;
+    watch(speaker, &title)
 }
 
 fn no_terminal(instead: &str) -> Failure {
@@ -84,7 +86,7 @@ fn watch(mut speaker: Speaker, title: &str) -> Result<ExitCode, Failure> {
         shown
     });
     let _ = ratatui::try_restore();
-    let ended = speaker.end().map_err(|error| failed("wait for the agent", &error))?;
+    let ended = speaker.end(title)?;
     shown?;
     Ok(ended)
 }
