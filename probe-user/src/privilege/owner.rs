@@ -22,9 +22,10 @@ use nix::{
 };
 
 use super::Account;
+use crate::ledger;
 
 /// The ledger.
-const LEDGER: &str = "ledger.sqlite";
+const LEDGER: &str = ledger::FILE;
 
 /// The ledger's files: its name, and what SQLite appends to it.
 const OWN: [&str; 5] =
