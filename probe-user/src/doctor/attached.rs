@@ -6,11 +6,10 @@ use aya::programs::ProgramError;
 use aya::programs::tc::{SchedClassifier, TcAttachType};
 use nix::sys::socket::SockProtocol;
 
-use super::holder::{Holder, is_ours};
+use super::holder::{Holder, is_ours, is_ours_by_id};
 use super::link::{self, Link};
 use super::netlink::{Netlink, attribute, text, u32_at};
 use super::report::{Cause, Check};
-use crate::source::kernel::object::EGRESS;
 
 /// How the kernel numbers modes (`XDP_ATTACHED_` in `linux/if_link.h`).
 const MODES: [&str; 5] = ["none", "native", "generic", "offloaded", "several"];
@@ -18,10 +17,11 @@ const MODES: [&str; 5] = ["none", "native", "generic", "offloaded", "several"];
 /// `TC_H_CLSACT` with `TC_H_MIN_EGRESS` (`linux/pkt_sched.h`).
 const CLSACT_EGRESS: u32 = 0xffff_fff3;
 
-/// `TCA_KIND`, `TCA_OPTIONS` (`linux/rtnetlink.h`), `TCA_BPF_NAME` (`linux/pkt_cls.h`).
+/// `TCA_KIND`, `TCA_OPTIONS` (`linux/rtnetlink.h`), `TCA_BPF_NAME`, `TCA_BPF_ID` (`linux/pkt_cls.h`).
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
 const TCA_BPF_NAME: u16 = 7;
+const TCA_BPF_ID: u16 = 11;
 
 /// Length of `struct tcmsg` in bytes.
 const TC_HEADER: usize = 20;
@@ -158,10 +158,9 @@ fn tcx(iface: &str) -> io::Result<Vec<String>> {
 
 /// The filters of clsact at egress, without our own.
 fn filters(index: u32) -> io::Result<Vec<String>> {
-    let own = format!("bpf \"{EGRESS}\"");
     let answers = dump_filters(index)?;
-    let names = answers.iter().filter_map(|body| filter(body));
-    let mut names: Vec<String> = names.filter(|name| *name != own).collect();
+    let others = answers.iter().filter(|body| !filter_program(body).is_some_and(is_ours_by_id));
+    let mut names: Vec<String> = others.filter_map(|body| filter(body)).collect();
     names.dedup();
     Ok(names)
 }
@@ -196,6 +195,12 @@ fn filter(body: &[u8]) -> Option<String> {
         Some(name) => format!("{kind} \"{name}\""),
         None => kind,
     })
+}
+
+/// The number of a filter's program.
+fn filter_program(body: &[u8]) -> Option<u32> {
+    let options = attribute(body.get(TC_HEADER..)?, TCA_OPTIONS)?;
+    u32_at(attribute(options, TCA_BPF_ID)?, 0)
 }
 
 #[cfg(test)]
@@ -247,12 +252,15 @@ mod tests {
     fn filters_are_named() {
         let mut options = Vec::new();
         push_attribute(&mut options, TCA_BPF_NAME, b"shaper.o:[tc]\0");
+        push_attribute(&mut options, TCA_BPF_ID, &7_u32.to_ne_bytes());
         let mut body = vec![0; TC_HEADER];
         push_attribute(&mut body, TCA_KIND, b"bpf\0");
         push_attribute(&mut body, TCA_OPTIONS, &options);
         assert_eq!(filter(&body).as_deref(), Some("bpf \"shaper.o:[tc]\""));
+        assert_eq!(filter_program(&body), Some(7));
         for length in 0..body.len() {
             filter(&body[..length]);
+            filter_program(&body[..length]);
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) struct Holder {
 impl Holder {
     /// Looks for the program of this number.
     pub(crate) fn of(id: u32) -> Self {
-        let found = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id);
+        let found = program(id);
         let name = found.as_ref().and_then(|program| program.name_as_str());
         Self {
             known: found.is_some(),
@@ -45,6 +45,15 @@ impl Holder {
     pub(crate) fn process(&self) -> Option<String> {
         self.process.as_ref().map(|(number, name)| format!("process {number}, `{name}`"))
     }
+}
+
+fn program(id: u32) -> Option<ProgramInfo> {
+    loaded_programs().filter_map(Result::ok).find(|program| program.id() == id)
+}
+
+/// The same as [`is_ours`], of the program of this number.
+pub(super) fn is_ours_by_id(id: u32) -> bool {
+    program(id).as_ref().is_some_and(is_ours)
 }
 
 /// Whether a program is Forgewatch's, of whatever version: it has the name of one, and goes on by a table that is called
