@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use aya::{
     maps::{Array, Map, MapData},
-    programs::{SchedClassifier, TcAttachType},
+    programs::{ProgramInfo, SchedClassifier, TcAttachType},
 };
 use probe_common::handover::Handover;
 use probe_tests::lab::{
@@ -113,5 +113,5 @@ fn what_is_of_another_network_namespace_is_left_there() {
 fn programs(namespace: &Namespace) -> Vec<u32> {
     let query = || SchedClassifier::query_tcx("lo", TcAttachType::Egress);
     let (_, programs) = namespace.enter(query).expect("in the namespace").expect("tcx");
-    programs.iter().map(|program| program.id()).collect()
+    programs.iter().map(ProgramInfo::id).collect()
 }
