@@ -149,7 +149,15 @@ fn an_interface_that_is_taken() {
         .ready(|| agent::attached(&namespace, "lo").ok().filter(|at| at.any()))
         .expect("it watches");
     let second = run(forgewatch(&namespace).args(["run", "--iface", "lo"]));
-    assert_failed(&second, 4, &["`lo`", "another XDP program"]);
+    let process = format!("(process {}, `forgewatch`)", first.pid());
+    let words = ["`lo`", "an agent of Forgewatch is there already", &process];
+    assert_failed(&second, 4, &words);
+    let doctor = run(forgewatch(&namespace).args(["doctor", "--iface", "lo"]));
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("watched by an agent of Forgewatch"), "{said}");
+    assert!(said.contains(&process[1..process.len() - 1]), "{said}");
+    assert!(said.contains("no other tcx program") && !said.contains("xdp off"), "{said}");
+    assert_eq!(doctor.status.code(), Some(0), "{said}");
     assert!(first.is_running(), "the first one is not disturbed");
 }
 
@@ -219,6 +227,10 @@ fn a_full_disk() {
         &["run", "--iface", "lo", "--json", "--duration", "0.2"][..],
         &["replay", text(&path)][..],
         &["replay", "--json", text(&path)][..],
+        &["config", "example"][..],
+        &["doctor"][..],
+        &["doctor", "--json"][..],
+        &["detach", "--all", "--pin", "/sys/fs/bpf/nowhere"][..],
     ] {
         let mut command = forgewatch(&namespace);
         let full = File::options().write(true).open("/dev/full").expect("/dev/full");
@@ -228,6 +240,26 @@ fn a_full_disk() {
     }
     let attached = agent::attached(&namespace, "lo").expect("a list");
     assert!(!attached.any(), "{attached:?}");
+}
+
+#[test]
+fn what_a_terminal_would_act_on_is_not_said_to_it() {
+    let output = run(forgewatch(&namespace()).args(["replay", "gone\u{1b}[2J\n.pcap"]));
+    assert_failed(&output, 5, &["gone\\u{1b}[2J\\n.pcap"]);
+    let output = run(forgewatch(&namespace()).args(["run", "--no-state", "--iface", "\u{1b}c"]));
+    assert_failed(&output, 4, &["`\\u{1b}c`"]);
+}
+
+#[test]
+fn an_interface_that_is_named_twice() {
+    let twice = ["run", "--no-state", "--iface", "lo", "--iface", "lo"];
+    assert_fails(&twice, 2, &["`lo` is named twice"]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("twice.toml");
+    fs::write(&path, "interfaces = [\"lo\", \"wan0\", \"lo\"]\n").expect("room");
+    let words = ["twice.toml", "line 1", "`lo` is named twice"];
+    assert_fails(&["run", "--no-state", "--config", text(&path)], 2, &words);
+    assert_fails(&["config", "check", "--config", text(&path)], 2, &words);
 }
 
 #[test]

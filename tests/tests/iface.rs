@@ -1,6 +1,7 @@
 //! On which side of the router a packet appears: a reset that enters where its sender is not.
 
 use std::{
+    fs,
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     time::Duration,
@@ -8,7 +9,8 @@ use std::{
 
 use probe_tests::lab::{
     Lab,
-    agent::{Agent, Finding},
+    agent::{self, Agent, Attachments, Finding, attached},
+    full::Full,
     injector::{
         Raw, craft,
         model::Reset,
@@ -16,6 +18,8 @@ use probe_tests::lab::{
     },
     namespace::Namespace,
     network::{CLIENT, LAN, OTHER, OWN, STICK, UNWATCHED, WAN},
+    process::Process,
+    wait,
 };
 
 /// How long after the last packet anything may come.
@@ -138,4 +142,85 @@ fn a_router_on_a_stick_accuses_nobody() {
     assert_eq!(report.figure("tcp_flows"), 2, "{}", report.summary);
     assert!(report.figure("resets") >= 2, "{}", report.summary);
     assert!(report.findings.iter().all(|one| one.confidence == "C1"), "{:#?}", report.findings);
+}
+
+/// How often an interface is removed, and made again.
+const TURNS: usize = 5;
+
+/// An agent on an interface that can be removed.
+struct Removable {
+    namespace: Namespace,
+    agent: Process,
+    _directory: tempfile::TempDir,
+}
+
+impl Removable {
+    fn start() -> Self {
+        let namespace = Namespace::alone("router").expect("a namespace; this takes root");
+        let directory = tempfile::tempdir().expect("a directory");
+        make(&namespace, "v0");
+        let mut command = namespace.command(agent::path().expect("which agent to test"));
+        command.args(["run", "--iface", "v0", "--no-state"]);
+        command.env("FORGEWATCH_CONFIG", "").env("FORGEWATCH_LOG", "info");
+        let agent = Process::start_logged("agent", &mut command, directory.path());
+        let agent = agent.expect("it can be started");
+        let removable = Self { namespace, agent, _directory: directory };
+        removable.says("confined:", 1);
+        removable
+    }
+
+    #[track_caller]
+    fn says(&self, words: &str, times: usize) {
+        let said = || (self.agent.log().matches(words).count() == times).then_some(());
+        wait::until(words, wait::READY, said)
+            .unwrap_or_else(|error| panic!("{error:#}\n{}", self.agent.log()));
+    }
+
+    fn attached(&self) -> Attachments {
+        attached(&self.namespace, "v0").expect("it is there")
+    }
+}
+
+fn make(namespace: &Namespace, iface: &str) {
+    let lines =
+        format!("link add {iface} type veth peer name v1\nlink set {iface} up\nlink set v1 up");
+    namespace.ip(&lines).expect("an interface");
+}
+
+/// Programs on an interface that is there no more would be held for as long as the agent runs.
+#[test]
+fn an_interface_that_comes_and_goes_costs_nothing() {
+    let on = Removable::start();
+    let descriptors = || {
+        let open = fs::read_dir(format!("/proc/{}/fd", on.agent.pid())).expect("it runs");
+        open.count()
+    };
+    let mut first = None;
+    for turn in 1..=TURNS {
+        on.namespace.ip("link del v0").expect("it is removed");
+        on.says("v0 was removed", turn);
+        make(&on.namespace, "v0");
+        on.says("v0 is there again, and is watched again", turn);
+        assert!(on.attached().any());
+        let open = *first.get_or_insert_with(descriptors);
+        // For a moment others may be open.
+        wait::until("descriptors to be closed", SOON, || (descriptors() == open).then_some(()))
+            .unwrap_or_else(|error| panic!("{error:#}: {} and not {open}", descriptors()));
+    }
+}
+
+/// One of two programs alone would be in the way of the next try.
+#[test]
+fn where_one_program_cannot_be_put_on_neither_is() {
+    let on = Removable::start();
+    on.namespace.ip("link del v0").expect("it is removed");
+    on.says("v0 was removed", 1);
+    make(&on.namespace, "w0");
+    let full = Full::start(&on.namespace, "w0").expect("programs that pass");
+    on.namespace.ip("link set w0 down\nlink set w0 name v0\nlink set v0 up").expect("its name");
+    on.says("cannot attach the tc program to `v0`", 1);
+    assert!(!on.attached().xdp, "{}", on.agent.log());
+    drop(full);
+    on.says("v0 is there again, and is watched again", 1);
+    assert!(on.attached().xdp && on.attached().tcx == 1);
 }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use probe_tests::lab::{
     Lab,
     agent::{self, Attachments, attached},
@@ -162,6 +165,21 @@ fn whoever_ends_it_ends_the_agent() {
         .expect("nothing stays attached");
 }
 
+#[test]
+fn a_terminal_that_is_cut_ends_it() {
+    let lab = lab();
+    for before in ["", "\x1b["] {
+        let mut terminal = started(&lab, &["--no-state"]);
+        // In the middle of a key, too.
+        terminal.press(before).expect("a key");
+        let mut cut = terminal.cut().expect("it goes");
+        let status = cut.process().wait(SOON).expect("it ends");
+        assert_eq!(status.code(), Some(0), "after {before:?}");
+        wait::until("programs to be taken off", SOON, || (!is_attached(&lab)).then_some(()))
+            .expect("nothing stays attached");
+    }
+}
+
 /// What a replay says of a capture: a device of Henan's.
 const CAPTURE: &str = "../tests/goldens/henan-v4-after-upstream/capture.pcap";
 
@@ -190,8 +208,7 @@ fn what_a_replay_has_said_is_looked_at_in_the_same_way() {
     };
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("run.json");
-    std::fs::write(&file, output("forgewatch", &mut replay(), SOON).expect("it runs").stdout)
-        .expect("a file");
+    std::fs::write(&file, said_of_the_capture()).expect("a file");
     let mut command = Command::new(&forgewatch);
     command.args(["live", "--read"]).arg(&file).process_group(0);
     let mut terminal = Terminal::start("forgewatch", &mut command).expect("it starts");
@@ -229,4 +246,51 @@ fn what_cannot_be_is_said_where_it_can_be_read() {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
     }
+}
+
+/// A run of a few findings, whole.
+fn said_of_the_capture() -> Vec<u8> {
+    let mut replay = Command::new(agent::path().expect("which agent to test"));
+    replay.args(["replay", "--json", CAPTURE]);
+    output("forgewatch", &mut replay, SOON).expect("it runs").stdout
+}
+
+#[test]
+fn what_was_cut_short_is_shown_as_that_and_what_is_no_run_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("run.json");
+    let start = |content: &[u8]| {
+        std::fs::write(&file, content).expect("a file");
+        let mut command = Command::new(agent::path().expect("which agent to test"));
+        command.args(["live", "--read"]).arg(&file).process_group(0);
+        Terminal::start("forgewatch", &mut command).expect("it starts")
+    };
+    let whole = said_of_the_capture();
+    for content in [&whole[..whole.len() * 2 / 3], b""] {
+        let mut terminal = start(content);
+        terminal.shows(&["no summary: cut short"], SOON).expect("it is told");
+        assert!(!terminal.screen().contains("nothing lost"), "{}", terminal.screen());
+        terminal.press("q").expect("a key");
+        assert_eq!(terminal.process.wait(SOON).expect("it ends").code(), Some(0));
+    }
+    let capture = std::fs::read(CAPTURE).expect("a capture");
+    for content in [&capture[..], b"{}\n", b"a letter\nto somebody\n"] {
+        let mut terminal = start(content);
+        let status = terminal.process.wait(SOON).expect("it ends");
+        assert_eq!(status.code(), Some(5), "{}", terminal.screen());
+        terminal.shows(&["run.json: it has no record in it"], SOON).expect("the reason");
+    }
+}
+
+#[test]
+fn an_agent_that_was_killed_is_told_of() {
+    let lab = lab();
+    let mut terminal = started(&lab, &["--no-state"]);
+    let own = terminal.process.pid();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+    let agent = children.expect("it runs").trim().parse().expect("one agent");
+    kill(Pid::from_raw(agent), Signal::SIGKILL).expect("it runs");
+    let status = terminal.process.wait(SOON).expect("it ends");
+    assert_eq!(status.code(), Some(1), "{}", terminal.screen());
+    terminal.shows(&["the agent was killed by signal 9 (SIGKILL)"], SOON).expect("the reason");
 }

@@ -22,7 +22,10 @@ use probe_tests::lab::{
     process::{self, Process},
     wait,
 };
-use probe_user::ledger::{LedgerError, Reader, row::Window};
+use probe_user::{
+    ledger::{LedgerError, Reader, row::Window},
+    privilege::{UserChoice, owner},
+};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -375,4 +378,45 @@ fn users_that_cannot_be_are_refused_before_anything_is_attached() {
     unreachable.args(["--user", &AGENT.to_string(), "--state"]).arg(closed.join("state"));
     fails(&mut unreachable, 7, "ermission denied");
     assert_nothing_attached(&lab);
+}
+
+fn owner_of(path: &Path) -> u32 {
+    fs::symlink_metadata(path).expect("it exists").uid()
+}
+
+#[test]
+fn a_ledger_is_handed_over_and_nothing_else() {
+    let account = UserChoice::Named("65534".into()).account();
+    let account = account.expect("it can be looked up").expect("nobody; this takes root");
+    let hand_over = |path: &Path| owner::hand_over(path, &account).expect("it can be given away");
+    let all = tempfile::tempdir().expect("a directory");
+    let fresh = all.path().join("made/on/the/way");
+    hand_over(&fresh);
+    assert_eq!(owner_of(&fresh), 65_534);
+    assert_eq!(owner_of(&all.path().join("made")), 0);
+
+    let used = all.path().join("used");
+    fs::create_dir(&used).expect("a directory");
+    for name in ["ledger.sqlite", "notes", "elsewhere"] {
+        fs::write(used.join(name), "SQLite format 3\0").expect("a file");
+    }
+    symlink(used.join("elsewhere"), used.join("ledger.sqlite-wal")).expect("a link");
+    fs::hard_link(used.join("elsewhere"), used.join("lock")).expect("a second name");
+    hand_over(&used);
+    assert_eq!(owner_of(&used), 65_534);
+    assert_eq!(owner_of(&used.join("ledger.sqlite")), 65_534);
+    for name in ["notes", "elsewhere", "ledger.sqlite-wal", "lock"] {
+        assert_eq!(owner_of(&used.join(name)), 0, "{name}");
+    }
+
+    // Named by mistake: letters, what another program locks, what only is called a ledger.
+    for (name, words) in
+        [("letters", ""), ("lock", ""), ("ledger.sqlite", "no database"), ("ledger.sqlite", "")]
+    {
+        let wrong = tempfile::tempdir_in(all.path()).expect("a directory");
+        let file = wrong.path().join(name);
+        fs::write(&file, words).expect("a file");
+        hand_over(wrong.path());
+        assert_eq!((owner_of(wrong.path()), owner_of(&file)), (0, 0), "{name} of {words:?}");
+    }
 }

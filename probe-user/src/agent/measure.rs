@@ -128,6 +128,9 @@ impl Session {
             summary.counters.insert("packets_taken_over".into(), left.packets);
             summary.counters.insert("events_taken_over".into(), left.events);
         }
+        if let Some(events) = self.live.given_up() {
+            summary.lost.insert("events_given_up".into(), events);
+        }
     }
 
     /// All figures of this moment.

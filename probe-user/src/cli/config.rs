@@ -1,14 +1,10 @@
 //! `forgewatch config`.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
 
-use super::{Failure, run};
+use super::{Failure, print, run};
 use crate::config::{EXAMPLE, layers::Layers};
 
 /// What to do with the configuration.
@@ -36,13 +32,8 @@ pub(super) fn run(action: &Action) -> Result<ExitCode, Failure> {
         Action::Show(options) => show(options)?,
         Action::Example => EXAMPLE.to_owned(),
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough is no failure.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Other(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check(options: &Check) -> Result<String, Failure> {

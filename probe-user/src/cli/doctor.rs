@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
-use crate::{config::layers::Layers, doctor, source::kernel::pins};
+use super::{Failure, print};
+use crate::{config::layers::Layers, doctor, log, source::kernel::pins};
 
 /// Arguments of `doctor`.
 #[derive(Args)]
@@ -25,10 +25,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         ifaces: options.ifaces.clone(),
         pins: Some(pins.unwrap_or_else(|| pins::USUAL.into())),
     });
-    if options.json {
-        println!("{}", report.to_json());
+    let said = if options.json {
+        format!("{}\n", report.to_json())
     } else {
-        print!("{report}");
-    }
+        // Others choose what interfaces and programs are called.
+        report.to_string().lines().map(|line| log::plain(line) + "\n").collect()
+    };
+    print(&said)?;
     Ok(ExitCode::from(report.outcome().exit_code()))
 }

@@ -30,12 +30,18 @@ pub enum Failure {
     /// Code 5.
     #[error(transparent)]
     Input(#[from] CaptureError),
+    /// Code 5.
+    #[error("{0}")]
+    Record(String),
     /// Code 6.
     #[error("{0}")]
     Kernel(String),
     /// Code 7.
     #[error(transparent)]
     State(#[from] LedgerError),
+    /// Code 7.
+    #[error("{0}")]
+    NoLedger(String),
     /// Code 8.
     #[error("{0}")]
     Held(String),
@@ -57,9 +63,9 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Privileges(_) => 3,
             Self::Interface(_) => 4,
-            Self::Input(_) => 5,
+            Self::Input(_) | Self::Record(_) => 5,
             Self::Kernel(_) => 6,
-            Self::State(_) => 7,
+            Self::State(_) | Self::NoLedger(_) => 7,
             Self::Held(_) => 8,
             Self::Output(_) | Self::Export(_) | Self::Other(_) => 1,
         })
@@ -96,6 +102,7 @@ impl From<PinError> for Failure {
         match error {
             PinError::Busy { .. } => Self::Held(said),
             PinError::Elsewhere { .. } => Self::Interface(said),
+            PinError::NoPins { .. } => Self::Usage(said),
             PinError::NoFileSystem { .. } => Self::Kernel(said),
             PinError::Io { .. } if error.is_permission() => {
                 Self::Privileges(format!("{said}; run it as root"))

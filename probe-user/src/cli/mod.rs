@@ -14,13 +14,18 @@ mod run;
 pub(crate) mod state;
 pub(crate) mod summary;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 pub use exit::Failure;
 use probe_common::config::DNS_PORTS;
 
-use crate::{config::settings::Settings, log, targets::TargetSet};
+use crate::{config::settings::Settings, log, report::ReportError, targets::TargetSet};
 
 const ABOUT: &str = "Watches a Linux router for forged TCP resets and forged DNS answers, and says \
                      which service they cut off, how, and how sure that is.";
@@ -32,7 +37,7 @@ Exit codes:
   2  wrong usage, or a configuration or target file that cannot be understood
   3  missing privileges
   4  no such interface, or one that cannot be watched
-  5  a capture that cannot be read, or not to its end (what was read is reported)
+  5  a capture that cannot be read, or not to its end (what was read is reported); a file that is no run's
   6  the kernel lacks something, or the BPF object was not built in
   7  a state directory or ledger that cannot be used
   8  another agent has what is pinned there
@@ -164,9 +169,28 @@ pub fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("forgewatch: {failure}");
+            complain(&failure);
             failure.code()
         }
+    }
+}
+
+/// Says on standard error what is wrong: without what a terminal would act on, as names of files and interfaces may
+/// have it, and whether or not anybody is there to hear it.
+fn complain(what: &impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "forgewatch: {}", log::plain(&what.to_string()));
+}
+
+/// Writes what a command has to say. A reader that has seen enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    const WHAT: &str = "to standard output";
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.kind()) {
+        Ok(()) | Err(io::ErrorKind::BrokenPipe) => Ok(()),
+        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            Err(ReportError::Full { what: WHAT }.into())
+        }
+        Err(kind) => Err(ReportError::Failed { what: WHAT, source: kind.into() }.into()),
     }
 }
 

@@ -97,7 +97,7 @@ impl Observer {
         let skipped: u64 = self.reader.skipped().iter().map(|skipped| skipped.packets).sum();
         *total.lost.entry("capture_packets_skipped".into()).or_default() += skipped;
         for skipped in self.reader.skipped() {
-            eprintln!("forgewatch: {}: {skipped}", self.file.display());
+            super::complain(&format_args!("{}: {skipped}", self.file.display()));
         }
         total.first_packet = earliest(total.first_packet, self.packets.first());
         total.last_packet = total.last_packet.max(self.packets.last());

@@ -126,7 +126,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
         match side_by_side(files, open, told, &mut attribution) {
             Err(Failure::Output(ReportError::Closed { .. })) => return Ok(ExitCode::SUCCESS),
             Err(error @ Failure::Input(_)) => {
-                eprintln!("forgewatch: {error}");
+                super::complain(&error);
                 failure = Some(error.code());
             }
             Err(error) => return Err(error),
@@ -255,7 +255,7 @@ fn side_by_side(
     let mut damaged = observers.into_iter().filter_map(Observer::damage);
     let Some(first) = damaged.next() else { return Ok(()) };
     // The caller says the first.
-    damaged.for_each(|other| eprintln!("forgewatch: {other}"));
+    damaged.for_each(|other| super::complain(&other));
     Err(first.into())
 }
 

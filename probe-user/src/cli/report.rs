@@ -173,7 +173,7 @@ impl Form {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let reader = Reader::open(&options.state.dir()?)?;
+    let reader = state::open(&options.state.dir()?)?;
     let now = state::now();
     let period = Period {
         from: options.from.map_or(0, |moment| moment.at(now)),

@@ -15,7 +15,7 @@ use crate::{
         settings::{DAYS_MAX, Settings},
     },
     ledger::{
-        KEEP_OCTETS_MIN, Options, Recorder, RunStart, SystemClocks,
+        FILE, KEEP_OCTETS_MIN, LedgerError, Options, Reader, Recorder, RunStart, SystemClocks,
         row::{RunClock, RunKind},
     },
     report::summary::{Clock, ClockSource, VERSION},
@@ -25,6 +25,9 @@ use crate::{
 
 /// Where root's agents record, unless told otherwise.
 const USUAL: &str = "/var/lib/forgewatch";
+
+/// Directories that are named where a ledger is looked for one level too high.
+const INSIDE_MAX: usize = 8;
 
 /// Variable in which systemd names the directories of `StateDirectory=`.
 const SYSTEMD: &str = "STATE_DIRECTORY";
@@ -126,6 +129,45 @@ fn place_by(said: Option<&Path>, systemd: Option<OsString>, root: bool) -> Optio
     root.then(|| Place { dir: USUAL.into(), asked_for: false })
 }
 
+/// Opens the ledger in `dir` for reading. Where there is none, directories in it that have one are named: services have
+/// one for each interface.
+pub(super) fn open(dir: &Path) -> Result<Reader, Failure> {
+    Reader::open(dir).map_err(|error| {
+        let inside = match error {
+            LedgerError::Missing { .. } => inside(dir),
+            _ => Vec::new(),
+        };
+        if inside.is_empty() {
+            return error.into();
+        }
+        Failure::NoLedger(format!(
+            "no ledger in {}, but in {}; give the one that is meant as --state DIR",
+            dir.display(),
+            inside.join(", ")
+        ))
+    })
+}
+
+/// The directories in `dir` that have a ledger, or cannot be looked into, for people.
+fn inside(dir: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut found: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| {
+            let path = entry.path();
+            match path.join(FILE).try_exists() {
+                Ok(true) => Some(path.display().to_string()),
+                Ok(false) => None,
+                Err(_) => Some(format!("perhaps {}, which may not be read", path.display())),
+            }
+        })
+        .collect();
+    found.sort_unstable();
+    found.truncate(INSIDE_MAX);
+    found
+}
+
 /// Begins to record a replay in `dir`, of these observers if they have names.
 pub(crate) fn start_replay(
     dir: &Path,
@@ -166,6 +208,22 @@ mod tests {
     fn dir(said: Option<&str>, systemd: &str, root: bool) -> Option<(String, bool)> {
         let place = place_by(said.map(Path::new), Some(systemd.into()), root)?;
         Some((place.dir.display().to_string(), place.asked_for))
+    }
+
+    #[test]
+    fn a_ledger_of_an_interface_is_pointed_at_from_above() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let said = || open(dir.path()).expect_err("there is none").to_string();
+        assert!(said().contains("`forgewatch run --state"), "{}", said());
+        for name in ["wan0", "eth0", "other"] {
+            std::fs::create_dir(dir.path().join(name)).expect("a directory");
+        }
+        for name in ["wan0", "eth0"] {
+            std::fs::write(dir.path().join(name).join(FILE), "").expect("a file");
+        }
+        let above = dir.path().display();
+        let words = format!("no ledger in {above}, but in {above}/eth0, {above}/wan0; give");
+        assert!(said().starts_with(&words), "{}", said());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use probe_common::config::{
     DEFAULT_RESOLVER_SETS, DNS_PORTS,
 };
 
+use super::value;
 use crate::{
     cli::Failure,
     ledger::{KEEP_DAYS, KEEP_OCTETS, Keep},
@@ -133,6 +134,9 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), String> {
         if self.destinations.is_some() && !self.json {
             return Err("--destinations is for programs: give --json, too".into());
+        }
+        if let Some(name) = value::named_twice(&self.interfaces) {
+            return Err(value::twice(name));
         }
         match self.metrics_listen {
             Some(address) if !address.ip().is_loopback() && !self.beyond_loopback => Err(format!(

@@ -79,7 +79,22 @@ pub(super) fn interfaces(found: &Found<'_>) -> Result<Vec<String>, Fault> {
     const MOST: usize = probe_common::config::INTERFACES;
     let allowed = format!("a list of up to {MOST} names of interfaces as in [\"eth0\"]");
     let name = "the name of an interface as in \"eth0\"";
-    list(found, MOST, &allowed, |item| text(item, name).map(str::to_owned))
+    let names = list(found, MOST, &allowed, |item| text(item, name).map(str::to_owned))?;
+    match named_twice(&names) {
+        None => Ok(names),
+        Some(name) => Err((found.span(), twice(name))),
+    }
+}
+
+/// The first name that is there before: its packets would be judged twice.
+pub(super) fn named_twice(names: &[String]) -> Option<&str> {
+    let before = |(place, name): &(usize, &String)| names[..*place].contains(*name);
+    names.iter().enumerate().find(before).map(|(_, name)| name.as_str())
+}
+
+/// What is said of it.
+pub(super) fn twice(name: &str) -> String {
+    format!("the interface `{name}` is named twice; name each one once")
 }
 
 /// Ports.

@@ -8,6 +8,7 @@ mod attached;
 mod bpf;
 mod clock;
 mod ethtool;
+mod holder;
 mod iface;
 mod kernel;
 mod link;
@@ -21,7 +22,7 @@ mod routing;
 mod sandbox;
 mod xdp;
 
-pub(crate) use attached::egress_filter;
+pub(crate) use attached::{at_ingress, egress_filter, has_program};
 pub(crate) use link::has_xdp;
 pub use report::{Check, Outcome, Report, Status};
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::report::Check;
-use crate::source::kernel::pins::{self, Standing};
+use crate::source::kernel::pins::{self, PinError, Standing};
 
 /// One line for each set of interfaces; none where nothing is pinned.
 pub(super) fn checks(base: &Path) -> Vec<Check> {
@@ -11,6 +11,10 @@ pub(super) fn checks(base: &Path) -> Vec<Check> {
         Ok(sets) => sets.iter().map(check).collect(),
         // Only root looks into it, and whoever it belongs to.
         Err(error) if error.is_permission() => Vec::new(),
+        Err(error @ PinError::NoPins { .. }) => {
+            let advice = "name a directory of a BPF file system as `pin` under [kernel]";
+            vec![Check::warn("pins", error.to_string()).advise(advice)]
+        }
         Err(error) => vec![Check::unknown("pins", error.to_string()).advise("run as root to know")],
     }
 }
@@ -46,5 +50,6 @@ mod tests {
         assert!(advice.contains("run --pin --iface lan0 --iface wan0`"), "{advice}");
         assert!(advice.contains("detach --iface lan0`"), "{advice}");
         assert_eq!(checks(Path::new("/nowhere")), []);
+        assert_eq!(checks(Path::new("/proc")).first().map(|one| one.status), Some(Status::Warn));
     }
 }

@@ -49,6 +49,9 @@ fn head(model: &Model, title: &str) -> Paragraph<'static> {
         .collect();
     let more = progress.lost.len().saturating_sub(LOSSES_SHOWN);
     let lost = match (lost.is_empty(), more) {
+        _ if model.over && !model.summed_up => {
+            Span::from("no summary: cut short, and what was lost is not known").yellow()
+        }
         (true, _) => Span::from("nothing lost").dim(),
         (false, 0) => Span::from(format!("lost: {}", lost.join(", "))).yellow(),
         (false, more) => {
@@ -307,6 +310,19 @@ mod tests {
             "DATA_AFTER_RST",
         ];
         assert_shows(&screen, &words);
+    }
+
+    #[test]
+    fn what_was_cut_short_is_not_said_to_have_lost_nothing() {
+        for mut model in [Model::default(), model()] {
+            assert!(!screen(&model, 140, 30).contains("no summary"));
+            model.over = true;
+            let cut = screen(&model, 140, 30);
+            assert_shows(&cut, &["no summary: cut short"]);
+            assert!(!cut.contains("nothing lost"), "{cut}");
+            model.take(r#"{"record":"summary","packets":7,"findings":{"total":3},"lost":{"a":0}}"#);
+            assert_shows(&screen(&model, 140, 30), &["7 packets", "nothing lost"]);
+        }
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! * [`said`] is how it is read.
 //! * [`model`] is what is known, and what of it is looked at.
 //! * [`draw`] is the screen.
+//! * [`keys`] is the terminal, and what is pressed there.
 //! * [`speaker`] is who speaks.
 
 mod draw;
+mod keys;
 mod model;
 mod said;
 mod speaker;
@@ -30,10 +32,10 @@ use nix::sys::{
 };
 use ratatui::{
     DefaultTerminal,
-    crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
 };
 
-use self::{model::Press, speaker::Speaker};
+use self::{keys::Keys, model::Press, speaker::Speaker};
 use crate::{cli::Failure, privilege};
 
 /// How often the screen is drawn, at least: the time on it is to be seen to go on.
@@ -53,9 +55,11 @@ pub(crate) fn read(path: &Path) -> Result<ExitCode, Failure> {
     if !io::stdout().is_terminal() {
         return Err(no_terminal("what is to be read can be anywhere"));
     }
+    let title = path.display().to_string();
     let opened = Speaker::file(path);
-    let speaker = opened.map_err(|error| failed(&format!("read {}", path.display()), &error))?;
-    watch(speaker, &path.display().to_string())
+    let speaker =
+        opened.map_err(|error| Failure::Record(format!("cannot show {title}: {error}")))?;
+    watch(speaker, &title)
 }
 
 fn no_terminal(instead: &str) -> Failure {
@@ -75,46 +79,59 @@ fn watch(mut speaker: Speaker, title: &str) -> Result<ExitCode, Failure> {
         .map_err(|error| failed("wait for signals", &error))?;
     let terminal = ratatui::try_init().map_err(|error| failed("use the terminal", &error));
     let shown = terminal.and_then(|mut terminal| {
-        // Starts what waits for keys, before less is permitted.
-        event::poll(Duration::ZERO).map_err(|error| failed("read keys", &error))?;
-        privilege::confine_onlooker(speaker.pid());
-        speaker.listen();
-        show(&mut terminal, &speaker, &signals, title)
-            .map_err(|error| failed("show the run", &error))
+        let shown = confined_show(&mut terminal, &mut speaker, &signals, title);
+        // Both fail where the terminal is there no more, of which it would tell itself when dropped, to nobody.
+        let _ = terminal.show_cursor();
+        std::mem::forget(terminal);
+        shown
     });
-    ratatui::restore();
-    let ended = speaker.end().map_err(|error| failed("wait for the agent", &error))?;
+    let _ = ratatui::try_restore();
+    let ended = speaker.end(title)?;
     shown?;
     Ok(ended)
+}
+
+fn confined_show(
+    terminal: &mut DefaultTerminal,
+    speaker: &mut Speaker,
+    signals: &SignalFd,
+    title: &str,
+) -> Result<(), Failure> {
+    let opened = Keys::open().map_err(|error| failed("read keys", &error))?;
+    privilege::confine_onlooker(speaker.pid());
+    let keys = Keys::start(opened).map_err(|error| failed("read keys", &error))?;
+    speaker.listen();
+    show(terminal, speaker, signals, &keys, title).map_err(|error| failed("show the run", &error))
 }
 
 fn show(
     terminal: &mut DefaultTerminal,
     speaker: &Speaker,
     signals: &SignalFd,
+    keys: &Keys,
     title: &str,
 ) -> io::Result<()> {
     let mut page = 1;
-    while !speaker.is_over() {
-        terminal.draw(|frame| page = draw::draw(frame, &speaker.model(), title))?;
-        if event::poll(DRAW)? {
-            // All that is there: a key that is held down comes faster than a screen can be drawn.
-            while event::poll(Duration::ZERO)? {
-                match event::read()? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => {
-                        if is_end(key) {
-                            return Ok(());
-                        }
-                        if let Some(press) = press(key) {
-                            speaker.model().press(press, page);
-                        }
+    while !speaker.is_over() && signals.read_signal()?.is_none() && !keys.are_gone() {
+        let drawn = terminal.draw(|frame| page = draw::draw(frame, &speaker.model(), title));
+        let pressed = drawn.and_then(|_| keys.wait(DRAW));
+        let pressed = match pressed {
+            // It went meanwhile.
+            Err(_) if keys.are_gone() => return Ok(()),
+            pressed => pressed?,
+        };
+        for event in pressed {
+            match event {
+                Event::Key(key) if key.kind != KeyEventKind::Release => {
+                    if is_end(key) {
+                        return Ok(());
                     }
-                    _ => {}
+                    if let Some(press) = press(key) {
+                        speaker.model().press(press, page);
+                    }
                 }
+                _ => {}
             }
-        }
-        if signals.read_signal()?.is_some() {
-            return Ok(());
         }
     }
     Ok(())

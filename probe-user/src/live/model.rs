@@ -79,6 +79,13 @@ pub(super) struct Model {
     pub(super) warned: Option<String>,
     /// Whether the summary has come.
     pub(super) summed_up: bool,
+    /// Whether nothing more will come.
+    pub(super) over: bool,
+    /// Whether something has come that an agent says, and something that none says.
+    told: bool,
+    foreign: bool,
+    /// Why the rest could not be read.
+    pub(super) fault: Option<String>,
     pub(super) focus: Focus,
     /// The destination looked at; none: all of them.
     chosen: Option<Key>,
@@ -91,7 +98,11 @@ pub(super) struct Model {
 impl Model {
     /// Takes a line of the agent's.
     pub(super) fn take(&mut self, line: &str) {
-        match Said::read(line) {
+        let said = Said::read(line);
+        let foreign = matches!(said, Said::Words { foreign: true, .. });
+        self.foreign |= foreign;
+        self.told |= !foreign;
+        match said {
             Said::Progress(mut progress) => {
                 for one in progress.destinations.drain(..) {
                     if let Some(row) = self.row(&one.key) {
@@ -111,7 +122,7 @@ impl Model {
                 self.progress.lost.retain(|_, count| *count > 0);
                 self.summed_up = true;
             }
-            Said::Words { warns, words } => {
+            Said::Words { warns, words, .. } => {
                 if warns {
                     self.warned = Some(words.clone());
                 }
@@ -121,6 +132,11 @@ impl Model {
                 self.words.push_back((warns, words));
             }
         }
+    }
+
+    /// Whether it ended without having been an agent's: another kind of file, say.
+    pub(super) const fn is_foreign(&self) -> bool {
+        self.over && self.foreign && !self.told
     }
 
     /// The row of a destination, if there is room for it.

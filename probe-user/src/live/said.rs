@@ -23,6 +23,8 @@ pub(super) enum Said {
     Words {
         /// More than information.
         warns: bool,
+        /// No agent says it: it has no form that an agent gives to what it says.
+        foreign: bool,
         /// On one line.
         words: String,
     },
@@ -31,29 +33,41 @@ pub(super) enum Said {
 impl Said {
     /// Reads a line. One that is no record is taken for words.
     pub(super) fn read(line: &str) -> Self {
-        Self::record(line).unwrap_or_else(|| Self::Words { warns: true, words: plain(line) })
+        Self::record(line).unwrap_or_else(|foreign| Self::Words {
+            warns: true,
+            foreign,
+            words: plain(line),
+        })
     }
 
-    fn record(line: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(line).ok()?;
+    /// A line as a record; else whether it is nothing that an agent says.
+    fn record(line: &str) -> Result<Self, bool> {
+        let value: Value = serde_json::from_str(line).map_err(|_| true)?;
         let text = |name: &str| value.get(name).and_then(Value::as_str);
-        match text("record") {
-            Some("destinations") => serde_json::from_value(value).ok().map(Self::Progress),
-            Some("finding") => serde_json::from_value(value).ok().map(Self::Finding),
-            Some("verdict") => serde_json::from_value(value).ok().map(Self::Verdict),
-            Some("summary") => {
+        let Some(record) = text("record") else {
+            let (Some(level), Some(message)) = (text("level"), text("message")) else {
+                return Err(true);
+            };
+            let warns = !matches!(level, "info" | "debug" | "trace");
+            return Ok(Self::Words { warns, foreign: false, words: plain(message) });
+        };
+        let read = match record {
+            "destinations" => serde_json::from_value(value).map(Self::Progress),
+            "finding" => serde_json::from_value(value).map(Self::Finding),
+            "verdict" => serde_json::from_value(value).map(Self::Verdict),
+            "summary" => {
                 // There findings are counted by kind.
                 let mut value = value;
                 let total = value.pointer("/findings/total").cloned().unwrap_or_default();
-                *value.get_mut("findings")? = total;
-                serde_json::from_value(value).ok().map(Self::Summary)
+                if let Some(findings) = value.get_mut("findings") {
+                    *findings = total;
+                }
+                serde_json::from_value(value).map(Self::Summary)
             }
-            Some(_) => None,
-            None => {
-                let warns = !matches!(text("level")?, "info" | "debug" | "trace");
-                Some(Self::Words { warns, words: plain(text("message")?) })
-            }
-        }
+            // Of a later version.
+            _ => return Err(false),
+        };
+        read.map_err(|_| false)
     }
 }
 
@@ -203,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_no_record_is_words_that_no_terminal_acts_on() {
         let words = |line| match Said::read(line) {
-            Said::Words { warns, words } => (warns, words),
+            Said::Words { warns, words, .. } => (warns, words),
             other => panic!("{other:?}"),
         };
         assert_eq!(words("no \x1b[2J JSON"), (true, "no ?[2J JSON".into()));
@@ -211,6 +225,18 @@ mod tests {
         assert_eq!(words(line), (false, "watching eth0?[2J".into()));
         assert!(words(r#"{"record":"finding","time":1}"#).0, "a record that is not whole");
         assert!(words(r#"{"record":"of tomorrow"}"#).0);
+    }
+
+    #[test]
+    fn what_no_agent_says_is_told_from_what_one_says() {
+        let foreign = |line| matches!(Said::read(line), Said::Words { foreign: true, .. });
+        for line in ["no JSON", "7", "{}", r#"{"level":"info"}"#, r#"{"message":7,"level":"info"}"#]
+        {
+            assert!(foreign(line), "{line}");
+        }
+        for line in [r#"{"record":"of tomorrow"}"#, r#"{"level":"warn","message":"lost"}"#] {
+            assert!(!foreign(line), "{line}");
+        }
     }
 
     #[test]

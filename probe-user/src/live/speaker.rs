@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, BufRead as _, BufReader, Read},
+    io::{self, BufRead as _, BufReader, Read, Write as _},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::Path,
     process::{Child, Command, ExitCode, Stdio},
@@ -20,6 +20,7 @@ use nix::{
 };
 
 use super::model::Model;
+use crate::cli::Failure;
 
 /// Octets of a line; the rest of a longer one is another line. Findings have a few thousand.
 const LINE_MAX: u64 = 1 << 20;
@@ -79,18 +80,37 @@ impl Speaker {
             self.threads.push(thread::spawn(move || {
                 let mut stream = BufReader::new(stream);
                 let mut line = Vec::new();
-                while let Ok(1..) = stream.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
-                    locked(&model).take(String::from_utf8_lossy(&line).trim_end());
+                let fault = loop {
+                    match stream.by_ref().take(LINE_MAX).read_until(b'\n', &mut line) {
+                        Ok(0) => break None,
+                        Ok(_) => locked(&model).take(String::from_utf8_lossy(&line).trim_end()),
+                        Err(error) => break Some(error.to_string()),
+                    }
                     line.clear();
-                }
-                open.fetch_sub(1, Ordering::Relaxed);
+                };
+                let mut model = locked(&model);
+                model.over = open.fetch_sub(1, Ordering::Relaxed) == 1;
+                model.fault = model.fault.take().or(fault);
             }));
         }
     }
 
-    /// Whether it is an agent that has ended. The end of a file is there to be looked at.
+    /// Whether it is an agent that has ended, or a file that is no agent's. The end of another one is there to be
+    /// looked at.
     pub(super) fn is_over(&self) -> bool {
-        self.agent.is_some() && self.open.load(Ordering::Relaxed) == 0
+        self.open.load(Ordering::Relaxed) == 0 && (self.agent.is_some() || self.refused().is_some())
+    }
+
+    /// Why a file cannot be shown, once it was read.
+    fn refused(&self) -> Option<String> {
+        let model = self.model();
+        match &model.fault {
+            Some(fault) => Some(fault.clone()),
+            None if model.is_foreign() => Some(
+                "it has no record in it; give what `run --json` or `replay --json` wrote".into(),
+            ),
+            None => None,
+        }
     }
 
     /// What was said so far.
@@ -98,16 +118,23 @@ impl Speaker {
         locked(&self.model)
     }
 
-    /// Has an agent end, and sum up; says how the run was, and returns its exit code.
-    pub(super) fn end(mut self) -> io::Result<ExitCode> {
-        let Some(mut agent) = self.agent.take() else { return Ok(ExitCode::SUCCESS) };
+    /// Has an agent end, and sum up; says how the run was, and returns its exit code. `title` is what a file is called.
+    pub(super) fn end(mut self, title: &str) -> Result<ExitCode, Failure> {
+        let Some(mut agent) = self.agent.take() else {
+            return match self.refused() {
+                Some(why) => Err(Failure::Record(format!("cannot show {title}: {why}"))),
+                None => Ok(ExitCode::SUCCESS),
+            };
+        };
         if let Ok(pid) = i32::try_from(agent.id()) {
             // It may have ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
         }
         // Nobody may have begun to.
         self.listen();
-        let status = agent.wait()?;
+        let status = agent
+            .wait()
+            .map_err(|error| Failure::Other(format!("cannot wait for the agent: {error}")))?;
         for thread in self.threads.drain(..) {
             // One that panicked has said so.
             let _ = thread.join();
@@ -116,14 +143,28 @@ impl Speaker {
         if !status.success()
             && let Some(warned) = &model.warned
         {
-            eprintln!("{warned}");
+            // The terminal may be there no more.
+            let _ = writeln!(io::stderr(), "{warned}");
         }
         if model.summed_up {
-            println!("{}", words(&model));
+            let _ = writeln!(io::stdout(), "{}", words(&model));
         }
-        let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-        Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        match status.signal() {
+            Some(signal) => Err(Failure::Other(killed(signal))),
+            None => Ok(ExitCode::from(
+                status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1),
+            )),
+        }
     }
+}
+
+/// Of an agent that was killed.
+fn killed(signal: i32) -> String {
+    let name = Signal::try_from(signal).map(|signal| format!(" ({signal})")).unwrap_or_default();
+    format!(
+        "the agent was killed by signal {signal}{name}: what it has not told is lost, and there is no summary; start it \
+         again"
+    )
 }
 
 /// The run in a line.

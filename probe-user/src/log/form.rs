@@ -109,6 +109,19 @@ const fn prefix(level: Level) -> &'static str {
     }
 }
 
+/// On one line, and without anything that a terminal would act on.
+pub(crate) fn plain(text: &str) -> String {
+    let mut words = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            let _ = write!(words, "{}", letter.escape_default());
+        } else {
+            words.push(letter);
+        }
+    }
+    words
+}
+
 /// Message and fields.
 #[derive(Default)]
 struct Said {
@@ -126,14 +139,7 @@ impl Said {
 
     /// On one line, whatever is in it: what is said of a packet may have come from it.
     fn words(&self) -> String {
-        let mut words = String::with_capacity(self.message.len());
-        for letter in self.message.chars() {
-            if letter.is_control() {
-                let _ = write!(words, "{}", letter.escape_default());
-            } else {
-                words.push(letter);
-            }
-        }
+        let mut words = plain(&self.message);
         for (name, value) in &self.fields {
             let _ = write!(words, " {name}={value}");
         }

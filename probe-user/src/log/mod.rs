@@ -15,7 +15,7 @@ use std::{
     time::Instant,
 };
 
-pub(crate) use form::Form;
+pub(crate) use form::{Form, plain};
 use limit::{Limiter, Verdict};
 use tracing::{Event, Level, Subscriber, callsite::Identifier};
 use tracing_subscriber::{

@@ -1,6 +1,6 @@
 //! Which system calls are left, by seccomp.
 //!
-//! Two filters, of which the kernel takes the stricter word:
+//! Three filters, of which the kernel takes the strictest word:
 //!
 //! * `FATAL` are calls that nothing in the agent or its libraries makes, and that whoever has taken it over
 //!   would want: another program, another process's memory, kernel modules, namespaces. One of them ends the
@@ -8,6 +8,8 @@
 //! * Of everything else there is a list of what the loop uses. What is not on it is refused (EPERM) and logged.
 //!   It does not end the process: a library that makes a call it did not make before would otherwise end the
 //!   detection on a router where nobody looks for a year.
+//! * `ABSENT` is answered as by a kernel that does not have it, so that the C library does with another call that a
+//!   filter can look into.
 //!
 //! Lists have what glibc and musl use on x86-64 and aarch64, on both of which a name has the same meaning.
 
@@ -60,6 +62,19 @@ const FATAL: &[c_long] = &[
     libc::SYS_reboot,
     libc::SYS_swapon,
 ];
+
+/// Answered with ENOSYS. The flags of clone3 lie in memory, where a filter cannot look: it could enter a namespace, as
+/// by calls that are fatal. Threads are started by clone then.
+const ABSENT: &[c_long] = &[libc::SYS_clone3];
+
+/// What clone may not be asked for besides a thread.
+const NAMESPACES: libc::c_int = libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWUTS;
 
 /// Permitted whatever the arguments.
 const PLAIN: &[c_long] = &[
@@ -117,9 +132,7 @@ const PLAIN: &[c_long] = &[
     libc::SYS_mremap,
     libc::SYS_madvise,
     libc::SYS_membarrier,
-    // Threads and signals. The flags of clone3 lie in memory, where a filter cannot look; it cannot make
-    // another program of what it makes.
-    libc::SYS_clone3,
+    // Threads and signals.
     libc::SYS_set_robust_list,
     libc::SYS_get_robust_list,
     libc::SYS_set_tid_address,
@@ -219,10 +232,16 @@ const SOCKETS: &[c_long] = &[
 /// leads out of the machine.
 const FAMILIES: [u64; 2] = [libc::AF_UNIX as u64, libc::AF_NETLINK as u64];
 
+/// Families of a port that is still to be taken: of these, connections alone, and neither UDP nor raw packets.
+const PORT_FAMILIES: [u64; 2] = [libc::AF_INET as u64, libc::AF_INET6 as u64];
+
+/// Of the type of a socket, what is not a flag: `SOCK_TYPE_MASK`, `linux/net.h`.
+const SOCKET_TYPE: u64 = 0xf;
+
 /// Commands of the `bpf` call (`enum bpf_cmd` in `linux/bpf.h`) on maps and links that are there: look up,
 /// update, delete, next key; pin and open pinned ones; describe; make, update and detach links; ask what is
 /// attached. None makes a map or loads a program.
-const BPF_COMMANDS: [u64; 12] = [1, 2, 3, 4, 6, 7, 15, 16, 23, 28, 29, 34];
+const BPF_COMMANDS: [u64; 11] = [1, 2, 3, 4, 6, 7, 15, 16, 28, 29, 34];
 
 /// Requests by which descriptors are asked what they are: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX; and
 /// interfaces for their number and name: SIOCGIFINDEX, SIOCGIFNAME. (By number: C libraries give them types of
@@ -236,7 +255,7 @@ const TERMINAL_REQUESTS: [u64; 7] =
 /// `PR_SET_VMA`, by which C libraries give memory a name.
 const PR_SET_VMA: u64 = 0x5356_4d41;
 
-/// Installs both filters, on this thread and those that it starts.
+/// Installs the filters, on this thread and those that it starts.
 pub(super) fn filter(purpose: Purpose) -> Result<Layer, PrivilegeError> {
     const NAME: &str = "system calls";
     if !available() {
@@ -247,8 +266,11 @@ pub(super) fn filter(purpose: Purpose) -> Result<Layer, PrivilegeError> {
     let Ok(arch) = arch else {
         return Ok(Layer::lacking(NAME, format!("no list for {}", std::env::consts::ARCH)));
     };
-    let allowed = allowed(purpose).map_err(failed)?;
+    let mut allowed = allowed(purpose).map_err(failed)?;
     let words = format!("{} left, {} fatal", allowed.len(), FATAL.len());
+    let all = |calls: &[c_long]| calls.iter().map(|&call| (call, vec![])).collect::<Vec<_>>();
+    // Refused twice, they would be answered as the list has it, which has to be installed last.
+    allowed.extend(all(ABSENT));
     let build = |rules: Vec<(c_long, Vec<SeccompRule>)>, otherwise, then| {
         let rules = rules.into_iter().collect();
         SeccompFilter::new(rules, otherwise, then, arch)
@@ -257,10 +279,13 @@ pub(super) fn filter(purpose: Purpose) -> Result<Layer, PrivilegeError> {
     };
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     let allow = build(allowed, refuse, SeccompAction::Allow)?;
-    let fatal = FATAL.iter().map(|&call| (call, vec![])).collect();
-    let fatal = build(fatal, SeccompAction::Allow, SeccompAction::KillProcess)?;
-    for program in [fatal, allow] {
-        install(&program).map_err(|error| PrivilegeError::step("filter system calls", &error))?;
+    let fatal = build(all(FATAL), SeccompAction::Allow, SeccompAction::KillProcess)?;
+    let enosys = SeccompAction::Errno(libc::ENOSYS as u32);
+    let absent = build(all(ABSENT), SeccompAction::Allow, enosys)?;
+    // That a thread is started is nothing to log.
+    for (program, flags) in [(fatal, LOGGED), (absent, 0), (allow, LOGGED)] {
+        install(&program, flags)
+            .map_err(|error| PrivilegeError::step("filter system calls", &error))?;
     }
     Ok(Layer::done(NAME, words))
 }
@@ -274,17 +299,18 @@ fn allowed(purpose: Purpose) -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompi
     let executable = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
     let not_executable = rule(2, executable, 0)?;
     let thread = libc::CLONE_THREAD as u64;
+    let only_thread = SeccompCmpOp::MaskedEq(thread | u64::from(NAMESPACES.cast_unsigned()));
     all.extend([
         (libc::SYS_mmap, vec![not_executable.clone()]),
         (libc::SYS_mprotect, vec![not_executable]),
-        (libc::SYS_clone, vec![rule(0, SeccompCmpOp::MaskedEq(thread), thread)?]),
+        (libc::SYS_clone, vec![rule(0, only_thread, thread)?]),
         (libc::SYS_prctl, one_of(0, &[libc::PR_SET_NAME as u64, PR_SET_VMA])?),
         // Limits are read, and not set.
         (libc::SYS_prlimit64, vec![whole(2, 0)?]),
         // A process may end itself.
         (libc::SYS_tgkill, one_of(0, &[u64::from(std::process::id())])?),
     ]);
-    let (mut requests, mut families) = (REQUESTS.to_vec(), FAMILIES.to_vec());
+    let mut requests = REQUESTS.to_vec();
     if purpose != Purpose::Reader {
         all.extend(SOCKETS.iter().map(|&call| (call, vec![])));
     }
@@ -298,11 +324,17 @@ fn allowed(purpose: Purpose) -> Result<Vec<(c_long, Vec<SeccompRule>)>, seccompi
             }
         }
         Purpose::Agent | Purpose::AgentWithoutItsPort => {
+            let mut sockets = one_of(0, &FAMILIES)?;
             if purpose == Purpose::AgentWithoutItsPort {
                 all.push((libc::SYS_listen, vec![]));
-                families.extend([libc::AF_INET as u64, libc::AF_INET6 as u64]);
+                let stream = (SeccompCmpOp::MaskedEq(SOCKET_TYPE), libc::SOCK_STREAM as u64);
+                for family in PORT_FAMILIES {
+                    let family = condition(0, SeccompCmpOp::Eq, family)?;
+                    let kind = condition(1, stream.0.clone(), stream.1)?;
+                    sockets.push(SeccompRule::new(vec![family, kind])?);
+                }
             }
-            all.push((libc::SYS_socket, one_of(0, &families)?));
+            all.push((libc::SYS_socket, sockets));
             all.push((libc::SYS_bpf, one_of(0, &BPF_COMMANDS)?));
         }
     }
@@ -316,8 +348,15 @@ fn rule(
     comparison: SeccompCmpOp,
     value: u64,
 ) -> Result<SeccompRule, seccompiler::Error> {
-    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, comparison, value)?;
-    Ok(SeccompRule::new(vec![condition])?)
+    Ok(SeccompRule::new(vec![condition(argument, comparison, value)?])?)
+}
+
+fn condition(
+    argument: u8,
+    comparison: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::Error> {
+    Ok(SeccompCondition::new(argument, SeccompCmpArgLen::Dword, comparison, value)?)
 }
 
 /// A condition on a pointer.
@@ -327,12 +366,14 @@ fn whole(argument: u8, value: u64) -> Result<SeccompRule, seccompiler::Error> {
     Ok(SeccompRule::new(vec![condition])?)
 }
 
-/// Installs one filter, with what it refuses logged: that flag is why it is done here, not by the library.
-fn install(program: &BpfProgram) -> io::Result<()> {
+/// What a filter refuses is logged: that flag is why filters are installed here, not by the library.
+const LOGGED: libc::c_ulong = libc::SECCOMP_FILTER_FLAG_LOG;
+
+/// Installs one filter.
+fn install(program: &BpfProgram, flags: libc::c_ulong) -> io::Result<()> {
     let len = u16::try_from(program.len()).map_err(io::Error::other)?;
     let program =
         libc::sock_fprog { len, filter: program.as_ptr().cast::<libc::sock_filter>().cast_mut() };
-    let flags = libc::SECCOMP_FILTER_FLAG_LOG;
     // SAFETY: the kernel copies the program, whose instructions have its own layout, and keeps no pointer.
     let done = unsafe {
         libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
@@ -362,20 +403,65 @@ mod tests {
             let allowed = allowed(purpose).expect("conditions that can be compiled");
             let calls: BTreeSet<c_long> = allowed.iter().map(|(call, _)| *call).collect();
             assert_eq!(calls.len(), allowed.len(), "{purpose:?}");
-            assert!(FATAL.iter().all(|call| !calls.contains(call)), "{purpose:?}");
+            assert!(FATAL.iter().chain(ABSENT).all(|call| !calls.contains(call)), "{purpose:?}");
         }
+        assert!(FATAL.iter().all(|call| !ABSENT.contains(call)));
+    }
+
+    /// On a thread that is filtered, and ends with this.
+    fn filtered(purpose: Purpose, then: impl FnOnce() + Send + 'static) {
+        assert!(available(), "this kernel has no filters");
+        let thread = std::thread::spawn(move || {
+            nix::sys::prctl::set_no_new_privs().expect("no new privileges");
+            let layer = filter(purpose).expect("filters");
+            assert!(layer.whole, "{layer}");
+            then();
+        });
+        thread.join().expect("it behaves as filtered");
+    }
+
+    #[test]
+    fn no_namespace_is_entered_with_a_new_thread() {
+        filtered(Purpose::Agent, || {
+            // SAFETY: there are no arguments to read; whatever it asks for, nothing is made of it.
+            let made = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<u8>(), 0_usize) };
+            assert_eq!((made, nix::Error::last()), (-1, nix::Error::ENOSYS));
+            for flags in [libc::CLONE_NEWUSER, libc::CLONE_THREAD | libc::CLONE_NEWNET] {
+                let none = std::ptr::null::<u8>();
+                // SAFETY: refused, or without the flags that a thread takes (EINVAL): nothing is made.
+                let made = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+                assert_eq!((made, nix::Error::last()), (-1, nix::Error::EPERM), "{flags:x}");
+            }
+            std::thread::spawn(|| 7).join().expect("threads can be started");
+        });
+    }
+
+    #[test]
+    fn a_port_is_one_of_connections() {
+        let families = [libc::AF_INET, libc::AF_INET6];
+        let socket = |family, kind| {
+            // SAFETY: makes a socket, which the end of the test closes.
+            let made = unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) };
+            if made < 0 { Err(nix::Error::last()) } else { Ok(()) }
+        };
+        filtered(Purpose::AgentWithoutItsPort, move || {
+            for family in families {
+                assert_eq!(socket(family, libc::SOCK_STREAM | libc::SOCK_NONBLOCK), Ok(()));
+                for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW, libc::SOCK_SEQPACKET] {
+                    assert_eq!(socket(family, kind), Err(nix::Error::EPERM), "{family} {kind}");
+                }
+            }
+            assert_eq!(socket(libc::AF_UNIX, libc::SOCK_DGRAM), Ok(()));
+            assert_eq!(socket(libc::AF_PACKET, libc::SOCK_STREAM), Err(nix::Error::EPERM));
+        });
+        filtered(Purpose::Agent, move || {
+            assert_eq!(socket(libc::AF_INET, libc::SOCK_STREAM), Err(nix::Error::EPERM));
+        });
     }
 
     #[test]
     fn a_filter_refuses_what_is_not_listed_and_leaves_the_rest() {
-        if !available() {
-            panic!("this kernel has no filters");
-        }
-        // It holds for the thread that installs it, which ends here.
-        std::thread::spawn(|| {
-            nix::sys::prctl::set_no_new_privs().expect("no new privileges");
-            let layer = filter(Purpose::Reader).expect("filters");
-            assert!(layer.whole, "{layer}");
+        filtered(Purpose::Reader, || {
             let refused = |result: io::Result<()>| {
                 result.err().and_then(|error| error.raw_os_error()) == Some(libc::EPERM)
             };
@@ -390,8 +476,6 @@ mod tests {
                 libc::mmap(std::ptr::null_mut(), 4096, rights, how, -1, 0)
             };
             assert_eq!(memory, libc::MAP_FAILED, "executable memory");
-        })
-        .join()
-        .expect("it behaves as filtered");
+        });
     }
 }

@@ -130,6 +130,10 @@ fn an_attached_xdp_program_is_found_and_named() {
         let check = find(&report, "xdp", Some("wan0"));
         assert_eq!(check.status, Status::Fail);
         assert!(check.seen.contains("fw_doctor_xdp") && check.seen.contains("native"));
+        // It is a link, which nothing but its holder takes off.
+        let advice = check.advice.as_deref().unwrap_or_default();
+        let held = format!("end the process that holds it (process {}, ", std::process::id());
+        assert!(advice.contains(&held) && !advice.contains("xdp off"), "{advice}");
         assert_eq!(report.outcome().exit_code(), 4);
         drop(link);
         // Another test may be starting a command, whose process holds a copy until it executes.

@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod disk;
 pub mod flood;
 pub mod foreign;
+pub mod full;
 pub mod injector;
 pub mod inpath;
 pub mod memory;

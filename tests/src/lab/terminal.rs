@@ -3,15 +3,23 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
-    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::process::CommandExt as _,
+    },
     process::{Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
-    thread,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use anyhow::Context as _;
 use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     pty::{OpenptyResult, Winsize, openpty},
     sys::termios::{FlowArg, LocalFlags, tcflow, tcgetattr},
 };
@@ -21,11 +29,16 @@ use super::{process::Process, wait};
 /// Its lines and columns.
 const SIZE: (u16, u16) = (26, 118);
 
+/// How often, in milliseconds, it is looked whether the terminal is to go.
+const LOOK: u8 = 50;
+
 /// A terminal, and the program that has it.
 pub struct Terminal {
     /// What the program sees.
     slave: OwnedFd,
     keys: File,
+    reader: Option<JoinHandle<()>>,
+    going: Arc<AtomicBool>,
     parser: Arc<Mutex<vt100::Parser>>,
     /// The program; ended with the terminal.
     pub process: Process,
@@ -62,6 +75,10 @@ impl Terminal {
         let (rows, columns) = SIZE;
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(&size, None).context("a terminal")?;
+        // Else the command itself would have the other end, and keep the terminal from going.
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).context("a terminal")?;
+        }
         let end = || slave.try_clone().map(Stdio::from);
         let stdin = stdin.map_or_else(end, Ok)?;
         command.stdin(stdin).stdout(end()?).stderr(end()?).env("TERM", "xterm-256color");
@@ -70,15 +87,22 @@ impl Terminal {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let parser = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let (keys, screen) = (File::from(master.try_clone()?), Arc::clone(&parser));
-        // Ends with the last end of the terminal, which is ours; it is not waited for.
-        thread::Builder::new().name("terminal".into()).spawn(move || {
+        let going = Arc::new(AtomicBool::new(false));
+        let goes = Arc::clone(&going);
+        // Ends with the last end of the terminal, which is ours, or when that is to go.
+        let reader = thread::Builder::new().name("terminal".into()).spawn(move || {
             let (mut master, mut octets) = (File::from(master), [0; 4_096]);
-            // The end of a terminal is an error.
-            while let Ok(count @ 1..) = master.read(&mut octets) {
+            while !goes.load(Ordering::Relaxed) {
+                let mut waited = [PollFd::new(master.as_fd(), PollFlags::POLLIN)];
+                if poll(&mut waited, PollTimeout::from(LOOK)) == Ok(0) {
+                    continue;
+                }
+                // The end of a terminal is an error.
+                let Ok(count @ 1..) = master.read(&mut octets) else { return };
                 screen.lock().unwrap_or_else(PoisonError::into_inner).process(&octets[..count]);
             }
         })?;
-        Ok(Self { slave, keys, parser, process })
+        Ok(Self { slave, keys, reader: Some(reader), going, parser, process })
     }
 
     /// What is on the screen.
@@ -116,6 +140,20 @@ impl Terminal {
         tcflow(&self.slave, how).context("holding up a terminal")
     }
 
+    /// Takes the terminal away, as when a line is cut; what had it goes on.
+    ///
+    /// # Errors
+    ///
+    /// If who reads the screen has panicked.
+    pub fn cut(mut self) -> anyhow::Result<Cut> {
+        self.going.store(true, Ordering::Relaxed);
+        let joined = self.reader.take().map(JoinHandle::join).transpose();
+        joined.map_err(|_| anyhow::anyhow!("reading the screen panicked"))?;
+        // The other end: with the last one of these the terminal goes.
+        self.keys = File::open("/dev/null")?;
+        Ok(Cut(self))
+    }
+
     /// Whether it is as it was before the program: keys are shown and gathered into lines, and the
     /// screen is the ordinary one.
     ///
@@ -127,6 +165,16 @@ impl Terminal {
         let parser = self.parser.lock().unwrap_or_else(PoisonError::into_inner);
         let ordinary = LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG;
         Ok(flags.contains(ordinary) && !parser.screen().alternate_screen())
+    }
+}
+
+/// What is left of a [`Terminal`] that was cut.
+pub struct Cut(Terminal);
+
+impl Cut {
+    /// The program that had it.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.0.process
     }
 }
 

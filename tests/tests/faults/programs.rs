@@ -25,7 +25,7 @@ fn who_comes_later_finds_the_place_taken_and_takes_nothing_off() {
         process::output("forgewatch", other.env("FORGEWATCH_CONFIG", ""), SOON).expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("another XDP program is attached there"), "{said}");
+    assert!(said.contains("an agent of Forgewatch is there already (process "), "{said}");
     assert_eq!(attached(scene.router(), LAN).expect("it is there"), before);
     scene.ends();
 }

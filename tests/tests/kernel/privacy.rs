@@ -46,7 +46,7 @@ fn watch(lab: &Lab, ask: impl Fn() + Sync) -> Seen {
         let resolvers = Resolvers::take(&mut bpf, config.resolver_mask + 1).expect("resolvers");
         let names = WatchedNames::take(&mut bpf).expect("names");
         names.replace(&TargetSet::builtin().names(config.hash_key));
-        attach(&mut bpf, WAN).expect("the programs are attached");
+        let (_, links) = attach(&mut bpf, WAN).expect("the programs are attached");
         ask();
         let counts = || counters.read().expect("counters");
         let all = || {
@@ -67,6 +67,7 @@ fn watch(lab: &Lab, ask: impl Fn() + Sync) -> Seen {
                 of_resolver = (of_resolver.0 + queries, of_resolver.1 + record.replies());
             }
         });
+        drop(links);
         Seen { events, counts: counts(), resolver: of_resolver }
     };
     lab.network.router.enter(watching).expect("the router's namespace")

@@ -4,6 +4,7 @@
 //! Each test has a BPF file system of its own, which nobody else sees and which is gone with it.
 
 mod agents;
+mod foreign;
 
 use std::{
     fs,
@@ -76,6 +77,7 @@ fn what_is_forged_while_no_agent_runs_is_found_by_the_next() {
     let old = found.iter().find(|one| one.server.ends_with(":80")).expect("it is accused");
     assert!(old.signatures.iter().any(|one| one.id == "DATA_AFTER_RST"), "{old:#?}");
     assert_eq!(figure(&summary, "events_ring_full"), 0);
+    assert_eq!(figure(&summary, "events_given_up"), 0);
     assert!(figure(&summary, "events_taken_over") > 0, "{summary}");
     assert!(figure(&summary, "packets_taken_over") > 0, "{summary}");
     assert_detaches(router, &[LAN, WAN]);
@@ -187,6 +189,8 @@ fn what_is_laid_out_otherwise_is_replaced_and_told() {
     lab.https(CENSORED, OWN.v4).expect("curl runs");
     second.wait_for_injected(1);
     second.kill();
+    // Of this nobody hears.
+    lab.https(CENSORED, OWN.v4).expect("curl runs");
 
     // Another build.
     let map =
@@ -204,6 +208,7 @@ fn what_is_laid_out_otherwise_is_replaced_and_told() {
     pings.assert_all_answered();
     let summary = third.stop();
     assert!(summary["counters"]["packets_taken_over"].is_null(), "{summary}");
+    assert!(figure(&summary, "events_given_up") > 0, "{summary}");
     assert_detaches(router, &[WAN]);
 }
 
@@ -244,12 +249,21 @@ fn nobody_takes_what_a_running_agent_has() {
     assert!(doctor.contains("lan0, wan0: pinned, and no agent has it"), "{doctor}");
     assert!(doctor.contains("forgewatch detach"), "{doctor}");
     assert_detaches(router, &[LAN, WAN]);
-    for which in [&["--all"] as &[&str], &["--iface", WAN], &["--iface", "none0"]] {
+    let nothing: [(&[&str], &str); 3] = [
+        (&["--all"], "by an agent"),
+        (&["--iface", WAN], "on wan0"),
+        (&["--iface", "none0", "--iface", WAN], "on none0, wan0"),
+    ];
+    for (which, words) in nothing {
         let output = forgewatch(router, &[&["detach"], which].concat());
         assert!(output.status.success(), "{}", said(&output));
-        assert_eq!(said(&output), "nothing is left by an agent\n");
+        assert_eq!(said(&output), format!("nothing is left {words}\n"));
     }
-    assert_eq!(forgewatch(router, &["detach"]).status.code(), Some(2));
+    for which in [&[] as &[&str], &["--pin", USUAL]] {
+        let output = forgewatch(router, &[&["detach"], which].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains("--iface"), "{}", said(&output));
+    }
 }
 
 #[test]

@@ -4,9 +4,9 @@ use aya::util::KernelVersion;
 use aya::{
     Ebpf,
     programs::{
-        ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        tc::{SchedClassifierLinkId, qdisc_add_clsact, qdisc_detach_program},
-        xdp::XdpLinkId,
+        Link as _, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
+        tc::{SchedClassifierLink, SchedClassifierLinkId, qdisc_add_clsact, qdisc_detach_program},
+        xdp::{XdpLink, XdpLinkId},
     },
 };
 use thiserror::Error;
@@ -30,6 +30,22 @@ pub struct Attached {
     pub tcx: bool,
 }
 
+/// What holds the programs on one interface: dropped, they are taken off.
+#[derive(Debug)]
+pub struct Links {
+    xdp: XdpLink,
+    tc: SchedClassifierLink,
+}
+
+impl Links {
+    /// Takes the programs off, and tells if that fails.
+    pub(super) fn take_off(self) {
+        for error in [self.xdp.detach(), self.tc.detach()].into_iter().filter_map(Result::err) {
+            tracing::warn!("cannot take off a program: {}", chain(&error));
+        }
+    }
+}
+
 /// Why the programs could not be attached.
 #[derive(Debug, Error)]
 pub enum AttachError {
@@ -51,7 +67,7 @@ pub enum AttachError {
         /// Why.
         reason: String,
         /// What to do, if that is known.
-        advice: &'static str,
+        advice: String,
     },
     /// More interfaces than the programs can tell apart.
     #[error(
@@ -85,19 +101,32 @@ pub fn interface_index(name: &str) -> Result<u32, AttachError> {
     })
 }
 
-/// Attaches both programs to `interface`.
+/// Attaches both programs to `interface`, or neither.
 ///
 /// Links belong to the process: when it ends, however it ends, the kernel takes them off. Only the
-/// clsact filter of kernels below 6.6 survives a kill, so a stale one is removed first.
+/// clsact filter of kernels below 6.6 survives a kill, so a stale one is removed first. They are not left to the
+/// programs, which would hold those of an interface that was removed as well.
 ///
 /// # Errors
 ///
 /// See [`AttachError`].
-pub fn attach(bpf: &mut Ebpf, interface: &str) -> Result<Attached, AttachError> {
+pub fn attach(bpf: &mut Ebpf, interface: &str) -> Result<(Attached, Links), AttachError> {
+    let refused = |program| {
+        move |error: ProgramError| AttachError::Refused {
+            program,
+            interface: interface.into(),
+            reason: chain(&error),
+            advice: String::new(),
+        }
+    };
     let index = interface_index(interface)?;
-    let (_, native) = attach_xdp(object::xdp(bpf, object::ingress())?, interface, index)?;
-    let (_, tcx) = attach_tc(object::tc(bpf)?, interface)?;
-    Ok(Attached { interface: interface.into(), index, native, tcx })
+    let program = object::xdp(bpf, object::ingress())?;
+    let (id, native) = attach_xdp(program, interface, index)?;
+    let xdp = program.take_link(id).map_err(refused("XDP"))?;
+    let program = object::tc(bpf)?;
+    let (id, tcx) = attach_tc(program, interface)?;
+    let tc = program.take_link(id).map_err(refused("tc"))?;
+    Ok((Attached { interface: interface.into(), index, native, tcx }, Links { xdp, tc }))
 }
 
 /// Says as well whether it runs in the driver.
@@ -115,9 +144,7 @@ pub(super) fn attach_xdp(
             program: "XDP",
             interface: interface.into(),
             reason: chain(&native),
-            advice: "; another XDP program is attached there: see `forgewatch doctor`. One that an agent \
-                     with --pin has left is taken over by `forgewatch run --pin` and taken off by \
-                     `forgewatch detach`, any other by `ip link set dev IF xdp off`",
+            advice: taken(index),
         });
     }
     match program.attach_to_if_index(index, XdpMode::Skb) {
@@ -134,8 +161,30 @@ pub(super) fn attach_xdp(
             program: "XDP",
             interface: interface.into(),
             reason: chain(&error),
-            advice: "; `forgewatch doctor --iface IF` says what stands in the way",
+            advice: "; `forgewatch doctor --iface IF` says what stands in the way".into(),
         }),
+    }
+}
+
+/// What to do where the place of the XDP program is taken.
+fn taken(index: u32) -> String {
+    let holder = doctor::at_ingress(index);
+    let ours = holder.as_ref().is_some_and(|holder| holder.ours);
+    let process = holder.and_then(|holder| holder.process());
+    match (ours, process) {
+        (true, Some(process)) => format!(
+            "; an agent of Forgewatch is there already ({process}): end it first, or watch something else. What one \
+             with --pin leaves is taken over by `forgewatch run --pin` and taken off by `forgewatch detach`"
+        ),
+        (true, None) => "; a program of Forgewatch is there already: what an agent with --pin has left is taken over \
+                         by `forgewatch run --pin` and taken off by `forgewatch detach`"
+            .into(),
+        (false, Some(process)) => format!(
+            "; another XDP program is attached there ({process}): `forgewatch doctor --iface IF` says how to take it off"
+        ),
+        (false, None) => "; another XDP program is attached there: `forgewatch doctor --iface IF`, as root, says whose \
+                          it is and how to take it off"
+            .into(),
     }
 }
 
@@ -162,7 +211,7 @@ pub(super) fn attach_tc(
             program: "tc",
             interface: interface.into(),
             reason: chain(&error),
-            advice: "",
+            advice: String::new(),
         })?;
     Ok((id, tcx))
 }

@@ -20,13 +20,13 @@ use probe_common::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    attach::{AttachError, Attached, attach, interface_index},
+    attach::{AttachError, Attached, Links, attach, interface_index},
     away::{self, Turn},
     gauge::RingGauge,
     handover::{Baton, Counts},
     maps::{Counters, FlowTable, Questions, Quics, Resolvers, Watched, WatchedNames, take_ring},
     object::{self, ObjectError},
-    pins::{self, Pins},
+    pins::{self, GivenUp, Pins},
 };
 use crate::{
     again::Backoff,
@@ -42,7 +42,9 @@ const BATCH: usize = 4_096;
 
 /// The programs at work.
 pub struct Live {
-    /// Holds programs and links: dropping it detaches everything.
+    /// What holds the programs on each interface: dropping it takes them off. None of one that was removed, and none
+    /// that is pinned.
+    links: Vec<Option<Links>>,
     bpf: Ebpf,
     ring: AsyncFd<RingBuf<MapData>>,
     gauge: RingGauge,
@@ -58,6 +60,7 @@ pub struct Live {
     /// Which of them were removed, and when to look whether they are there again.
     away: Vec<Option<Backoff>>,
     taken_over: Option<TakenOver>,
+    given_up: Option<u64>,
     /// Holds what is pinned, if it is to outlive this process.
     pins: Option<Pins>,
 }
@@ -128,9 +131,7 @@ impl Live {
         })?;
         object::load_xdp(&mut bpf)?;
         object::load_tc(&mut bpf)?;
-        if let Some(pins) = pins {
-            pins.keep(&bpf)?;
-        }
+        let given_up = pins.map(|pins| pins.keep(&bpf)).transpose()?.flatten();
         let ring = take_ring(&mut bpf)?;
         let gauge = RingGauge::of(&ring).map_err(|error| ObjectError::Map {
             name: "EVENTS",
@@ -175,18 +176,21 @@ impl Live {
             }
             _ => None,
         };
-        let mut attached = Vec::new();
+        let (mut attached, mut links) = (Vec::new(), Vec::new());
         for interface in interfaces {
-            attached.push(match pins {
-                Some(pins) => pins::attach(&mut bpf, pins, interface, false)?,
-                None => attach(&mut bpf, interface)?,
-            });
+            let (at, held) = put_on(&mut bpf, pins, interface, false)?;
+            attached.push(at);
+            links.push(held);
         }
         if let Some(pins) = pins {
             pins.settle()?;
         }
+        // The programs that added to them are replaced by now.
+        let none = pins.is_some_and(Pins::gave_up_nothing).then_some(0);
+        let given_up = given_up.map(GivenUp::count).or(none);
         let away = interfaces.iter().map(|_| None).collect();
         Ok(Self {
+            links,
             bpf,
             ring,
             gauge,
@@ -201,6 +205,7 @@ impl Live {
             attached,
             away,
             taken_over,
+            given_up,
             pins: None,
         })
     }
@@ -209,22 +214,25 @@ impl Live {
     /// when it is there again.
     pub fn look(&mut self) {
         let now = Instant::now();
-        for (slot, (at, away)) in self.attached.iter_mut().zip(&mut self.away).enumerate() {
-            if away::look(at, away, now) == Turn::None {
+        let all = self.attached.iter_mut().zip(&mut self.away).zip(&mut self.links);
+        for (slot, ((at, away), links)) in all.enumerate() {
+            let turn = away::look(at, away, now);
+            if away.is_some() {
+                // They hold descriptors, and no program on anything.
+                *links = None;
+            }
+            if turn == Turn::None {
                 continue;
             }
             let again = interface_index(&at.interface).and_then(|index| {
                 // Before anything is seen there: what passes in between is missed rather than seen twice.
                 self.baton.watch_interface(slot, index);
-                match &self.pins {
-                    Some(pins) => pins::attach(&mut self.bpf, pins, &at.interface, true),
-                    None => attach(&mut self.bpf, &at.interface),
-                }
+                put_on(&mut self.bpf, self.pins.as_ref(), &at.interface, true)
             });
             match again {
-                Ok(again) => {
+                Ok((again, held)) => {
                     tracing::warn!("{} is there again, and is watched again", at.interface);
-                    (*at, *away) = (again, None);
+                    (*at, *away, *links) = (again, None, held);
                 }
                 Err(error) => {
                     tracing::warn!("{} is there again, and is not watched: {error}", at.interface);
@@ -285,7 +293,10 @@ impl Live {
 
     /// Takes the programs off the interfaces, unless they are pinned; maps and what is left in the ring stay.
     pub fn detach(&mut self) {
-        let Some(pins) = &self.pins else { return object::unload(&mut self.bpf) };
+        let Some(pins) = &self.pins else {
+            self.links.iter_mut().filter_map(Option::take).for_each(Links::take_off);
+            return object::unload(&mut self.bpf);
+        };
         tracing::info!(
             "the programs stay, pinned in {}: the next agent with --pin takes them over, and `forgewatch detach` \
              takes them off",
@@ -296,6 +307,11 @@ impl Live {
     /// What was counted before this agent began, and nobody has told of; nothing if it is the first.
     pub const fn taken_over(&self) -> Option<&TakenOver> {
         self.taken_over.as_ref()
+    }
+
+    /// How many events of another layout or size were given up; nothing without pins, or if they could not be counted.
+    pub const fn given_up(&self) -> Option<u64> {
+        self.given_up
     }
 
     /// What holds the pins, if there are any.
@@ -389,6 +405,19 @@ impl Live {
     /// How the programs are attached.
     pub fn attached(&self) -> &[Attached] {
         &self.attached
+    }
+}
+
+/// Puts both programs on `interface`, and pins them if that is wanted: links are held by their pins then.
+fn put_on(
+    bpf: &mut Ebpf,
+    pins: Option<&Pins>,
+    interface: &str,
+    again: bool,
+) -> Result<(Attached, Option<Links>), AttachError> {
+    match pins {
+        Some(pins) => Ok((pins::attach(bpf, pins, interface, again)?, None)),
+        None => attach(bpf, interface).map(|(at, links)| (at, Some(links))),
     }
 }
 

@@ -22,7 +22,7 @@ pub const INGRESS_LINEAR: &str = "ingress_linear";
 pub const EGRESS: &str = "egress";
 
 /// Name of the table of programs that an XDP program goes on to.
-const FROM_INGRESS: &str = "FROM_INGRESS";
+pub const FROM_INGRESS: &str = "FROM_INGRESS";
 /// Name of the table of programs that the tc program goes on to.
 pub const FROM_EGRESS: &str = "FROM_EGRESS";
 

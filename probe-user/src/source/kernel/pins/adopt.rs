@@ -12,7 +12,8 @@ use aya::{
 
 use super::{
     EGRESS, PinError, Pins,
-    place::{GENERIC, NATIVE, TCX, link},
+    names::{GENERIC, Kind, NATIVE, TCX, kind, link},
+    place::Set,
     sys,
 };
 use crate::{
@@ -125,8 +126,8 @@ fn pinned(
         return Ok(None);
     }
     let shown = || pins.path().join(&name);
-    let on = sys::open(&path).and_then(|link| sys::interface_of(&link));
-    if on.as_ref().is_ok_and(|on| *on == index) {
+    let at = sys::open(&path).and_then(|link| sys::at(&link));
+    if at.is_ok_and(|at| at.interface == index) {
         let link = PinnedLink::from_pin(&path).map_err(|error| {
             PinError::io("open the pin", &shown(), std::io::Error::other(chain(&error)))
         })?;
@@ -143,11 +144,25 @@ fn pinned(
     Ok(None)
 }
 
+/// Whether a link of a set is on an interface of another network namespace. Numbers of interfaces mean nothing beyond
+/// their own; so it is looked whether the one of that number has the link's program.
+pub(super) fn is_elsewhere(set: &Set) -> bool {
+    let names = set.names().unwrap_or_default();
+    names.iter().filter(|name| matches!(kind(name), Some(Kind::Link(_)))).any(|name| {
+        let at = sys::open(&set.pin(name)).and_then(|link| sys::at(&link));
+        // Of one that is gone, or is no link, the pin is all that there is.
+        let Ok(at) = at else { return false };
+        at.interface != 0 && doctor::has_program(at.interface, at.program) == Some(false)
+    })
+}
+
 fn refused(program: &'static str, interface: &str, reason: &dyn std::error::Error) -> AttachError {
     AttachError::Refused {
         program,
         interface: interface.into(),
         reason: chain(reason),
-        advice: "; `forgewatch detach` takes off what is pinned there, and without --pin nothing is",
+        advice:
+            "; `forgewatch detach` takes off what is pinned there, and without --pin nothing is"
+                .into(),
     }
 }

@@ -4,11 +4,13 @@
 //! The next agent checks that the maps are laid out as it would lay them out, adopts them, and puts its own programs
 //! in the place of the others, link by link, each at one stroke: no packet passes unlooked at.
 //!
+//! * `names` is what they are called.
 //! * `place` is where pins are, and who has them.
 //! * `adopt` is how programs take the place of others.
 //! * `sys` is what aya does not do.
 
 mod adopt;
+mod names;
 mod place;
 mod sys;
 
@@ -31,7 +33,11 @@ use probe_common::{
 use thiserror::Error;
 
 pub(super) use self::adopt::attach;
-use self::place::Set;
+pub use self::place::Cleared;
+use self::{
+    names::{HANDOVER, MAPS, generation_of, of_generation},
+    place::Set,
+};
 use super::{
     attach::{AttachError, chain},
     gauge::RingGauge,
@@ -41,24 +47,6 @@ use crate::{privilege::Account, source::clock};
 
 /// Where agents pin unless told otherwise.
 pub const USUAL: &str = "/sys/fs/bpf/forgewatch";
-
-/// All maps that outlive a program: tables and lists, what was counted, what waits to be read, what is handed over.
-/// What is not here holds nothing beyond a packet, or a second.
-const MAPS: [&str; 11] = [
-    "COUNTS",
-    "EVENTS",
-    "FLOWS",
-    "FLOW_SETS",
-    "FLOW_TURNS",
-    HANDOVER,
-    "NAMES",
-    "QUESTIONS",
-    "QUICS",
-    "RESOLVERS",
-    "WATCHED",
-];
-
-const HANDOVER: &str = "HANDOVER";
 
 /// What the sizes are called in the configuration, in the order of [`Handover::sizes`].
 const SIZE_NAMES: [&str; SIZES] =
@@ -90,6 +78,15 @@ pub enum PinError {
         path: PathBuf,
         /// What there is instead.
         reason: String,
+    },
+    /// There can be none.
+    #[error(
+        "no agent has pinned in {path}: it is not on a BPF file system; give the directory that agents were given as \
+         --pin DIR"
+    )]
+    NoPins {
+        /// Where they were looked for.
+        path: PathBuf,
     },
     /// Interfaces of that name, but others.
     #[error(
@@ -171,9 +168,13 @@ impl Pins {
         };
         let wanted = wanted(config, ring);
         let found = look(&set, &wanted);
-        if let Found::Left(left) = &found
-            && left.namespace != wanted.namespace
-        {
+        let elsewhere = match &found {
+            Found::Nothing => false,
+            Found::Left(left) => left.namespace != wanted.namespace,
+            // Where it says so is not known of another layout.
+            Found::Foreign(_) => adopt::is_elsewhere(&set),
+        };
+        if elsewhere {
             return Err(PinError::Elsewhere { path: set.path });
         }
         let before = set.names().unwrap_or_default();
@@ -210,8 +211,10 @@ impl Pins {
     }
 
     /// Pins the maps of an object whose programs the kernel has taken, unless they are those that were found. What
-    /// another layout has left is given up by that.
-    pub(super) fn keep(&self, bpf: &Ebpf) -> Result<(), AttachError> {
+    /// another layout has left is given up by that: returns its events, to which its programs add until they are
+    /// replaced.
+    pub(super) fn keep(&self, bpf: &Ebpf) -> Result<Option<GivenUp>, AttachError> {
+        let mut given_up = None;
         if let Found::Foreign(why) = &self.found {
             tracing::warn!(
                 "cannot take over what an agent has left in {}: {why}; what its tables knew{} is given up, its \
@@ -219,8 +222,12 @@ impl Pins {
                 self.set.path.display(),
                 unread(&self.set),
             );
+            given_up = events(&self.set).map(GivenUp);
         }
-        for (name, map) in bpf.maps() {
+        let mut maps: Vec<_> = bpf.maps().collect();
+        // By what is handed over a set is known for one, should this be as far as it gets.
+        maps.sort_by_key(|(name, _)| *name != HANDOVER);
+        for (name, map) in maps {
             let pin = match map {
                 Map::ProgramArray(_) => of_generation(name, self.generation),
                 _ if MAPS.contains(&name) && !self.has_found() => name.to_owned(),
@@ -231,7 +238,12 @@ impl Pins {
                 PinError::io("pin", &self.set.path.join(&pin), io::Error::other(chain(&error)))
             })?;
         }
-        Ok(())
+        Ok(given_up)
+    }
+
+    /// Whether nothing was given up that is not counted.
+    pub(super) const fn gave_up_nothing(&self) -> bool {
+        !matches!(self.found, Found::Foreign(_))
     }
 
     /// All programs are in place: what only those before them needed is taken away.
@@ -272,16 +284,6 @@ impl Pins {
             tracing::warn!("{error}");
         }
     }
-}
-
-/// A table of programs belongs to those that go on by it, and the kernel empties it when nobody has it open and it is
-/// pinned nowhere. So each agent pins its own, beside that of the one before until the last link is replaced.
-fn of_generation(name: &str, generation: u64) -> String {
-    format!("{name}:{generation}")
-}
-
-fn generation_of(name: &str) -> Option<u64> {
-    name.rsplit_once(':')?.1.parse().ok()
 }
 
 /// What a handover has to say to be taken.
@@ -333,12 +335,29 @@ fn handover(set: &Set) -> Result<Handover, String> {
     map.get(&0, 0).map(|Value(left)| left).map_err(|error| chain(&error))
 }
 
+/// Events that were not read, and will not be.
+pub(super) struct GivenUp(RingBuf<MapData>);
+
+impl GivenUp {
+    /// How many there are, once nobody adds to them: how they are laid out is for nobody to know but that of the ring.
+    pub(super) fn count(mut self) -> u64 {
+        let mut count = 0;
+        while self.0.next().is_some() {
+            count += 1;
+        }
+        count
+    }
+}
+
+/// The ring of events that is pinned.
+fn events(set: &Set) -> Option<RingBuf<MapData>> {
+    let map = Map::from_map_data(MapData::from_pin(set.pin("EVENTS")).ok()?).ok()?;
+    RingBuf::try_from(map).ok()
+}
+
 /// How much nobody has read, in words.
 fn unread(set: &Set) -> String {
-    let pending = || {
-        let map = Map::from_map_data(MapData::from_pin(set.pin("EVENTS")).ok()?).ok()?;
-        Some(RingGauge::of(&RingBuf::try_from(map).ok()?).ok()?.pending())
-    };
+    let pending = || Some(RingGauge::of(&events(set)?).ok()?.pending());
     match pending() {
         None | Some(0) => String::new(),
         Some(octets) => format!(", and {octets} octets of events that nobody has read,"),
@@ -360,7 +379,7 @@ pub struct Standing {
 ///
 /// If that cannot be read.
 pub fn standing(base: &Path) -> Result<Vec<Standing>, PinError> {
-    let sets = place::sets(base).map_err(|error| PinError::io("read", base, error))?;
+    let sets = place::below(base)?.sets;
     let held = |interfaces: &[String]| {
         matches!(Set::take(base, interfaces, false), Err(PinError::Busy { .. }))
     };
@@ -370,30 +389,27 @@ pub fn standing(base: &Path) -> Result<Vec<Standing>, PinError> {
         .collect())
 }
 
-/// Takes off and unpins what is pinned below `base` of exactly these interfaces. Returns what that was.
+/// Names of what is below `base` and no agent has pinned.
+///
+/// # Errors
+///
+/// If that cannot be read.
+pub fn others(base: &Path) -> Result<Vec<String>, PinError> {
+    place::below(base).map(|below| below.others)
+}
+
+/// Takes off and unpins what is pinned below `base` of exactly these interfaces; none if nothing is.
 ///
 /// # Errors
 ///
 /// [`PinError::Busy`] if an agent has it.
-pub fn detach(base: &Path, interfaces: &[String]) -> Result<Vec<String>, PinError> {
-    match Set::take(base, interfaces, false)? {
-        Some(set) => set.clear(),
-        None => Ok(Vec::new()),
-    }
+pub fn detach(base: &Path, interfaces: &[String]) -> Result<Option<Cleared>, PinError> {
+    Set::take(base, interfaces, false)?.map(Set::clear).transpose()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tables_of_programs_are_told_apart_from_all_else() {
-        let name = of_generation("FROM_INGRESS", 12);
-        assert_eq!(generation_of(&name), Some(12));
-        for other in ["FLOWS", "xdp-eth0:d7", "tcx-eth0"] {
-            assert_eq!(generation_of(other), None);
-        }
-    }
 
     #[test]
     fn the_layout_is_a_number() {

@@ -18,7 +18,11 @@ use nix::{
     unistd::fchown,
 };
 
-use super::{PinError, sys};
+use super::{
+    PinError,
+    names::{HANDOVER, Kind, decoded, encoded, kind},
+    sys,
+};
 use crate::privilege::Account;
 
 /// Where BPF file systems usually are.
@@ -26,11 +30,6 @@ const BPFFS: &str = "/sys/fs/bpf";
 
 /// `BPF_FS_MAGIC`, `linux/magic.h`.
 const MAGIC: u32 = 0xcafe_4a11;
-
-/// Beginnings of the names of links, as iproute2 calls the two ways to run XDP.
-pub(super) const NATIVE: &str = "xdp-";
-pub(super) const GENERIC: &str = "xdpgeneric-";
-pub(super) const TCX: &str = "tcx-";
 
 /// How often a set that somebody else holds is tried again, and after which time: an agent may be ending, or
 /// somebody looking.
@@ -77,21 +76,60 @@ fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|at| at.filesystem_type().0 as u32 == MAGIC)
 }
 
-/// The sets below `base`, by their interfaces.
-pub(super) fn sets(base: &Path) -> io::Result<Vec<Vec<String>>> {
+/// What is below a directory in which agents pin.
+#[derive(Default)]
+pub(super) struct Below {
+    /// The sets, by their interfaces.
+    pub(super) sets: Vec<Vec<String>>,
+    /// Names of what no agent has pinned.
+    pub(super) others: Vec<String>,
+}
+
+/// Looks below `base`; where there is no such directory, there is nothing.
+pub(super) fn below(base: &Path) -> Result<Below, PinError> {
+    let failed = |error| PinError::io("read", base, error);
     let entries = match fs::read_dir(base) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Below::default()),
+        Err(error) => return Err(failed(error)),
     };
-    let mut sets = Vec::new();
+    if !is_bpffs(base) {
+        return Err(PinError::NoPins { path: base.into() });
+    }
+    let mut below = Below::default();
     for entry in entries {
-        if let Ok(name) = entry?.file_name().into_string() {
-            sets.push(decoded(&name));
+        let entry = entry.map_err(failed)?;
+        match entry.file_name().into_string() {
+            Ok(name) if is_set(&entry).map_err(failed)? => below.sets.push(decoded(&name)),
+            Ok(name) => below.others.push(name),
+            Err(name) => below.others.push(name.to_string_lossy().into_owned()),
         }
     }
-    sets.sort_unstable();
-    Ok(sets)
+    below.sets.sort_unstable();
+    below.others.sort_unstable();
+    Ok(below)
+}
+
+/// Whether an agent has pinned there: others have directories in a BPF file system as well. What is handed over is
+/// pinned first and removed last.
+fn is_set(entry: &fs::DirEntry) -> io::Result<bool> {
+    if !entry.file_type()?.is_dir() {
+        return Ok(false);
+    }
+    match fs::symlink_metadata(entry.path().join(HANDOVER)) {
+        Ok(handover) => Ok(handover.is_file()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// What became of a set that was cleared.
+#[derive(Debug, Default)]
+pub struct Cleared {
+    /// What was taken off.
+    pub taken: Vec<String>,
+    /// Names of what is still there, since it is no agent's.
+    pub left: Vec<String>,
 }
 
 impl Set {
@@ -168,41 +206,37 @@ impl Set {
         Ok(fchown(self.lock.as_fd(), Some(account.uid()), Some(account.gid()))?)
     }
 
-    /// Takes programs off and pins away, maps last, and then the directory itself. Returns what was taken off.
-    pub(super) fn clear(self) -> Result<Vec<String>, PinError> {
+    /// Takes programs off and pins away, maps last, and then the directory itself, unless there is something in it
+    /// that no agent has pinned.
+    pub(super) fn clear(self) -> Result<Cleared, PinError> {
         let names = self.names().map_err(|error| PinError::io("read", &self.path, error))?;
-        let (links, maps): (Vec<_>, Vec<_>) =
-            names.iter().partition(|name| link_name(name).is_some());
-        let mut told = Vec::new();
-        for name in links {
-            if let Ok(link) = sys::open(&self.pin(name)) {
-                // By itself it would go a moment later. Where that is not known (Linux 5.8), it goes so.
-                let _ = sys::detach(&link);
+        let (mut cleared, mut maps) = (Cleared::default(), Vec::new());
+        for name in names {
+            let directory = fs::symlink_metadata(self.pin(&name)).is_ok_and(|at| at.is_dir());
+            match kind(&name).filter(|_| !directory) {
+                Some(Kind::Link(words)) => {
+                    if let Ok(link) = sys::open(&self.pin(&name)) {
+                        // By itself it would go a moment later. Where that is not known (Linux 5.8), it goes so.
+                        let _ = sys::detach(&link);
+                    }
+                    self.remove(&name)?;
+                    cleared.taken.push(words);
+                }
+                Some(Kind::Map) => maps.push(name),
+                None => cleared.left.push(name),
             }
-            self.remove(name)?;
-            told.extend(link_name(name));
         }
+        maps.sort_by_key(|name| name == HANDOVER);
         for name in &maps {
             self.remove(name)?;
         }
-        told.push(format!("{} maps", maps.len()));
-        fs::remove_dir(&self.path)
-            .map_err(|error| PinError::io("remove the directory", &self.path, error))?;
-        Ok(told)
+        cleared.taken.push(format!("{} maps", maps.len()));
+        if cleared.left.is_empty() {
+            fs::remove_dir(&self.path)
+                .map_err(|error| PinError::io("remove the directory", &self.path, error))?;
+        }
+        Ok(cleared)
     }
-}
-
-/// What the pin of a link of one kind on an interface is called.
-pub(super) fn link(kind: &str, interface: &str) -> String {
-    format!("{kind}{}", encoded(std::slice::from_ref(&interface)))
-}
-
-/// What a link of this name is, for people; nothing if it is none.
-fn link_name(name: &str) -> Option<String> {
-    [(NATIVE, "XDP"), (GENERIC, "XDP"), (TCX, "tcx")].iter().find_map(|(kind, words)| {
-        let interface = decoded(name.strip_prefix(kind)?).join(", ");
-        Some(format!("the {words} program of {interface}"))
-    })
 }
 
 fn is_at(directory: &OwnedFd, path: &Path) -> bool {
@@ -213,36 +247,25 @@ fn is_at(directory: &OwnedFd, path: &Path) -> bool {
     }
 }
 
-/// Names of interfaces in one name of a file. There are no dots in a BPF file system, and no colons in names of
-/// interfaces.
-fn encoded(interfaces: &[impl AsRef<str>]) -> String {
-    let names: Vec<_> = interfaces.iter().map(|name| name.as_ref().replace('.', ":d")).collect();
-    names.join(":+")
-}
-
-fn decoded(name: &str) -> Vec<String> {
-    name.split(":+").map(|name| name.replace(":d", ".")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_come_back_as_they_were() {
-        for names in [vec!["eth0"], vec!["eth0.7", "wan+0"], vec!["a.", ".b"]] {
-            let name = encoded(&names);
-            assert!(!name.contains('.'), "{name}");
-            assert_eq!(decoded(&name), names);
-        }
-        assert_eq!(link_name("xdp-eth0:d7").as_deref(), Some("the XDP program of eth0.7"));
-        assert_eq!(link_name("FLOWS"), None);
-    }
 
     #[test]
     fn what_is_no_bpf_file_system_is_refused() {
         let directory = tempfile::tempdir().expect("a directory");
         let error = prepare(&directory.path().join("pins")).expect_err("an ordinary file system");
         assert!(error.to_string().contains("mount -t bpf"), "{error}");
+    }
+    #[test]
+    fn what_is_in_an_ordinary_directory_is_nobodys_pins() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path();
+        fs::create_dir(path.join("eth0")).expect("a directory");
+        fs::write(path.join("eth0/HANDOVER"), "").expect("a file");
+        let error = below(path).err().expect("an ordinary file system");
+        assert!(error.to_string().contains("not on a BPF file system"), "{error}");
+        let nothing = below(&path.join("none")).expect("there is nothing to read");
+        assert!(nothing.sets.is_empty() && nothing.others.is_empty());
     }
 }

@@ -62,15 +62,24 @@ pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor as libc::c_int) })
 }
 
-/// The interface that a link is on; 0: that is gone.
-pub(super) fn interface_of(link: &impl AsFd) -> io::Result<u32> {
+/// Where a link is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    /// The number of its interface; 0: that is gone.
+    pub(super) interface: u32,
+    /// The number of its program.
+    pub(super) program: u32,
+}
+
+/// Says where a link is.
+pub(super) fn at(link: &impl AsFd) -> io::Result<At> {
     let mut info = LinkInfo::default();
     let mut attributes = Attributes::default();
     let descriptor = link.as_fd().as_raw_fd().cast_unsigned();
     attributes.words[0] = word(descriptor, size_of::<LinkInfo>() as u32);
     attributes.words[1] = &raw mut info as u64;
     bpf(OBJ_GET_INFO_BY_FD, &mut attributes)?;
-    Ok(info.interface)
+    Ok(At { interface: info.interface, program: info.program })
 }
 
 /// Takes a link's program off, whoever else holds the link.
