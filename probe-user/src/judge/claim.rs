@@ -69,7 +69,8 @@ impl<'a> Claim<'a> {
     /// own networks are known. Others under it may stand with somebody whom the service has hired.
     pub fn is_listed(&self) -> bool {
         let bare = self.name.strip_prefix("www.").unwrap_or(self.name);
-        self.service.suffixes.iter().any(|suffix| suffix == bare)
+        let current = |suffix: &&String| !self.service.former.contains(suffix);
+        self.service.suffixes.iter().filter(current).any(|suffix| suffix == bare)
     }
 
     /// Whether it says that there is no such name.

@@ -25,6 +25,7 @@ pub(super) fn suffix(service: &Service, name: &str) -> Option<u16> {
         .suffixes
         .iter()
         .enumerate()
+        .filter(|(_, suffix)| !service.former.contains(suffix))
         .filter(|(_, suffix)| {
             let rest = name.strip_suffix(suffix.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
