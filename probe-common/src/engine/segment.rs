@@ -54,7 +54,8 @@ pub(super) fn in_opening(packet: &Packet, half: &mut Half) -> bool {
 
 /// Whether what moves the numbers of a connection has all been looked at, although it was not
 /// watched from its SYN on. That shows by the initiator's first segment, if it acknowledges nothing
-/// but the SYN+ACK; or by the responder's first, if it acknowledges what the initiator has sent until then, and no more.
+/// but the SYN+ACK; or by the responder's first, if it acknowledges all that the initiator has sent
+/// until then.
 #[inline(always)]
 pub(super) fn is_complete(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
     let (sender, peer) = (record.half(side), record.half(side.other()));

@@ -22,13 +22,6 @@ use probe_tests::{
 
 const PORTS: (u16, u16) = (40_000, 443);
 
-/// A server's first octets, as far as the engine looks.
-const SERVER_HELLO: [u8; 200] = {
-    let mut octets = [2; 200];
-    [octets[0], octets[1], octets[2], octets[3], octets[4]] = [22, 3, 3, 0, 195];
-    octets
-};
-
 /// Both engines, as live, and a connection.
 struct Bench {
     duel: Duel,
@@ -42,7 +35,8 @@ impl Bench {
     fn new(ip: Ip) -> Self {
         let config = Config { flags: FLAG_STAMPED, ..Config::replay() };
         let duel = Duel::new(config).expect("both engines");
-        let mut bench = Self { duel, ends: [ip, ip.back()], next: [1_000, 900_000], sent: 0 };
+        let ends = [ip.clone(), ip.back()];
+        let mut bench = Self { duel, ends, next: [1_000, 900_000], sent: 0 };
         bench.send(0, SYN, &[]);
         bench.send(1, SYN | ACK, &[]);
         bench.send(0, ACK, &[]);
@@ -87,8 +81,7 @@ fn the_rest_of_a_hello_goes_up_and_its_server_is_not_watched_for_it() {
         let passed = bench.unwatched();
         assert_eq!(bench.send(0, ACK, &hello[..1_400]), [kind::OPENING]);
         assert_eq!(bench.send(0, PSH | ACK, &hello[1_400..]), [kind::OPENING]);
-        assert_eq!(bench.send(1, PSH | ACK, &SERVER_HELLO), [kind::OPENING]);
-        assert_eq!(bench.unwatched(), passed, "all of that was looked at");
+        assert_eq!(bench.unwatched(), passed, "both were looked at");
         for _ in 0..8 {
             assert!(bench.send(1, ACK, &[0x17; 1_400]).is_empty());
             assert!(bench.send(0, ACK, &[]).is_empty());
@@ -106,7 +99,11 @@ fn a_hello_of_many_segments_is_followed_to_its_end() {
     let pieces: Vec<Vec<u16>> =
         hello.chunks(1_400).map(|piece| bench.send(0, ACK, piece)).collect();
     assert!(pieces.len() == 3 && pieces.iter().all(|told| told == &[kind::OPENING]), "{pieces:?}");
-    assert!(bench.send(0, PSH | ACK, &[0x17; 300]).is_empty(), "beyond what is captured");
+    assert_eq!(
+        bench.send(0, PSH | ACK, &[0x17; 300]),
+        [kind::OPENING],
+        "as far as anybody can tell"
+    );
     let passed = bench.unwatched();
     assert!(bench.send(0, PSH | ACK, &[0x17; 300]).is_empty());
     assert_eq!(bench.unwatched(), passed + 1);
