@@ -80,6 +80,16 @@ pub const WATCH_BITS: u32 = 1 << 16;
 /// 64-bit words of that bitmap.
 pub const WATCH_WORDS: u32 = WATCH_BITS / 64;
 
+/// Bits of the bitmap of clients that have begun a hello which goes on in another segment. It lies behind that of
+/// watched addresses.
+///
+/// It is for as long as the rest takes to come, some microseconds, and emptied once a minute. One that shares its bit
+/// with another is looked at in full: that costs time, never a finding.
+pub const AWAIT_BITS: u32 = 1 << 15;
+
+/// 64-bit words of both bitmaps.
+pub const MARK_WORDS: u32 = WATCH_WORDS + AWAIT_BITS / 64;
+
 impl Config {
     /// What a replay runs with: everything watched, nothing limited, nothing random.
     pub const fn replay() -> Self {

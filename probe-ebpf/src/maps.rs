@@ -10,7 +10,7 @@ use probe_common::{
     bucket::Bucket,
     config::{
         Config, DEFAULT_DNS_SETS, DEFAULT_FLOW_SETS, DEFAULT_QUIC_SETS, DEFAULT_RESOLVER_SETS,
-        WATCH_WORDS,
+        MARK_WORDS,
     },
     counter::COUNTERS,
     dns::{DnsSet, DnsStore},
@@ -64,7 +64,7 @@ static NAMES: Array<Names> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Bitmap of watched addresses; written by the agent, and by the programs after a reset.
 #[map]
-static WATCHED: Array<[u64; WATCH_WORDS as usize]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+static WATCHED: Array<[u64; MARK_WORDS as usize]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// What the agent tells the programs while they run, and the next agent.
 #[map]
@@ -157,7 +157,7 @@ borrow!(
 );
 borrow!(
     /// The bitmap (index 0).
-    watched, WATCHED, [u64; WATCH_WORDS as usize]
+    watched, WATCHED, [u64; MARK_WORDS as usize]
 );
 
 /// The list of watched names.

@@ -5,7 +5,7 @@ use probe_common::{
     counter::{COUNTERS, Counter},
     engine,
     event::{CAPTURE_MAX, Class, DnsEvent, Header, Message, QuicEvent, TcpEvent},
-    flow::watch_bit,
+    flow::{await_bit, watch_bit},
     names::Names,
     wire::Address,
 };
@@ -92,6 +92,28 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
             && *word & mark == 0
         {
             *word |= mark;
+        }
+    }
+
+    #[inline(always)]
+    fn awaited(&self, client: Address, port: u16) -> bool {
+        let bit = await_bit(client, port);
+        match maps::watched(0).and_then(|words| words.get((bit / 64) as usize)) {
+            Some(word) => word >> (bit % 64) & 1 != 0,
+            None => false,
+        }
+    }
+
+    #[inline(always)]
+    fn expect(&mut self, client: Address, port: u16, more: bool) {
+        let bit = await_bit(client, port);
+        // As above: a mark that is lost costs the rest of one hello.
+        let mark = 1 << (bit % 64);
+        if let Some(words) = maps::watched(0)
+            && let Some(word) = words.get_mut((bit / 64) as usize)
+            && (*word & mark != 0) != more
+        {
+            *word ^= mark;
         }
     }
 }

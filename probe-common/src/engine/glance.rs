@@ -118,6 +118,10 @@ impl<O: Octets, S: Output<O>> Glance<'_, O, S> {
                     return None;
                 }
                 let header = usize::from(control >> 12) * 4;
+                // Clients have the higher one. What goes on with a hello does not say so itself.
+                if length > header && from > to && self.output.awaited(address(true), from) {
+                    return None;
+                }
                 if length >= header + 8
                     && let Some(begins) = self.octets.u64(self.tag + AT + header)
                     && tcp::opens_conversation((begins >> 32) as u32, begins as u32)

@@ -51,6 +51,12 @@ pub trait Output<O: Octets> {
 
     /// Watches `address` from now on.
     fn watch(&mut self, address: Address);
+
+    /// Whether a client (or one that shares its bit) is expected to go on with its hello.
+    fn awaited(&self, client: Address, port: u16) -> bool;
+
+    /// Expects it to go on, or no longer.
+    fn expect(&mut self, client: Address, port: u16, more: bool);
 }
 
 /// When, where and as which packet of a capture the engine meets a packet.

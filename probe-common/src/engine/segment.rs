@@ -54,7 +54,8 @@ pub(super) fn in_opening(packet: &Packet, half: &mut Half) -> bool {
 
 /// Whether what moves the numbers of a connection has all been looked at, although it was not
 /// watched from its SYN on. That shows by the initiator's first segment, if it acknowledges nothing
-/// but the SYN+ACK; or by the responder's first, if it acknowledges that one and no more.
+/// but the SYN+ACK; or by the responder's first, if it acknowledges all that the initiator has sent
+/// until then.
 #[inline(always)]
 pub(super) fn is_complete(packet: &Packet, record: &FlowRecord, side: Side) -> bool {
     let (sender, peer) = (record.half(side), record.half(side.other()));
@@ -65,7 +66,9 @@ pub(super) fn is_complete(packet: &Packet, record: &FlowRecord, side: Side) -> b
     if side as u8 == record.initiator() as u8 {
         first && peer.end == peer.syn.isn.wrapping_add(1)
     } else {
-        first && peer.data_segments == 1
+        // All that the client has said so far, be it one segment or two, without a gap.
+        let said = peer.end.wrapping_sub(peer.syn.isn.wrapping_add(1));
+        first && peer.data_segments >= 1 && peer.octets >= said
     }
 }
 

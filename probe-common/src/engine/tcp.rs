@@ -49,6 +49,9 @@ pub(super) fn interesting<O: Octets, S: Output<O>>(
         return Ok(true);
     }
     let header = tcp::header_len(octets, found).ok_or(Counter::Truncated)?;
+    if found.length > header && from > to && output.awaited(source, from) {
+        return Ok(true);
+    }
     if found.length < header + 8 {
         return Ok(false);
     }
@@ -332,11 +335,14 @@ impl<O: Octets, S: Output<O>> Teller<'_, O, S> {
             return kind::ODD;
         }
         if self.packet().payload != 0 && !flow.is(state::RESET) {
-            if in_opening(self.packet(), flow.record.half_mut(side)) {
+            let opening = in_opening(self.packet(), flow.record.half_mut(side));
+            if !self.watched && side as u8 == flow.record.initiator() as u8 {
                 // A hello that goes on in a second segment is recognised only by its flow.
-                if self.packet().payload > OPENING_CAPTURE / 2 {
-                    self.watch();
-                }
+                let more = opening && self.packet().payload > OPENING_CAPTURE / 2;
+                let (client, port) = (self.packet().source, self.packet().source_port);
+                self.output.expect(client, port, more);
+            }
+            if opening {
                 // The agent often learns only during the handshake that the server is watched.
                 if self.watched && is_complete(self.packet(), flow.record, side) {
                     flow.add(state::FOLLOWED);

@@ -73,11 +73,18 @@ pub(super) struct Told {
     pub(super) counts: [u64; COUNTERS as usize],
     pub(super) kinds: Vec<u16>,
     pub(super) watches: Watches,
+    /// Clients that are expected to go on.
+    pub(super) awaited: Vec<(Address, u16)>,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self { counts: [0; COUNTERS as usize], kinds: Vec::new(), watches: Watches::All }
+        Self {
+            counts: [0; COUNTERS as usize],
+            kinds: Vec::new(),
+            watches: Watches::All,
+            awaited: Vec::new(),
+        }
     }
 }
 
@@ -115,6 +122,17 @@ impl Output<Slice<'_>> for Told {
     }
 
     fn watch(&mut self, _address: Address) {}
+
+    fn awaited(&self, client: Address, port: u16) -> bool {
+        self.awaited.contains(&(client, port))
+    }
+
+    fn expect(&mut self, client: Address, port: u16, more: bool) {
+        self.awaited.retain(|one| *one != (client, port));
+        if more {
+            self.awaited.push((client, port));
+        }
+    }
 }
 
 /// A segment from port `from` whose TTL is `hops`: Ethernet, IPv4, TCP.

@@ -10,7 +10,7 @@ mod table;
 mod turn;
 
 pub use block::FlowBlock;
-pub use key::{FlowKey, Side, watch_bit};
+pub use key::{FlowKey, Side, await_bit, watch_bit};
 pub use live::Flow;
 pub use mark::{ResetMark, SynMark};
 pub use record::{FlowRecord, Half, ip_id_kind, state};

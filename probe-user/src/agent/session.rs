@@ -130,7 +130,10 @@ impl Session {
                 _ = heartbeat.tick() => beside(self.record()),
                 () = tick_of(&mut status) => beside(self.tell_status()),
                 () = tick_of(&mut onlooker) => beside(self.tell_destinations()),
-                _ = idle.tick() => memory::give_back(),
+                _ = idle.tick() => {
+                    self.live.expect_none();
+                    memory::give_back();
+                }
                 _ = tick.tick() => {
                     let now = clock::now();
                     self.sleep.mind(now, &mut self.judge, &mut self.told);

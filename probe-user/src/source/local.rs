@@ -1,12 +1,12 @@
 //! The engine in userspace: what the BPF programs do, for captures.
 
 use probe_common::{
-    config::{Config, WATCH_WORDS},
+    config::{Config, MARK_WORDS},
     counter::{COUNTERS, Counter},
     dns::{DnsSet, DnsStore},
     engine::{Engine, Output, Stamp},
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent, hook},
-    flow::{FlowBlock, FlowRecord, FlowSet, FlowStore, Turn, watch_bit},
+    flow::{FlowBlock, FlowRecord, FlowSet, FlowStore, Turn, await_bit, watch_bit},
     names::Names,
     quic::{QuicSet, QuicStore},
     resolver::{ResolverRecord, ResolverSet, ResolverStore},
@@ -26,7 +26,7 @@ pub struct Local {
     quics: Quics,
     names: Box<Names>,
     counts: [u64; COUNTERS as usize],
-    watched: Box<[u64; WATCH_WORDS as usize]>,
+    watched: Box<[u64; MARK_WORDS as usize]>,
     scratch: Box<Scratch>,
 }
 
@@ -108,7 +108,7 @@ impl Local {
             quics: Quics(zeroed(config.quic_mask + 1)),
             names: Box::default(),
             counts: [0; COUNTERS as usize],
-            watched: Box::new([0; WATCH_WORDS as usize]),
+            watched: Box::new([0; MARK_WORDS as usize]),
             scratch: Box::default(),
         }
     }
@@ -194,7 +194,7 @@ impl Local {
 
 struct Told<'a, F> {
     counts: &'a mut [u64; COUNTERS as usize],
-    watched: &'a mut [u64; WATCH_WORDS as usize],
+    watched: &'a mut [u64; MARK_WORDS as usize],
     names: &'a Names,
     sink: F,
 }
@@ -246,5 +246,16 @@ impl<F: FnMut(Event<'_>)> Output<Slice<'_>> for Told<'_, F> {
     fn watch(&mut self, address: Address) {
         let bit = watch_bit(address);
         self.watched[(bit / 64) as usize] |= 1 << (bit % 64);
+    }
+
+    fn awaited(&self, client: Address, port: u16) -> bool {
+        let bit = await_bit(client, port);
+        self.watched[(bit / 64) as usize] >> (bit % 64) & 1 != 0
+    }
+
+    fn expect(&mut self, client: Address, port: u16, more: bool) {
+        let bit = await_bit(client, port);
+        let word = &mut self.watched[(bit / 64) as usize];
+        *word = *word & !(1 << (bit % 64)) | u64::from(more) << (bit % 64);
     }
 }

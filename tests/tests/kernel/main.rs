@@ -5,6 +5,7 @@
 //! what this suite promises.
 
 mod cores;
+mod hellos;
 mod hooks;
 mod malformed;
 mod maps;

@@ -341,6 +341,11 @@ impl Live {
         self.watched.watch(address);
     }
 
+    /// Expects no client any more to go on with its hello.
+    pub fn expect_none(&self) {
+        self.watched.expect_none();
+    }
+
     /// Watches these names from now on, and no others.
     pub fn watch_names(&self, names: &Names) {
         self.names.replace(names);
