@@ -131,7 +131,7 @@ impl Session {
                 () = tick_of(&mut status) => beside(self.tell_status()),
                 () = tick_of(&mut onlooker) => beside(self.tell_destinations()),
                 _ = idle.tick() => {
-                    self.live.expect_none();
+                    self.live.minute();
                     memory::give_back();
                 }
                 _ = tick.tick() => {

@@ -32,7 +32,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(ip: Ip) -> Self {
+    fn new(ip: &Ip) -> Self {
         let config = Config { flags: FLAG_STAMPED, ..Config::replay() };
         let duel = Duel::new(config).expect("both engines");
         let ends = [ip.clone(), ip.back()];
@@ -76,7 +76,7 @@ impl Bench {
 #[test]
 fn the_rest_of_a_hello_goes_up_and_its_server_is_not_watched_for_it() {
     for ip in [Ip::v4(), Ip::v6()] {
-        let mut bench = Bench::new(ip);
+        let mut bench = Bench::new(&ip);
         let hello = client_hello("example.org", 1_700);
         let passed = bench.unwatched();
         assert_eq!(bench.send(0, ACK, &hello[..1_400]), [kind::OPENING]);
@@ -94,7 +94,7 @@ fn the_rest_of_a_hello_goes_up_and_its_server_is_not_watched_for_it() {
 
 #[test]
 fn a_hello_of_many_segments_is_followed_to_its_end() {
-    let mut bench = Bench::new(Ip::v4());
+    let mut bench = Bench::new(&Ip::v4());
     let hello = client_hello("example.org", 3_500);
     let pieces: Vec<Vec<u16>> =
         hello.chunks(1_400).map(|piece| bench.send(0, ACK, piece)).collect();

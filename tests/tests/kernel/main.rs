@@ -13,3 +13,4 @@ mod pass;
 mod privacy;
 mod selection;
 mod verifier;
+mod watched;

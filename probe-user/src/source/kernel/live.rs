@@ -24,9 +24,10 @@ use super::{
     away::{self, Turn},
     gauge::RingGauge,
     handover::{Baton, Counts},
-    maps::{Counters, FlowTable, Questions, Quics, Resolvers, Watched, WatchedNames, take_ring},
+    maps::{Counters, FlowTable, Questions, Quics, Resolvers, WatchedNames, take_ring},
     object::{self, ObjectError},
     pins::{self, GivenUp, Pins},
+    watched::Watched,
 };
 use crate::{
     again::Backoff,
@@ -337,13 +338,13 @@ impl Live {
     }
 
     /// Watches `address` from now on.
-    pub fn watch(&self, address: Address) {
+    pub fn watch(&mut self, address: Address) {
         self.watched.watch(address);
     }
 
-    /// Expects no client any more to go on with its hello.
-    pub fn expect_none(&self) {
-        self.watched.expect_none();
+    /// Says that a minute has passed: what is watched, is not so for ever.
+    pub fn minute(&mut self) {
+        self.watched.minute();
     }
 
     /// Watches these names from now on, and no others.

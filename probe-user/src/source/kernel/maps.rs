@@ -12,15 +12,13 @@ use aya::{
     maps::{MapData, PerCpuArray, RingBuf},
 };
 use probe_common::{
-    config::{MARK_WORDS, WATCH_WORDS},
     counter::COUNTERS,
     dns::DnsSet,
-    flow::{FlowBlock, watch_bit},
+    flow::FlowBlock,
     names::{NAME_BIT_WORDS, Names},
     quic::QuicSet,
     resolver::ResolverSet,
     set::{Set, WAYS},
-    wire::Address,
 };
 
 use super::object::{self, ObjectError};
@@ -276,38 +274,6 @@ impl WatchedNames {
             word.fetch_or(value, Ordering::SeqCst);
         } else {
             word.store(value, Ordering::SeqCst);
-        }
-    }
-}
-
-/// The bitmaps of watched addresses, and of clients that are expected to go on with a hello.
-pub struct Watched(Shared);
-
-impl Watched {
-    /// Maps the bitmap.
-    ///
-    /// # Errors
-    ///
-    /// If the map is missing or cannot be mapped.
-    pub fn take(bpf: &mut Ebpf) -> Result<Self, ObjectError> {
-        Shared::map(bpf, "WATCHED", MARK_WORDS as usize * 8, true).map(Self)
-    }
-
-    /// Watches `address` from now on.
-    pub fn watch(&self, address: Address) {
-        let bit = watch_bit(address);
-        let word = self.0.start.as_ptr().cast::<AtomicU64>();
-        // SAFETY: the bit lies within the bitmap, which is mapped writable and aligned.
-        let word = unsafe { &*word.add((bit / 64) as usize) };
-        word.fetch_or(1 << (bit % 64), Ordering::Relaxed);
-    }
-
-    /// Expects no client any more to go on with its hello: of some the rest has never come.
-    pub fn expect_none(&self) {
-        let start = self.0.start.as_ptr().cast::<AtomicU64>();
-        for word in WATCH_WORDS..MARK_WORDS {
-            // SAFETY: within both bitmaps, which are mapped writable and aligned.
-            unsafe { &*start.add(word as usize) }.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -9,3 +9,4 @@ pub mod maps;
 pub mod object;
 pub mod pins;
 pub mod replay;
+pub mod watched;

@@ -15,12 +15,14 @@ use probe_common::{
     flow::FlowRecord,
     names::Names,
     resolver::ResolverRecord,
+    wire::Address,
 };
 use zerocopy::{Immutable, IntoBytes};
 
 use super::{
     maps::{Counters, FlowTable, Resolvers, WatchedNames, take_ring},
     object::{self, ObjectError},
+    watched::Watched,
 };
 use crate::source::{
     capture::Frame,
@@ -61,6 +63,7 @@ pub struct KernelReplay {
     table: FlowTable,
     resolvers: Resolvers,
     names: WatchedNames,
+    watched: Watched,
     buffer: Vec<u8>,
     out: Vec<u8>,
     refused: Refused,
@@ -107,6 +110,7 @@ impl KernelReplay {
             table: FlowTable::take(&mut bpf, config.flow_mask + 1)?,
             resolvers: Resolvers::take(&mut bpf, config.resolver_mask + 1)?,
             names: WatchedNames::take(&mut bpf)?,
+            watched: Watched::take(&mut bpf)?,
             bpf,
             buffer: Vec::new(),
             out: Vec::new(),
@@ -194,6 +198,16 @@ impl KernelReplay {
     /// Watches these names from now on, and no others.
     pub fn watch_names(&self, names: &Names) {
         self.names.replace(names);
+    }
+
+    /// Watches `address` from now on.
+    pub fn watch(&mut self, address: Address) {
+        self.watched.watch(address);
+    }
+
+    /// Says that a minute has passed: see [`Watched::minute`].
+    pub fn minute(&mut self) {
+        self.watched.minute();
     }
 
     /// Shows each resolver on record.
