@@ -13,7 +13,7 @@ const CLIENT: [u8; 4] = [192, 0, 2, 1];
 const WATCHED: [u8; 4] = [198, 51, 100, 1];
 const OTHER: [u8; 4] = [203, 0, 113, 1];
 
-/// A hello as it begins, of one segment that is small or large.
+/// A hello as it begins, in one segment.
 fn hello(len: usize) -> Vec<u8> {
     let mut octets = vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     octets.resize(len, 0);
@@ -108,6 +108,12 @@ impl Bench {
         one
     }
 
+    /// Makes a server watched, as the agent does when a name has led there: here by the reset of another connection.
+    fn watch(&mut self, server: [u8; 4]) {
+        let mut other = self.open(server, 50_000, (5, 7));
+        self.server(&mut other, |tcp| tcp.rst = true, &[]);
+    }
+
     fn record(&self, one: Connection) -> FlowRecord {
         let mut records = self.engine.flows().map(|(_, record)| record);
         let found =
@@ -154,12 +160,13 @@ fn the_first_acknowledgment_counts_whatever_its_number() {
     }
 }
 
-/// The server becomes watched by the hello itself, before which nothing can have passed unseen.
+/// The agent watches the server during the handshake, in which nothing can have passed unseen.
 #[test]
 fn a_connection_can_be_followed_from_its_first_data_on() {
     let mut bench = Bench::new();
     let mut one = bench.open(WATCHED, 40_001, (5, 7));
     assert!(!bench.is_followed(one));
+    bench.watch(WATCHED);
     bench.client(&mut one, |_| {}, &hello(1_000));
     assert!(bench.is_followed(one));
     bench.server(&mut one, |_| {}, &[0; 1_000]);
@@ -173,9 +180,7 @@ fn a_connection_can_be_followed_from_the_first_answer_on() {
     let mut bench = Bench::new();
     let mut one = bench.open(WATCHED, 40_001, (5, 7));
     bench.client(&mut one, |_| {}, &hello(300));
-    // What makes it watched here is another connection's hello.
-    let mut other = bench.open(WATCHED, 40_002, (5, 7));
-    bench.client(&mut other, |_| {}, &hello(1_000));
+    bench.watch(WATCHED);
     assert!(!bench.is_followed(one));
     let mut early = one;
     early.client_next -= 1;
@@ -183,12 +188,31 @@ fn a_connection_can_be_followed_from_the_first_answer_on() {
     bench.server(&mut early, |_| {}, &[0; 10]);
     assert!(!bench.is_followed(one), "an octet is missing");
 
-    let mut third = bench.open(OTHER, 40_003, (5, 7));
-    bench.client(&mut third, |_| {}, &hello(300));
-    let mut fourth = bench.open(OTHER, 40_004, (5, 7));
-    bench.client(&mut fourth, |_| {}, &hello(1_000));
-    bench.server(&mut third, |_| {}, &[0; 1_000]);
-    assert!(bench.is_followed(third));
+    let mut other = bench.open(OTHER, 40_003, (5, 7));
+    bench.client(&mut other, |_| {}, &hello(300));
+    bench.watch(OTHER);
+    bench.server(&mut other, |_| {}, &[0; 1_000]);
+    assert!(bench.is_followed(other));
+}
+
+/// A hello of two segments is read to its end before that.
+#[test]
+fn a_connection_can_be_followed_from_the_first_answer_to_a_long_hello_on() {
+    let long = hello(1_900);
+    for lost in [false, true] {
+        let mut bench = Bench::new();
+        let mut one = bench.open(WATCHED, 40_001, (5, 7));
+        bench.client(&mut one, |_| {}, &long[..1_400]);
+        if lost {
+            one.client_next += 500;
+        } else {
+            bench.client(&mut one, |_| {}, &long[1_400..]);
+        }
+        assert!(!bench.is_followed(one), "nobody watches the server for it");
+        bench.watch(WATCHED);
+        bench.server(&mut one, |_| {}, &[0; 1_000]);
+        assert_eq!(bench.is_followed(one), !lost);
+    }
 }
 
 /// Once more data has passed, there is no telling how much.
@@ -198,6 +222,7 @@ fn a_connection_that_began_unseen_stays_unfollowed() {
     let mut one = bench.open(WATCHED, 40_001, (5, 7));
     bench.client(&mut one, |_| {}, &hello(300));
     bench.server(&mut one, |_| {}, &[0; 1_000]);
+    bench.watch(WATCHED);
     bench.client(&mut one, |_| {}, &hello(1_000));
     bench.server(&mut one, |_| {}, &[0; 1_000]);
     assert!(!bench.is_followed(one));
@@ -209,9 +234,7 @@ fn the_reset_of_a_connection_that_became_watched_is_told() {
     let mut bench = Bench::new();
     let mut one = bench.open(WATCHED, 40_001, (5, 7));
     bench.client(&mut one, |_| {}, &hello(300));
-    // What makes it watched here is another connection's hello.
-    let mut other = bench.open(WATCHED, 40_002, (5, 7));
-    bench.client(&mut other, |_| {}, &hello(1_000));
+    bench.watch(WATCHED);
     bench.kinds.clear();
     bench.time += 1_000_000_000;
     bench.server(&mut one, |tcp| tcp.rst = true, &[]);

@@ -35,19 +35,14 @@ fn example(namespace: &Namespace, scratch: &Path, words: &[String]) -> Output {
         };
         before = word;
     }
-    let reads = words.iter().any(|word| word == "--read");
-    let watches = words[1] == "run" || words[1] == "live" && !reads;
-    if watches && !words.iter().any(|word| word == "--duration") {
+    if words[1] == "run" && !words.iter().any(|word| word == "--duration") {
         command.args(["--duration", "0.1"]);
     }
     if words[1] == "live" {
         let mut terminal = Terminal::start("forgewatch", &mut command).expect("a terminal");
-        let mut screen = Vec::new();
-        if reads {
-            terminal.shows(&["Destinations"], LIMIT).expect("what is in the file");
-            screen = terminal.screen().into_bytes();
-            terminal.press("q").expect("a key");
-        }
+        terminal.shows(&["Destinations"], LIMIT).expect("a view");
+        let mut screen = terminal.screen().into_bytes();
+        terminal.press("q").expect("a key");
         let status = terminal.process.wait(LIMIT).expect("the example ends");
         screen.extend(terminal.screen().into_bytes());
         return Output { status, stdout: screen.clone(), stderr: screen };
