@@ -21,6 +21,7 @@ use crate::{
         finding::{EvidenceClass, Protocol, Stage, Verdict},
         summary,
     },
+    sinkholes::is_bogon,
 };
 
 /// Name of the test.
@@ -284,7 +285,7 @@ fn of_finding(finding: &Published) -> Option<&'static str> {
                 _ => failure::NO_ANSWER,
             });
         }
-        return forged_addresses(finding).any(is_bogon).then_some(failure::BOGON);
+        return forged_addresses(finding).any(is_nobodys).then_some(failure::BOGON);
     }
     let silent = row.verdict == Verdict::Dropped
         || row.signatures.first().is_some_and(|signature| signature.class == EvidenceClass::N);
@@ -310,27 +311,13 @@ fn of_method(method: Method, protocol: Spoken) -> Option<&'static str> {
     }
 }
 
-/// An address that is nobody's on the Internet.
-fn is_bogon(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            address.is_private()
-                || address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_documentation()
-                || address.is_broadcast()
-                || address.is_multicast()
+/// An address that is nobody's on the Internet. OONI counts those for documentation among them.
+fn is_nobodys(address: IpAddr) -> bool {
+    is_bogon(address)
+        || match address.to_canonical() {
+            IpAddr::V4(address) => address.is_documentation(),
+            IpAddr::V6(address) => matches!(address.segments(), [0x2001, 0xdb8, ..]),
         }
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || (address.segments()[0] & 0xfe00) == 0xfc00
-                || (address.segments()[0] & 0xffc0) == 0xfe80
-                || (address.segments()[0] == 0x2001 && address.segments()[1] == 0xdb8)
-        }
-    }
 }
 
 /// `2026-11-24 10:00:00`: OONI's times are UTC, to the second.

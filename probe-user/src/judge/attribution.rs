@@ -16,6 +16,7 @@ use super::{
     resolvers::Resolver,
     truth,
 };
+use crate::sinkholes::is_bogon;
 
 /// Sooner than the resolver can answer.
 const TOO_SOON: u32 = 3;
@@ -220,14 +221,4 @@ fn made(reply: &Reply, exchange: &Exchange, resolver: Option<&Resolver>) -> u32 
     let recursive = |other: &Reply| other.dns.flags.ra && !other.dns.flags.aa;
     put(reply.dns.flags.aa && others().any(recursive), ODDITY);
     points
-}
-
-/// Whether no public name has this address.
-pub(crate) fn is_bogon(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            ip.is_private() || ip.is_loopback() || ip.is_unspecified() || ip.is_link_local()
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local(),
-    }
 }

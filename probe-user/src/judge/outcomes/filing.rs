@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use probe_common::hash::{HashKey, Sip};
 
-use super::super::{Knowledge, attribution::is_bogon};
+use super::super::Knowledge;
 use crate::{
     attribute::outcome::{FalseAnswer, Network, PATHS},
     names::dns::{Dns, RCODE_NXDOMAIN},
-    sinkholes::{Scope, Sinkhole},
+    sinkholes::{Scope, Sinkhole, is_bogon},
     targets::{Service, TargetSet},
 };
 

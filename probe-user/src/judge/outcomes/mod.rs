@@ -19,9 +19,7 @@ use self::{
     filing::{false_answer, index, path, suffix},
     waiting::{Pending, Subject, Waiting},
 };
-use super::{
-    Attempt, Knowledge, Settings, attribution::is_bogon, bounded::Bounded, compose, ending, hops,
-};
+use super::{Attempt, Knowledge, Settings, bounded::Bounded, compose, ending, hops};
 use crate::{
     attribute::{
         outcome::{After, Ending, Icmp, Network, Outcome, Place, Protocol},
@@ -29,6 +27,7 @@ use crate::{
     },
     names::dns::{Dns, RCODE_NOERROR, RCODE_NXDOMAIN},
     report::{Finding, finding::Stage},
+    sinkholes::is_bogon,
     targets::{Owner, TargetSet},
 };
 
