@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use aya::maps::{Array, MapData, RingBuf};
 use probe_common::{
     bench::Vary,
-    config::{Config, WATCH_WORDS},
+    config::{Config, MARK_WORDS},
     flow::watch_bit,
     hash::HashKey,
     wire::{Address, tcp_flag},
@@ -272,8 +272,8 @@ impl Class {
 /// If the kernel refuses to write the map.
 pub fn watch(bench: &mut Bench) -> anyhow::Result<()> {
     let map = bench.bpf.map_mut("WATCHED").context("the object has no map WATCHED")?;
-    let mut bitmap: Array<&mut MapData, [u64; WATCH_WORDS as usize]> = Array::try_from(map)?;
-    let mut words = [0; WATCH_WORDS as usize];
+    let mut bitmap: Array<&mut MapData, [u64; MARK_WORDS as usize]> = Array::try_from(map)?;
+    let mut words = [0; MARK_WORDS as usize];
     for below in [Below::V4, Below::V6] {
         let bit = watch_bit(Address::from(packets::server(below, WATCHED)));
         words[(bit / 64) as usize] |= 1 << (bit % 64);
