@@ -40,8 +40,7 @@ fn judge<'a>(
     let resolver = knowledge.resolver(exchange.resolver().0)?;
     let floor = resolver.floor()?;
     let fast = |reply: &&Reply| {
-        !reply.is_turned_back()
-            && reply.delay().is_some_and(|delay| delay < floor / 2 && floor - delay > MARGIN)
+        reply.delay().is_some_and(|delay| delay < floor / 2 && floor - delay > MARGIN)
     };
     let fast: Vec<&Reply> = exchange.replies.iter().filter(fast).collect();
     let &first = fast.first()?;

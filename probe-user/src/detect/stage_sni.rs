@@ -115,7 +115,7 @@ fn fired<'a>(
                 "cut": contrast.cut,
                 "others_served": contrast.others_served,
                 "others_served_between": contrast.between,
-                "cut_client_served_otherwise": contrast.witnessed,
+                "not_by_client": contrast.witnessed,
                 "chance": chance,
             };
             (measured, format!(

@@ -68,9 +68,7 @@ impl<'a> Claim<'a> {
     /// Whether the target file lists the very name, or the one without `www` before it: one of which the service's
     /// own networks are known. Others under it may stand with somebody whom the service has hired.
     pub fn is_listed(&self) -> bool {
-        let bare = self.name.strip_prefix("www.").unwrap_or(self.name);
-        let current = |suffix: &&String| !self.service.former.contains(suffix);
-        self.service.suffixes.iter().filter(current).any(|suffix| suffix == bare)
+        self.service.is_common(self.name)
     }
 
     /// Whether it says that there is no such name.

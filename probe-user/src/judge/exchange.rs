@@ -119,9 +119,10 @@ impl Reply {
     }
 
     /// Time since the query, the first if it was sent again, in nanoseconds: the longest that the
-    /// reply may have taken. None if the query was not seen.
+    /// reply may have taken. None if the query was not seen, or it is but sent back to ask over TCP.
     pub fn delay(&self) -> Option<u64> {
-        self.time().checked_sub(self.asked()?.asked)
+        let asked = self.asked().filter(|_| !self.is_turned_back())?;
+        self.time().checked_sub(asked.asked)
     }
 
     /// Whether it is but a request to ask over TCP: a question turned round, with TC. Machines that shield resolvers
@@ -132,8 +133,7 @@ impl Reply {
 
     /// Whether it came in less than half of the time that `resolver` takes at least.
     pub(super) fn is_too_soon(&self, resolver: &Resolver) -> bool {
-        !self.is_turned_back()
-            && resolver.floor().zip(self.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
+        resolver.floor().zip(self.delay()).is_some_and(|(floor, delay)| delay < floor / 2)
     }
 
     /// DF and IP-ID, of IPv4.

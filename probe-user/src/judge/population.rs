@@ -2,7 +2,7 @@
 
 use probe_common::wire::Address;
 
-use super::bounded::Bounded;
+use super::{bounded::Bounded, resolvers::network};
 
 /// Server addresses that are remembered.
 const SERVERS_MAX: usize = 16_384;
@@ -186,11 +186,6 @@ fn digest(number: u64) -> u32 {
 
 const fn number(client: Address) -> u64 {
     client.high ^ client.low
-}
-
-/// The same of the network that a client is in: a /24 or a /48.
-const fn network(client: Address) -> u64 {
-    if client.is_v4() { client.low >> 8 } else { client.high >> 16 }
 }
 
 impl Contrast {

@@ -29,7 +29,7 @@ const LEDGER: &str = ledger::FILE;
 
 /// The ledger's files: its name, and what SQLite appends to it.
 const OWN: [&str; 5] =
-    [LEDGER, "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal", "lock"];
+    [LEDGER, "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal", ledger::LOCK];
 
 /// How a file of SQLite's begins: "Database File Format", 1.3.
 const HEADER: &[u8; 16] = b"SQLite format 3\0";

@@ -23,7 +23,7 @@ mod resolver;
 use probe_common::wire::Address;
 
 pub use resolver::{IpIds, Observation, Resolver, Stack};
-pub(super) use resolver::{asked, is_turned_back};
+pub(super) use resolver::{asked, is_turned_back, network};
 
 use super::bounded::Bounded;
 

@@ -188,8 +188,8 @@ impl Observation {
     }
 }
 
-/// A /24 or a /48.
-const fn network(address: Address) -> u64 {
+/// The network of an address, a /24 or a /48, as a number that tells it from others.
+pub(in crate::judge) const fn network(address: Address) -> u64 {
     // The upper half of the number is empty of IPv4.
     if address.is_v4() { address.low >> 8 } else { 1 << 63 | address.high >> 16 }
 }

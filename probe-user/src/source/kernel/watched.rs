@@ -1,6 +1,6 @@
 //! The bitmaps of watched addresses, and of clients that are expected to go on with a hello.
 //!
-//! Both sides add to them, and only the agent takes anything away: what a reset has led to after an hour or two, what
+//! Both sides add to them, and only the agent takes anything away: what a reset has led to within the hour, what
 //! a name has led to after a day or two. Without that, on a busy router, most bits would be set after a few days, and
 //! most packets looked at in full.
 
@@ -15,7 +15,7 @@ use probe_common::{
 
 use super::{maps::Shared, object::ObjectError};
 
-/// Minutes after which servers are no longer watched only because one of their connections was reset. What comes
+/// Minutes after which, at the latest, servers are no longer watched only because one of their connections was reset. What comes
 /// after a reset comes within seconds.
 pub const RESETS_MINUTES: u32 = 60;
 
@@ -61,11 +61,11 @@ impl Watched {
 
     /// Says that a minute has passed.
     pub fn minute(&mut self) {
-        // Of some hellos the rest has never come.
+        // Of some hellos the rest has never come. Of one that is under way at this moment it is not read, either.
         for at in WATCH_WORDS..MARK_WORDS {
             self.word(at as usize).store(0, Ordering::Relaxed);
         }
-        self.minutes = self.minutes.wrapping_add(1) % NAMES_MINUTES;
+        self.minutes = (self.minutes + 1) % NAMES_MINUTES;
         if !self.minutes.is_multiple_of(RESETS_MINUTES) {
             return;
         }
