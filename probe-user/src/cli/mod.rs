@@ -185,12 +185,10 @@ fn complain(what: &impl fmt::Display) {
 fn print(text: &str) -> Result<(), Failure> {
     const WHAT: &str = "to standard output";
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.kind()) {
-        Ok(()) | Err(io::ErrorKind::BrokenPipe) => Ok(()),
-        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            Err(ReportError::Full { what: WHAT }.into())
-        }
-        Err(kind) => Err(ReportError::Failed { what: WHAT, source: kind.into() }.into()),
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written.map_err(|error| ReportError::of_io(WHAT, error)) {
+        Ok(()) | Err(ReportError::Closed { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 

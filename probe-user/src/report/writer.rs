@@ -43,6 +43,17 @@ pub enum ReportError {
     },
 }
 
+impl ReportError {
+    /// What the system said when `what` was written.
+    pub(crate) fn of_io(what: &'static str, source: io::Error) -> Self {
+        match source.kind() {
+            ErrorKind::BrokenPipe => Self::Closed { what },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { what },
+            _ => Self::Failed { what, source },
+        }
+    }
+}
+
 /// How clients are named in reports.
 #[derive(Debug)]
 pub enum Clients {
@@ -156,11 +167,7 @@ impl<W: Write> Writer<W> {
             self.output.write_all(line.as_bytes())?;
             self.output.flush()
         });
-        written.map_err(|source| match source.kind() {
-            ErrorKind::BrokenPipe => ReportError::Closed { what },
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ReportError::Full { what },
-            _ => ReportError::Failed { what, source },
-        })
+        written.map_err(|error| ReportError::of_io(what, error))
     }
 }
 
