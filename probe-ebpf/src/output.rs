@@ -5,9 +5,8 @@ use probe_common::{
     counter::{COUNTERS, Counter},
     engine,
     event::{CAPTURE_MAX, Class, DnsEvent, Header, Message, QuicEvent, TcpEvent},
-    flow::{await_bit, watch_bit},
+    flow::Bit,
     names::Names,
-    wire::Address,
 };
 
 use crate::{maps, octets::Capture};
@@ -68,52 +67,26 @@ impl<O: Capture> engine::Output<O> for Output<'_> {
     }
 
     #[inline(always)]
-    fn watched(&self, address: Address) -> bool {
-        let bit = watch_bit(address);
-        match maps::watched(0).and_then(|words| words.get((bit / 64) as usize)) {
-            Some(word) => word >> (bit % 64) & 1 != 0,
-            None => false,
-        }
-    }
-
-    #[inline(always)]
     fn names(&self) -> Option<&Names> {
         maps::names()
     }
 
     #[inline(always)]
-    fn watch(&mut self, address: Address) {
-        let bit = watch_bit(address);
-        // Two CPUs may write one word at once and one mark be lost: the next packet that
-        // deserves it sets it again. What is set already is not written, so that is rare.
-        let mark = 1 << (bit % 64);
-        if let Some(words) = maps::watched(0)
-            && let Some(word) = words.get_mut((bit / 64) as usize)
-            && *word & mark == 0
-        {
-            *word |= mark;
-        }
+    fn bit(&self, bit: Bit) -> bool {
+        maps::watched(0)
+            .and_then(|words| words.get(bit.word()))
+            .is_some_and(|word| word & bit.mask() != 0)
     }
 
     #[inline(always)]
-    fn awaited(&self, client: Address, port: u16) -> bool {
-        let bit = await_bit(client, port);
-        match maps::watched(0).and_then(|words| words.get((bit / 64) as usize)) {
-            Some(word) => word >> (bit % 64) & 1 != 0,
-            None => false,
-        }
-    }
-
-    #[inline(always)]
-    fn expect(&mut self, client: Address, port: u16, more: bool) {
-        let bit = await_bit(client, port);
-        // As above: a mark that is lost costs the rest of one hello.
-        let mark = 1 << (bit % 64);
+    fn set(&mut self, bit: Bit, on: bool) {
+        // Two CPUs may write one word at once and one bit be lost: the next packet that deserves to be looked at
+        // sets it again, and of one hello the rest is not read. What is as it should be is not written, so that is rare.
         if let Some(words) = maps::watched(0)
-            && let Some(word) = words.get_mut((bit / 64) as usize)
-            && (*word & mark != 0) != more
+            && let Some(word) = words.get_mut(bit.word())
+            && (*word & bit.mask() != 0) != on
         {
-            *word ^= mark;
+            *word ^= bit.mask();
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     counter::Counter,
     dns::DnsStore,
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent},
-    flow::FlowStore,
+    flow::{Bit, FlowStore},
     names::Names,
     quic::QuicStore,
     resolver::ResolverStore,
@@ -43,20 +43,38 @@ pub trait Output<O: Octets> {
     /// Returns whether it was taken.
     fn quic(&mut self, message: &mut Message<QuicEvent>, octets: &O) -> bool;
 
-    /// Whether `address` is watched (or shares its bit with one that is).
-    fn watched(&self, address: Address) -> bool;
-
     /// The list of watched names.
     fn names(&self) -> Option<&Names>;
 
+    /// Whether a bit is set.
+    fn bit(&self, bit: Bit) -> bool;
+
+    /// Sets it, or clears it.
+    fn set(&mut self, bit: Bit, on: bool);
+
+    /// Whether `address` is watched (or shares its bit with one that is).
+    #[inline(always)]
+    fn watched(&self, address: Address) -> bool {
+        self.bit(Bit::watched(address))
+    }
+
     /// Watches `address` from now on.
-    fn watch(&mut self, address: Address);
+    #[inline(always)]
+    fn watch(&mut self, address: Address) {
+        self.set(Bit::watched(address), true);
+    }
 
     /// Whether a client (or one that shares its bit) is expected to go on with its hello.
-    fn awaited(&self, client: Address, port: u16) -> bool;
+    #[inline(always)]
+    fn awaited(&self, client: Address, port: u16) -> bool {
+        self.bit(Bit::awaited(client, port))
+    }
 
     /// Expects it to go on, or no longer.
-    fn expect(&mut self, client: Address, port: u16, more: bool);
+    #[inline(always)]
+    fn expect(&mut self, client: Address, port: u16, more: bool) {
+        self.set(Bit::awaited(client, port), more);
+    }
 }
 
 /// When, where and as which packet of a capture the engine meets a packet.

@@ -8,7 +8,7 @@ use crate::{
     config::{Config, FLAG_WATCH_ALL},
     counter::{COUNTERS, Counter},
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent},
-    flow::{FlowBlock, FlowSet, FlowStore, Turn},
+    flow::{Bit, FlowBlock, FlowSet, FlowStore, Turn},
     names::Names,
     wire::{self, Address, Slice, tcp_flag},
 };
@@ -73,8 +73,8 @@ pub(super) struct Told {
     pub(super) counts: [u64; COUNTERS as usize],
     pub(super) kinds: Vec<u16>,
     pub(super) watches: Watches,
-    /// Clients that are expected to go on.
-    pub(super) awaited: Vec<(Address, u16)>,
+    /// What is set, but for watched addresses: clients that are expected to go on.
+    pub(super) awaited: Vec<Bit>,
 }
 
 impl Default for Told {
@@ -123,14 +123,14 @@ impl Output<Slice<'_>> for Told {
 
     fn watch(&mut self, _address: Address) {}
 
-    fn awaited(&self, client: Address, port: u16) -> bool {
-        self.awaited.contains(&(client, port))
+    fn bit(&self, bit: Bit) -> bool {
+        self.awaited.contains(&bit)
     }
 
-    fn expect(&mut self, client: Address, port: u16, more: bool) {
-        self.awaited.retain(|one| *one != (client, port));
-        if more {
-            self.awaited.push((client, port));
+    fn set(&mut self, bit: Bit, on: bool) {
+        self.awaited.retain(|one| *one != bit);
+        if on {
+            self.awaited.push(bit);
         }
     }
 }

@@ -5,7 +5,6 @@ use core::hash::{Hash, Hasher};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{
-    config::{AWAIT_BITS, WATCH_BITS},
     hash::{HashKey, Sip},
     wire::{Address, Packet},
 };
@@ -140,25 +139,6 @@ impl FlowKey {
         };
         if hash == 0 { 1 } else { hash }
     }
-}
-
-/// The bit that stands for an address in the bitmap of watched addresses.
-///
-/// Unkeyed on purpose: a collision costs a look-up, never a finding, and the agent may then keep
-/// the bitmap across restarts of the object.
-#[inline(always)]
-pub const fn watch_bit(address: Address) -> u32 {
-    let folded = (address.high ^ address.low.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (folded >> 40) as u32 & (WATCH_BITS - 1)
-}
-
-/// The bit that stands for a client and its port among those that are expected to go on with a hello, counted from the
-/// first of the bitmap of watched addresses.
-#[inline(always)]
-pub const fn await_bit(client: Address, port: u16) -> u32 {
-    let ends = client.high ^ client.low.rotate_left(29) ^ (port as u64) << 48;
-    let folded = ends.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    WATCH_BITS + ((folded >> 40) as u32 & (AWAIT_BITS - 1))
 }
 
 #[cfg(test)]

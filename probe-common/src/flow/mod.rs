@@ -1,5 +1,6 @@
 //! What each side of a connection really sent: the baseline that a forgery is measured against.
 
+mod bit;
 mod block;
 mod key;
 mod live;
@@ -9,8 +10,9 @@ mod stage;
 mod table;
 mod turn;
 
+pub use bit::Bit;
 pub use block::FlowBlock;
-pub use key::{FlowKey, Side, await_bit, watch_bit};
+pub use key::{FlowKey, Side};
 pub use live::Flow;
 pub use mark::{ResetMark, SynMark};
 pub use record::{FlowRecord, Half, ip_id_kind, state};

@@ -6,12 +6,12 @@ use probe_common::{
     dns::{DnsSet, DnsStore},
     engine::{Engine, Output, Stamp},
     event::{Class, DnsEvent, Message, QuicEvent, Scratch, TcpEvent, hook},
-    flow::{FlowBlock, FlowRecord, FlowSet, FlowStore, Turn, await_bit, watch_bit},
+    flow::{Bit, FlowBlock, FlowRecord, FlowSet, FlowStore, Turn},
     names::Names,
     quic::{QuicSet, QuicStore},
     resolver::{ResolverRecord, ResolverSet, ResolverStore},
     set::{self, WAYS},
-    wire::{Address, Slice},
+    wire::Slice,
 };
 use zerocopy::FromZeros;
 
@@ -234,28 +234,16 @@ impl<F: FnMut(Event<'_>)> Output<Slice<'_>> for Told<'_, F> {
         true
     }
 
-    fn watched(&self, address: Address) -> bool {
-        let bit = watch_bit(address);
-        self.watched[(bit / 64) as usize] >> (bit % 64) & 1 != 0
-    }
-
     fn names(&self) -> Option<&Names> {
         Some(self.names)
     }
 
-    fn watch(&mut self, address: Address) {
-        let bit = watch_bit(address);
-        self.watched[(bit / 64) as usize] |= 1 << (bit % 64);
+    fn bit(&self, bit: Bit) -> bool {
+        self.watched[bit.word()] & bit.mask() != 0
     }
 
-    fn awaited(&self, client: Address, port: u16) -> bool {
-        let bit = await_bit(client, port);
-        self.watched[(bit / 64) as usize] >> (bit % 64) & 1 != 0
-    }
-
-    fn expect(&mut self, client: Address, port: u16, more: bool) {
-        let bit = await_bit(client, port);
-        let word = &mut self.watched[(bit / 64) as usize];
-        *word = *word & !(1 << (bit % 64)) | u64::from(more) << (bit % 64);
+    fn set(&mut self, bit: Bit, on: bool) {
+        let word = &mut self.watched[bit.word()];
+        *word = if on { *word | bit.mask() } else { *word & !bit.mask() };
     }
 }

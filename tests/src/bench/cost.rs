@@ -8,7 +8,7 @@ use aya::maps::{Array, MapData, RingBuf};
 use probe_common::{
     bench::Vary,
     config::{Config, MARK_WORDS},
-    flow::watch_bit,
+    flow::Bit,
     hash::HashKey,
     wire::{Address, tcp_flag},
 };
@@ -275,8 +275,8 @@ pub fn watch(bench: &mut Bench) -> anyhow::Result<()> {
     let mut bitmap: Array<&mut MapData, [u64; MARK_WORDS as usize]> = Array::try_from(map)?;
     let mut words = [0; MARK_WORDS as usize];
     for below in [Below::V4, Below::V6] {
-        let bit = watch_bit(Address::from(packets::server(below, WATCHED)));
-        words[(bit / 64) as usize] |= 1 << (bit % 64);
+        let bit = Bit::watched(Address::from(packets::server(below, WATCHED)));
+        words[bit.word()] |= bit.mask();
     }
     bitmap.set(0, words, 0)?;
     let names = WatchedNames::take(&mut bench.bpf)?;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aya::Ebpf;
 use probe_common::{
     config::{MARK_WORDS, WATCH_WORDS},
-    flow::watch_bit,
+    flow::Bit,
     wire::Address,
 };
 
@@ -53,10 +53,9 @@ impl Watched {
 
     /// Watches `address` from now on.
     pub fn watch(&mut self, address: Address) {
-        let bit = watch_bit(address);
-        let (at, mark) = ((bit / 64) as usize, 1 << (bit % 64));
-        self.led[0][at] |= mark;
-        self.word(at).fetch_or(mark, Ordering::Relaxed);
+        let bit = Bit::watched(address);
+        self.led[0][bit.word()] |= bit.mask();
+        self.word(bit.word()).fetch_or(bit.mask(), Ordering::Relaxed);
     }
 
     /// Says that a minute has passed.
