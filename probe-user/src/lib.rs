@@ -47,6 +47,7 @@ mod metrics;
 pub mod names;
 mod networks;
 pub mod page;
+mod pen;
 pub mod privilege;
 pub mod report;
 pub mod sinkholes;

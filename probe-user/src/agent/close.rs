@@ -16,6 +16,7 @@ impl Session {
     /// Detaches, takes what is left in the ring, and sums up: also after an error, and as far as that goes.
     pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<ExitCode, Failure> {
         mind_no_signals();
+        self.told.pen.be_patient();
         self.manager.stopping();
         self.measures.pulse.set_ready(false);
         self.live.detach();
@@ -41,6 +42,7 @@ impl Session {
         self.taken_over(&mut total);
         let mut told = self.told;
         told.total = total;
+        let losses = told.losses();
         let total = &mut told.total;
         let nothing = [0; COUNTERS as usize];
         summary::add(total, counts.as_ref().unwrap_or(&nothing), &self.judge);
@@ -62,17 +64,19 @@ impl Session {
         let since = self.live.taken_over().map_or(self.started, |left| left.accounted);
         total.first_packet = Some(since.saturating_add(epoch));
         total.last_packet = Some(clock::now().saturating_add(epoch));
+        total.lost.extend(losses);
         let verdicts = self.attribution.finish(told.recorder.as_mut(), &mut total.lost);
         if told.error.is_none() {
             told.error = verdicts.iter().try_for_each(|one| told.out.verdict(one)).err();
         }
-        if let Some(recorder) = told.recorder {
+        if let Some(recorder) = told.recorder.take() {
             // It has been said when it happened, and is in the summary.
             let _ = recorder.close(state::now(), total);
         }
         if told.error.is_none() {
-            told.error = told.out.summary(total).err();
+            told.error = told.out.summary(&told.total).err();
         }
+        told.wait();
         ended?;
         match told.error {
             None | Some(ReportError::Closed { .. }) => Ok(ExitCode::SUCCESS),

@@ -113,6 +113,7 @@ impl Session {
         let mut summary = self.told.total.clone();
         summary::count(&mut summary, &self.live.counts()?, &self.judge);
         summary.lost.extend(self.attribution.losses());
+        summary.lost.extend(self.told.losses());
         summary.counters.insert("events_received".into(), self.received);
         self.taken_over(&mut summary);
         if let Some(recorder) = &self.told.recorder {

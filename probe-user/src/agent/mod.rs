@@ -53,6 +53,8 @@ pub(crate) fn run(load: Load<'_>) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Other(format!("cannot start the runtime: {error}")))?;
+    // Also when it panics.
+    let _said = log::Last;
     runtime.block_on(async {
         let (mut session, signals) = start::start(layers)?;
         let ended = session.until_told(load, signals).await;

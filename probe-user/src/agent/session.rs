@@ -139,6 +139,7 @@ impl Session {
                     self.sleep.mind(now, &mut self.judge, &mut self.told);
                     self.measures.turn(clock::awake());
                     self.manager.turn();
+                    self.told.look();
                     self.judge.advance(now, |finding| self.told.tell(&finding));
                 }
                 // Without figures for whoever asks all the time there would be no time for the ring. The loop

@@ -21,6 +21,8 @@ use crate::{
     },
     config::{layers::Layers, settings::Settings},
     judge::{self, Judge, Telling},
+    log,
+    pen::Pen,
     report::{Clients, Form, Writer, pseudonym::Pseudonyms},
     source::{
         clock,
@@ -72,8 +74,7 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     let mut config = config(&settings)?;
     let targets = Arc::new(settings.load_targets()?);
     let pseudonyms = Pseudonyms::new().map_err(|error| Failure::Other(error.to_string()))?;
-    let stdout = io::stdout();
-    let form = Form::of(settings.json, &stdout);
+    let form = Form::of(settings.json, &io::stdout());
     let place = state::place(&settings);
     let account = settings.user.account()?;
     // Before anything is attached: who is told to end from then on ends with a summary.
@@ -85,6 +86,9 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
     let mut measures = Measures::start(&settings);
     let files = file.iter().chain(&settings.targets).cloned();
     confine::confine(&settings, account.as_ref(), place.as_ref(), files, measures.port(), &live)?;
+    // From here on nobody is waited for who reads what is said: threads, with the rights that are left.
+    let pen = Pen::new("output", io::stdout()).map_err(|error| no_thread(&error))?;
+    log::hand_over().map_err(|error| no_thread(&error))?;
     measures.serve();
     let recorder = record::start(&settings, place.as_ref(), &targets)?;
     let clock = state::live_clock();
@@ -113,7 +117,8 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
         judge,
         attribution,
         told: Told {
-            out: Writer::new(stdout.lock(), form, Clients::Pseudonyms(pseudonyms)),
+            out: Writer::new(pen.clone(), form, Clients::Pseudonyms(pseudonyms)),
+            pen,
             total: summary::begin(&targets, clock, summary::kernel()),
             latency: Histogram::new(2).map_err(|error| Failure::Other(error.to_string()))?,
             epoch: 0,
@@ -130,6 +135,10 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
         sleep: Sleep::new(slept),
     };
     Ok((session, signals))
+}
+
+fn no_thread(error: &io::Error) -> Failure {
+    Failure::Other(format!("cannot start the threads that write what is said: {error}"))
 }
 
 /// Holds the pins, if there are to be any. What was found with them is found by its own key only.

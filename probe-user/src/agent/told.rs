@@ -1,18 +1,23 @@
 //! Where findings go: out, into the ledger, and into what is counted.
 
-use std::io;
-
 use hdrhistogram::Histogram;
 
 use crate::{
     attribute::Verdict,
     ledger::Recorder,
-    report::{Finding, ReportError, Summary, Writer, destinations::Record},
+    log,
+    pen::Pen,
+    report::{Finding, ReportError, Summary, Writer, destinations::Record, summary::Counters},
 };
+
+/// What cannot be written, to people.
+const OUTPUT: &str = "what was found";
 
 /// Writes findings, counts them, and measures how long they took.
 pub(super) struct Told {
-    pub(super) out: Writer<io::StdoutLock<'static>>,
+    pub(super) out: Writer<Pen>,
+    /// What that writes with.
+    pub(super) pen: Pen,
     pub(super) total: Summary,
     /// From packet to finding, in microseconds.
     pub(super) latency: Histogram<u64>,
@@ -24,6 +29,28 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// Looks whether what was told could be written so far.
+    pub(super) fn look(&mut self) {
+        if self.error.is_none() {
+            self.error = self.pen.check().map_err(|error| ReportError::of_io(OUTPUT, error)).err();
+        }
+    }
+
+    /// Waits until it is. Whoever reads may take his time now.
+    pub(super) fn wait(&mut self) {
+        if self.error.is_none() {
+            let written = self.pen.drain(None);
+            self.error = written.map_err(|error| ReportError::of_io(OUTPUT, error)).err();
+        }
+    }
+
+    /// Lines that nobody was there to take.
+    pub(super) fn losses(&self) -> Counters {
+        [("output_refused", self.pen.refused()), ("log_refused", log::refused())]
+            .map(|(name, count)| (name.to_owned(), count))
+            .into()
+    }
+
     pub(super) fn destinations(&mut self, record: &Record) {
         if self.error.is_none() {
             self.error = self.out.destinations(record).err();

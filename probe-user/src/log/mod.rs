@@ -7,12 +7,12 @@ mod form;
 mod limit;
 
 use std::{
-    io::Write as _,
+    io::{self, Write as _},
     sync::{
         Mutex, OnceLock, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 pub(crate) use form::{Form, plain};
@@ -25,13 +25,17 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-use crate::config::{layers::LOG, settings::Settings};
+use crate::{
+    config::{layers::LOG, settings::Settings},
+    pen::Pen,
+};
 
 /// Levels that a configuration can ask for; `auto` is `info`, or `warn` where findings are written as JSON.
 pub(crate) const LEVELS: [&str; 6] = ["auto", "error", "warn", "info", "debug", "trace"];
 
 static FORM: AtomicU8 = AtomicU8::new(0);
 static SUPPRESSED: AtomicU64 = AtomicU64::new(0);
+static PEN: OnceLock<Pen> = OnceLock::new();
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Begins to write: warnings and worse, for people, until [`configure`] says otherwise.
@@ -71,6 +75,38 @@ pub(crate) fn suppressed() -> u64 {
     SUPPRESSED.load(Ordering::Relaxed)
 }
 
+/// How long the end waits for whoever reads standard error.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Has another thread write from now on, so that nobody who says something waits for it to be read.
+///
+/// # Errors
+///
+/// If there can be no more threads.
+pub(crate) fn hand_over() -> io::Result<()> {
+    let pen = Pen::new("log", io::stderr())?;
+    // One is enough.
+    let _ = PEN.set(pen);
+    Ok(())
+}
+
+/// How many messages were not written because what was said before was not read.
+pub(crate) fn refused() -> u64 {
+    PEN.get().map_or(0, Pen::refused)
+}
+
+/// When it is dropped, what was said last is written, if anybody reads it.
+pub(crate) struct Last;
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        if let Some(pen) = PEN.get() {
+            // There is nobody to be told that nobody can be told.
+            let _ = pen.drain(Some(PATIENCE));
+        }
+    }
+}
+
 /// Writes each message as a line.
 struct Lines {
     limiter: Mutex<Limiter<Identifier>>,
@@ -92,7 +128,10 @@ impl<S: Subscriber> Layer<S> for Lines {
             }
         }
         let line = Form::of(FORM.load(Ordering::Relaxed)).line(event, left_out);
-        // There is nobody to be told that nobody can be told.
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        // As in `Last`.
+        let _ = match PEN.get() {
+            Some(pen) => pen.put(line.as_bytes()),
+            None => io::stderr().lock().write_all(line.as_bytes()),
+        };
     }
 }

@@ -255,6 +255,11 @@ impl Agent {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// As long as the guard lives, nobody reads what it writes.
+    pub fn unread(&self) -> impl Drop + '_ {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The findings so far.
     pub fn findings(&self) -> Vec<Finding> {
         parse(&self.lines()).0
