@@ -138,6 +138,11 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
             self.close_gaps();
             return None;
         }
+        self.evict()
+    }
+
+    /// Gives up the entry that was put in first.
+    pub(super) fn evict(&mut self) -> Option<(K, V)> {
         let hash = self.entries.front()?.as_ref().map(|(key, _)| self.hasher.hash_one(key))?;
         self.forget(hash, 0);
         self.evicted += 1;
@@ -195,6 +200,10 @@ mod tests {
         assert_eq!(map.entry(4, || 40).1, Some((1, 10)));
         assert_eq!(map.evicted(), 1);
         assert_eq!(map.get(&2), Some(&20));
+        // Also before there is no room.
+        assert_eq!([map.evict(), map.evict()], [Some((2, 20)), Some((3, 30))]);
+        assert_eq!([map.evict(), map.evict()], [Some((4, 40)), None]);
+        assert_eq!(map.evicted(), 4);
     }
 
     #[test]

@@ -39,6 +39,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Octets of memory that it takes, where nobody else has it.
+    const fn octets(&self) -> usize {
+        size_of::<Self>() + size_of::<TcpEvent>() + self.payload.len()
+    }
+
     /// `number` tells it apart from all other packets of the run.
     pub(super) fn new(event: &TcpEvent, payload: &[u8], number: u64) -> Self {
         Self { event: Arc::new(*event), number, payload: Bytes::copy_from_slice(payload) }
@@ -101,6 +106,8 @@ pub(super) fn label<'a>(name: Option<&'a str>, traits: Option<&Traits>) -> Optio
 pub struct Case {
     /// Where it stands among those to be closed.
     pub(super) turn: Turn,
+    /// How much of its evidence is in the sum of all.
+    pub(super) counted: usize,
     /// What has been told of it.
     pub(super) told: Option<Told>,
     /// The connection.
@@ -110,6 +117,8 @@ pub struct Case {
     resets: Vec<Seen>,
     after: Vec<Seen>,
     content: Vec<Seen>,
+    /// Octets that these take.
+    octets: usize,
     dropped: u64,
 }
 
@@ -117,28 +126,47 @@ impl Case {
     pub(super) const fn new(key: FlowKey) -> Self {
         Self {
             turn: (0, 0),
+            counted: 0,
             told: None,
             key,
             subject: Subject { name: None, watched: false, traits: None, ech: None },
             resets: Vec::new(),
             after: Vec::new(),
             content: Vec::new(),
+            octets: 0,
             dropped: 0,
         }
     }
 
     pub(super) fn add_reset(&mut self, seen: Seen) {
-        add(&mut self.resets, seen, &mut self.dropped);
+        self.add(|case| &mut case.resets, seen);
     }
 
     pub(super) fn add_after(&mut self, seen: Seen) {
-        add(&mut self.after, seen, &mut self.dropped);
+        self.add(|case| &mut case.after, seen);
     }
 
     pub(super) fn add_content(&mut self, pieces: impl IntoIterator<Item = Seen>) {
         for piece in pieces {
-            add(&mut self.content, piece, &mut self.dropped);
+            self.add(|case| &mut case.content, piece);
         }
+    }
+
+    /// Adds a piece: of more than there is room for, the first half and the latest are kept. An injector that
+    /// fires at each packet of a download sends many resets that come too late before one that counts.
+    fn add(&mut self, list: impl Fn(&mut Self) -> &mut Vec<Seen>, seen: Seen) {
+        self.octets += seen.octets();
+        if list(self).len() == EVIDENCE_MAX {
+            let out = list(self).remove(EVIDENCE_MAX / 2);
+            self.octets -= out.octets();
+            self.dropped += 1;
+        }
+        list(self).push(seen);
+    }
+
+    /// Octets that its evidence takes.
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
     }
 
     /// Pieces of evidence that found no room.
@@ -224,14 +252,4 @@ impl Case {
     pub fn role(&self, side: Side) -> &'static str {
         if side == self.initiator() { "the client" } else { "the server" }
     }
-}
-
-/// Adds a piece: of more than there is room for, the first half and the latest are kept. An injector that
-/// fires at each packet of a download sends many resets that come too late before one that counts.
-fn add(list: &mut Vec<Seen>, seen: Seen, dropped: &mut u64) {
-    if list.len() == EVIDENCE_MAX {
-        list.remove(EVIDENCE_MAX / 2);
-        *dropped += 1;
-    }
-    list.push(seen);
 }

@@ -63,6 +63,11 @@ impl Reply {
         Self { event: *event, untold: false, place: 0, dns, payload, carried: Vec::new() }
     }
 
+    /// Octets of memory that it takes.
+    fn octets(&self) -> usize {
+        size_of::<Self>() + self.payload.len() + self.dns.heap_octets()
+    }
+
     /// The segments that carried it, over TCP, in the order they came, without their payload; as many as
     /// are kept. Empty over UDP.
     pub fn carried(&self) -> &[Seen] {
@@ -256,6 +261,11 @@ impl Exchange {
         reply.place = self.replies.len();
         self.replies.push(reply);
         true
+    }
+
+    /// Octets of memory that it takes: what is answered decides whether that is one KiB or a hundred.
+    pub(super) fn octets(&self) -> usize {
+        self.replies.iter().map(Reply::octets).sum()
     }
 
     /// Address and port of the resolver.

@@ -27,6 +27,10 @@ use crate::{
 /// Exchanges kept until they are closed: 2.5 s of 3,200 replies a second. At some 2 KiB each, 16 MiB.
 const EXCHANGES_MAX: usize = 8_192;
 
+/// Octets that they take: as many as are usual. Whoever answers himself can have half a MiB kept for one question, with
+/// sixteen replies of sixty long names. The oldest go first.
+const EXCHANGES_OCTETS: usize = 16_777_216;
+
 /// Samples kept until they are learnt from, and keys of such: half a second of 16,000 a second.
 const SAMPLES_MAX: usize = 8_192;
 
@@ -42,6 +46,8 @@ type Key = (FlowKey, u16, u32, u64);
 #[derive(Debug)]
 struct Open {
     exchange: Exchange,
+    /// Octets that it takes.
+    octets: usize,
     learnt: bool,
     told: Option<Told>,
 }
@@ -61,6 +67,8 @@ enum Task {
 #[derive(Debug)]
 pub(super) struct Exchanges {
     open: Bounded<Key, Open>,
+    /// Octets that these take.
+    octets: usize,
     /// Keys by the time of their first reply: to be learnt from, to be closed.
     to_learn: VecDeque<(u64, Key)>,
     to_close: VecDeque<(u64, Key)>,
@@ -76,6 +84,7 @@ impl Default for Exchanges {
     fn default() -> Self {
         Self {
             open: Bounded::new(EXCHANGES_MAX),
+            octets: 0,
             to_learn: VecDeque::new(),
             to_close: VecDeque::new(),
             samples: Bounded::new(SAMPLES_MAX),
@@ -111,24 +120,44 @@ impl Exchanges {
         let time = event.packet.time;
         // Whoever was answered again is not learnt from as if he had not.
         self.samples.remove(&(key.0, event.id, event.query.asked));
-        let Self { open, to_learn, to_close, .. } = self;
-        let (open, out) = open.entry(key, || {
+        while self.octets > EXCHANGES_OCTETS
+            && let Some(out) = self.open.evict()
+        {
+            self.make_way(out, knowledge, settings, tell);
+        }
+        let Self { open, octets, to_learn, to_close, .. } = self;
+        let (one, out) = open.entry(key, || {
             to_learn.push_back((time, key));
             to_close.push_back((time, key));
-            Open { exchange: Exchange::new(), learnt: false, told: None }
+            Open { exchange: Exchange::new(), octets: 0, learnt: false, told: None }
         });
-        let added = open.exchange.add(reply);
-        if added && settings.telling == Telling::AtOnce && open.exchange.replies.len() > 1 {
-            open.tell(knowledge, settings, true, tell);
+        let added = one.exchange.add(reply);
+        *octets -= one.octets;
+        one.octets = one.exchange.octets();
+        *octets += one.octets;
+        if added && settings.telling == Telling::AtOnce && one.exchange.replies.len() > 1 {
+            one.tell(knowledge, settings, true, tell);
         }
-        if let Some((evicted, mut first)) = out {
-            // It came first, so it waits first; or it would wait until its time, with all that follow.
-            for waiting in [to_learn, to_close] {
-                waiting.pop_front_if(|(_, key)| *key == evicted);
-            }
-            first.tell(knowledge, settings, false, tell);
+        if let Some(out) = out {
+            self.make_way(out, knowledge, settings, tell);
         }
-        open.exchange.replies.last().map(|reply| &reply.dns)
+        self.open.get(&key)?.exchange.replies.last().map(|reply| &reply.dns)
+    }
+
+    /// Tells of an exchange that goes for want of room.
+    fn make_way(
+        &mut self,
+        (evicted, mut first): (Key, Open),
+        knowledge: &Knowledge,
+        settings: &Settings,
+        tell: &mut impl FnMut(Finding),
+    ) {
+        // It came first, so it waits first; or it would wait until its time, with all that follow.
+        for waiting in [&mut self.to_learn, &mut self.to_close] {
+            waiting.pop_front_if(|(_, key)| *key == evicted);
+        }
+        self.octets -= first.octets;
+        first.tell(knowledge, settings, false, tell);
     }
 
     /// Takes a reply of which only the outside is told. It is learnt from unless another one follows.
@@ -190,6 +219,7 @@ impl Exchanges {
                 Task::Close => {
                     let Some((_, key)) = self.to_close.pop_front() else { return };
                     let Some(mut open) = self.open.remove(&key) else { continue };
+                    self.octets -= open.octets;
                     self.dropped += open.exchange.dropped;
                     knowledge.mute_mut().note(&open.exchange);
                     // In this order: what is odd is not to be measured by itself.

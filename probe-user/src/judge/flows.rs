@@ -37,6 +37,10 @@ const HELLOS_MAX: usize = 4_096;
 /// Connections with an open case: 2.5 s of 1,600 a second. At some 3 KiB each, 12 MiB.
 const CASES_MAX: usize = 4_096;
 
+/// Octets that their evidence takes: of a connection that somebody floods with resets it can be a hundred times what is usual.
+/// The case whose last evidence is the oldest is closed.
+const EVIDENCE_OCTETS: usize = 16_777_216;
+
 /// Payload octets that are kept of a reset and of what comes after one: enough for every fixed blob that a device is
 /// known by.
 const RESET_KEPT: usize = 64;
@@ -47,6 +51,8 @@ pub(super) struct Flows {
     flows: Bounded<FlowKey, Flow>,
     /// Those with an open case, by when it is closed.
     cases: Turns,
+    /// Octets that their evidence takes.
+    octets: usize,
     /// Connections of which a hello is half read, in the order in which it began.
     hellos: VecDeque<(FlowKey, u64)>,
     /// Connections whose first answer is kept, by the time of that answer.
@@ -65,6 +71,7 @@ impl Default for Flows {
         Self {
             flows: Bounded::new(FLOWS_MAX),
             cases: Turns::default(),
+            octets: 0,
             hellos: VecDeque::new(),
             responses: VecDeque::new(),
             dropped: 0,
@@ -280,8 +287,11 @@ impl Flows {
         let flow = self.flows.get_mut(&key);
         let Some(case) = flow.and_then(|flow| flow.case.as_mut()) else { return };
         self.cases.heard(&mut case.turn, key, event.packet.time);
+        self.octets -= case.counted;
+        case.counted = case.octets();
+        self.octets += case.counted;
         self.accuse(&key, &event.flow, scope, tell);
-        if self.cases.len() > CASES_MAX
+        while (self.cases.len() > CASES_MAX || self.octets > EVIDENCE_OCTETS)
             && let Some((_, oldest)) = self.cases.take(u64::MAX)
         {
             self.cases_evicted += 1;
@@ -395,6 +405,7 @@ impl Flows {
             .map(|record| flow.subject(record, scope.knowledge, scope.settings));
         if let Some(case) = &mut flow.case {
             self.cases.withdraw(case.turn);
+            self.octets -= case.counted;
             case.subject = subject.unwrap_or_default();
             self.dropped += case.dropped();
             count(case, &mut self.signatures);

@@ -26,6 +26,12 @@ use crate::{
 /// what is known by then.
 const LIES_MAX: usize = 4_096;
 
+/// Octets that they take: as many as are usual, of 4 KiB each. See `EXCHANGES_OCTETS`.
+const LIES_OCTETS: usize = 16_777_216;
+
+/// Octets that it takes to find an answer again by an address that it gave.
+const PLACE_OCTETS: usize = 128;
+
 /// How long an answer that leads nowhere is kept, in nanoseconds: a name that was just made is known
 /// everywhere by then.
 const NOTHING: u64 = 30_000_000_000;
@@ -37,6 +43,8 @@ const SAME_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Lies {
     open: Bounded<u64, Pending>,
+    /// Octets that these take.
+    octets: usize,
     /// By the time at which they are judged last.
     due: BTreeSet<(u64, u64)>,
     led: HashMap<(Address, Address), Vec<u64>>,
@@ -49,6 +57,8 @@ pub(super) struct Lies {
 struct Pending {
     /// When it is judged last.
     due: u64,
+    /// Octets that it takes.
+    octets: usize,
     exchange: Exchange,
     /// What was found of it as packets, with what was known by then.
     forged: Vec<Hit<'static>>,
@@ -74,6 +84,7 @@ impl Default for Lies {
     fn default() -> Self {
         Self {
             open: Bounded::new(LIES_MAX),
+            octets: 0,
             due: BTreeSet::new(),
             led: HashMap::new(),
             next: 0,
@@ -101,7 +112,7 @@ impl Lies {
         let (id, time) = (self.next, exchange.replies.first().map_or(0, super::Reply::time));
         self.next += 1;
         let places = places(&exchange);
-        let leads = !places.is_empty();
+        let (leads, kept) = (!places.is_empty(), places.len());
         let (woke, slept) = self.woke;
         let wait = if leads { LED } else { NOTHING } + if time < woke { slept } else { 0 };
         let due = time.saturating_add(wait);
@@ -113,12 +124,19 @@ impl Lies {
             }
             ids.push(id);
         }
-        let mut pending = Pending { due, exchange, forged, told };
+        let octets = size_of::<Pending>() + exchange.octets() + kept * PLACE_OCTETS;
+        let mut pending = Pending { due, octets, exchange, forged, told };
         if leads && settings.telling == Telling::AtOnce {
             pending.judge(knowledge, settings, tell);
         }
+        self.octets += octets;
         let (_, out) = self.open.entry(id, || pending);
         if let Some((id, pending)) = out {
+            self.close(id, pending, knowledge, settings, tell);
+        }
+        while self.octets > LIES_OCTETS
+            && let Some((id, pending)) = self.open.evict()
+        {
             self.close(id, pending, knowledge, settings, tell);
         }
     }
@@ -185,6 +203,7 @@ impl Lies {
         tell: &mut impl FnMut(Finding),
     ) {
         pending.judge(knowledge, settings, tell);
+        self.octets -= pending.octets;
         self.due.remove(&(pending.due, id));
         for place in places(&pending.exchange) {
             if let Some(ids) = self.led.get_mut(&place) {

@@ -260,6 +260,17 @@ impl Dns {
         })
     }
 
+    /// Octets of memory that it takes beside its own: a pointer of two octets may stand for a name of 255.
+    pub(crate) fn heap_octets(&self) -> usize {
+        let question = self.question.as_ref().map_or(0, |one| one.name.len() + one.sent.len());
+        let answer = |one: &Answer| {
+            let target = if let AnswerData::Cname(name) = &one.data { name.len() } else { 0 };
+            one.name.len() + target
+        };
+        let answers: usize = self.answers.iter().map(answer).sum();
+        question + answers + self.answers.capacity() * size_of::<Answer>()
+    }
+
     fn read(&mut self, parser: &mut Parser<'_, [u8]>) -> Result<(), ParseError> {
         for index in 0..self.counts.question {
             let name = ParsedName::parse_ref(parser)?;

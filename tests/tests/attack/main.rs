@@ -1,6 +1,8 @@
 //! Somebody who knows the source tries to blind, to exhaust, or to have somebody innocent accused: what
 //! `docs/threat-model.md` promises and no other suite shows.
 
+mod memory;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -61,6 +63,10 @@ impl Watch {
 
     fn counted(&self, counter: Counter) -> u64 {
         self.engine.counts()[counter as usize]
+    }
+
+    fn lost(&self, name: &str) -> u64 {
+        self.judge.losses()[name]
     }
 
     fn records(&self) -> usize {
