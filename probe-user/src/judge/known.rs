@@ -41,7 +41,8 @@ impl Judge {
         losses.insert("judge_flows_evicted".into(), self.flows.evicted());
         losses.insert("judge_cases_evicted".into(), self.flows.cases_evicted());
         losses.insert("judge_evidence_dropped".into(), self.flows.dropped());
-        losses.insert("judge_hellos_evicted".into(), self.flows.hellos_evicted());
+        let hellos = self.flows.hellos_evicted() + self.quics.hellos_evicted();
+        losses.insert("judge_hellos_evicted".into(), hellos);
         losses.insert("judge_responses_evicted".into(), self.flows.responses_evicted());
         losses.insert("judge_exchanges_evicted".into(), self.exchanges.evicted());
         losses.insert("judge_look_ups_evicted".into(), self.look_ups.evicted());

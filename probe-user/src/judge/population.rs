@@ -1,5 +1,8 @@
 //! Names at one address: which are left without an answer, and which get one.
 
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::RandomState;
 use probe_common::wire::Address;
 
 use super::{bounded::Bounded, resolvers::network};
@@ -7,9 +10,14 @@ use super::{bounded::Bounded, resolvers::network};
 /// Server addresses that are remembered.
 const SERVERS_MAX: usize = 16_384;
 
-/// Names remembered of one address; those of a front beyond it are not told apart, and counted under
-/// an empty name.
+/// Names remembered of one address; those of a front beyond it are not told apart.
 const NAMES_MAX: usize = 32;
+
+/// Names remembered of all addresses, at some 100 octets each. The address that came first goes.
+const ALL_NAMES_MAX: usize = 65_536;
+
+/// Stands for all names that found no room.
+const OTHERS: u64 = 0;
 
 /// Clients remembered of those that got no answer for a name: the latest.
 const CLIENTS_MAX: usize = 8;
@@ -28,6 +36,10 @@ const NETWORKS: usize = 4;
 #[derive(Debug)]
 pub struct Population {
     servers: Bounded<Address, Server>,
+    /// Names of all of them.
+    names: usize,
+    /// What names are told apart by, so that none has to be kept.
+    hasher: RandomState,
     /// For how long after an answer silence may follow from it, in nanoseconds.
     triggered: u64,
 }
@@ -38,7 +50,7 @@ struct Server {
     /// Answered and not answered, of all names.
     all: Counts,
     /// What was answered last: when it began, and for what.
-    last: Option<(u64, Box<str>)>,
+    last: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +61,7 @@ struct Counts {
 
 #[derive(Debug)]
 struct Tally {
-    name: Box<str>,
+    name: u64,
     own: Counts,
     /// Those of other names, by the time this one was left without an answer first, and last.
     first: Option<Counts>,
@@ -78,26 +90,50 @@ pub struct Contrast {
 impl Population {
     /// Nothing yet. `triggered`: for how long after an answer silence may follow from it, in nanoseconds.
     pub(super) fn new(triggered: u64) -> Self {
-        Self { servers: Bounded::new(SERVERS_MAX), triggered }
+        let hasher = RandomState::default();
+        Self { servers: Bounded::new(SERVERS_MAX), names: 0, hasher, triggered }
+    }
+
+    /// What stands for a name.
+    fn name(&self, name: &str) -> u64 {
+        self.hasher.hash_one(name).max(OTHERS + 1)
+    }
+
+    /// What is known of `address`, with room for one more name.
+    fn server(&mut self, address: Address) -> &mut Server {
+        while self.names >= ALL_NAMES_MAX
+            && let Some((_, out)) = self.servers.evict()
+        {
+            self.names -= out.names.len();
+        }
+        let (server, out) = self.servers.entry(address, Server::default);
+        if let Some((_, out)) = out {
+            self.names -= out.names.len();
+        }
+        server
     }
 
     /// A connection of `client` for `name` that began at `opened` got an answer.
     pub(super) fn served(&mut self, server: Address, client: Address, name: &str, opened: u64) {
-        let server = self.servers.entry(server, Server::default).0;
-        server.last = Some((opened, name.into()));
+        let name = self.name(name);
+        let server = self.server(server);
+        let before = server.names.len();
+        server.last = Some((opened, name));
         server.all.served = server.all.served.saturating_add(1);
         let tally = server.tally(name);
         tally.own.served = tally.own.served.saturating_add(1);
         let client = digest(number(client));
-        for other in server.names.iter_mut().filter(|tally| *tally.name != *name) {
+        for other in server.names.iter_mut().filter(|tally| tally.name != name) {
             other.witnessed |= other.clients.contains(&client);
         }
+        self.names += server.names.len() - before;
     }
 
     /// A connection of `client` for `name` that began at `opened` was cut before it got one.
     pub(super) fn cut(&mut self, server: Address, client: Address, name: &str, opened: u64) {
-        let span = self.triggered;
-        let server = self.servers.entry(server, Server::default).0;
+        let (name, span) = (self.name(name), self.triggered);
+        let server = self.server(server);
+        let before = server.names.len();
         server.retract(name, opened, span);
         let all = server.all;
         server.all.cut = server.all.cut.saturating_add(1);
@@ -113,13 +149,15 @@ impl Population {
             *free = network;
         }
         tally.own.cut = tally.own.cut.saturating_add(1);
+        self.names += server.names.len() - before;
     }
 
     /// How `name` stands against the others at `server`; none unless all of its connections were cut, and
     /// since the first of them all others served.
     pub fn contrast(&self, server: Address, name: &str) -> Option<Contrast> {
+        let name = self.name(name);
         let server = self.servers.get(&server)?;
-        let tally = server.names.iter().find(|tally| *tally.name == *name)?;
+        let tally = server.names.iter().find(|tally| tally.name == name)?;
         let first = tally.first?;
         let cut = server.all.cut.saturating_sub(tally.own.cut.saturating_add(first.cut));
         let served = server.all.served.saturating_sub(tally.own.served);
@@ -145,10 +183,9 @@ impl Population {
 
 impl Server {
     /// Takes back the last answer if it may have been what this silence follows from.
-    fn retract(&mut self, name: &str, opened: u64, span: u64) {
-        let triggered = self
-            .last
-            .take_if(|(time, of)| **of == *name && *time < opened && opened - *time <= span);
+    fn retract(&mut self, name: u64, opened: u64, span: u64) {
+        let triggered =
+            self.last.take_if(|(time, of)| *of == name && *time < opened && opened - *time <= span);
         if triggered.is_some() {
             self.all.served = self.all.served.saturating_sub(1);
             let tally = self.tally(name);
@@ -156,12 +193,12 @@ impl Server {
         }
     }
 
-    fn tally(&mut self, name: &str) -> &mut Tally {
-        let known = self.names.iter().position(|tally| *tally.name == *name);
+    fn tally(&mut self, name: u64) -> &mut Tally {
+        let known = self.names.iter().position(|tally| tally.name == name);
         let place = known.unwrap_or_else(|| {
             if self.names.len() < NAMES_MAX {
                 self.names.push(Tally {
-                    name: name.into(),
+                    name,
                     own: Counts::default(),
                     first: None,
                     last: Counts::default(),
@@ -171,7 +208,7 @@ impl Server {
                 });
             } else if let Some(last) = self.names.last_mut() {
                 // The last is for all that found no room.
-                last.name = "".into();
+                last.name = OTHERS;
             }
             self.names.len() - 1
         });
@@ -210,7 +247,7 @@ fn chance(cut: u32, served: u32) -> f64 {
 mod tests {
     use probe_common::wire::Address;
 
-    use super::{Contrast, NAMES_MAX, Population, chance};
+    use super::{ALL_NAMES_MAX, Contrast, NAMES_MAX, Population, SERVERS_MAX, chance};
 
     const SERVER: Address = Address::v4(1);
     const SECOND: u64 = 1_000_000_000;
@@ -293,5 +330,19 @@ mod tests {
         let server = names.servers.get(&SERVER).expect("the address is known");
         assert_eq!(server.names.len(), NAMES_MAX);
         assert_eq!((server.all.served, server.all.cut), (1_000, 1_000));
+    }
+
+    #[test]
+    fn many_fronts_of_many_names_are_bounded() {
+        let mut names = Population::new(0);
+        for server in 0..(2 * ALL_NAMES_MAX / NAMES_MAX) as u32 {
+            for name in 0..NAMES_MAX {
+                names.served(Address::v4(server), SERVER, &format!("{name}.example"), 2);
+            }
+        }
+        let kept = (0..SERVERS_MAX as u32).filter_map(|one| names.servers.get(&Address::v4(one)));
+        assert_eq!(kept.map(|server| server.names.len()).sum::<usize>(), names.names);
+        assert!(names.names <= ALL_NAMES_MAX && names.names > ALL_NAMES_MAX - NAMES_MAX);
+        assert_eq!(names.evicted(), (ALL_NAMES_MAX / NAMES_MAX) as u64);
     }
 }

@@ -5,7 +5,13 @@ use std::{net::Ipv4Addr, process};
 use probe_common::wire::tcp_flag;
 use probe_tests::{
     bench::memory::resident,
-    craft::{DAY, MS, dns, frame::ethernet, net::Ip, segment::Segment},
+    craft::{
+        DAY, MS, dns,
+        frame::ethernet,
+        net::Ip,
+        quic::{self, Initial},
+        segment::Segment,
+    },
 };
 
 use super::Watch;
@@ -24,6 +30,9 @@ const CONNECTIONS: u32 = 2_000;
 
 /// Resets of each.
 const RESETS: u32 = 64;
+
+/// QUIC connections, fewer than are kept.
+const HELLOS: u32 = 4_000;
 
 /// More than what is kept may take, and far less than it would.
 const ROOM: f64 = 64.0 * 1_048_576.0;
@@ -93,4 +102,19 @@ fn connections_flooded_with_resets_take_no_more_room_than_others() {
     }
     assert!(watch.lost("judge_cases_evicted") > 0, "of as many others none has to make way");
     assert_eq!(watch.lost("judge_evidence_dropped"), 0);
+}
+
+#[test]
+fn quic_hellos_that_are_only_begun_are_read_no_further_where_too_many_are() {
+    let mut watch = Watch::new();
+    for number in 0..HELLOS {
+        let initial = Initial::new(&number.to_be_bytes().repeat(2));
+        let begun = quic::flight(&initial, "www.linkedin.com", 1_500).swap_remove(0);
+        let datagram = dns::datagram(&client(number), (50_000, 443), &begun);
+        watch.pass(DAY + u64::from(number) * MS, &ethernet(&datagram));
+    }
+    // Two thousand may be half read.
+    let stopped = watch.lost("judge_hellos_evicted");
+    assert!(stopped > 0 && stopped < u64::from(HELLOS), "{stopped} of {HELLOS}");
+    assert_eq!(watch.lost("judge_quic_evicted"), 0);
 }

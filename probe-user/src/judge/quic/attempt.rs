@@ -106,6 +106,16 @@ impl Attempt {
         whole
     }
 
+    /// Whether its hello is half read.
+    pub(super) const fn is_reading(&self) -> bool {
+        self.initials.is_some()
+    }
+
+    /// Reads no further what the client says. Says whether there was any.
+    pub(super) fn stop_reading(&mut self) -> bool {
+        self.initials.take().is_some()
+    }
+
     pub(super) fn answer(&mut self, time: u64) {
         self.answered = Some(self.answered.map_or(time, |known| known.min(time)));
     }

@@ -6,6 +6,8 @@
 
 mod attempt;
 
+use std::collections::VecDeque;
+
 use probe_common::{
     event::{QuicEvent, kind},
     flow::FlowKey,
@@ -29,8 +31,12 @@ use crate::{
     },
 };
 
-/// Attempts kept: ten seconds of 1,600 a second. With a hello that does not end, one takes some 10 KiB.
+/// Attempts kept: ten seconds of 1,600 a second.
 const ATTEMPTS_MAX: usize = 16_384;
+
+/// Attempts of which the hello is half read: the datagrams of one come at once. At some 10 KiB each, 20 MiB. The one that began
+/// first is read no further.
+const HELLOS_MAX: usize = 2_048;
 
 /// How long after its last Initial an attempt is over, in nanoseconds: two seconds more than there are
 /// between the fourth and the fifth attempt of a client that doubles its wait each time.
@@ -53,6 +59,9 @@ pub(super) struct Quics {
     attempts: Bounded<FlowKey, Open>,
     /// By the time of their last Initial.
     due: Turns,
+    /// Those of which the hello was not in the first datagram alone, in the order in which they began.
+    hellos: VecDeque<(FlowKey, u64)>,
+    hellos_evicted: u64,
     /// The last attempt at each server that got no answer of its own: when it began, and for what.
     failed: Bounded<Address, (u64, String)>,
     /// Attempts that are over, until they are taken: those of one call.
@@ -78,6 +87,8 @@ impl Default for Quics {
         Self {
             attempts: Bounded::new(ATTEMPTS_MAX),
             due: Turns::default(),
+            hellos: VecDeque::new(),
+            hellos_evicted: 0,
             failed: Bounded::new(FAILED_MAX),
             over: Vec::new(),
             woke: 0,
@@ -133,11 +144,22 @@ impl Quics {
             self.due.withdraw(out.turn);
         }
         self.due.heard(&mut open.turn, key, event.packet.time);
+        let begins = open.attempt.flights == 0;
         if open.attempt.ask(event, payload)
             && open.whole
             && let Some(traits) = &open.attempt.traits
         {
             knowledge.hellos_mut().note(open.attempt.name.as_deref(), traits);
+        }
+        if begins && open.attempt.is_reading() {
+            self.hellos.push_back((key, open.attempt.opened));
+        }
+        if self.hellos.len() > HELLOS_MAX
+            && let Some((key, opened)) = self.hellos.pop_front()
+            && let Some(open) = self.attempts.get_mut(&key)
+            && open.attempt.opened == opened
+        {
+            self.hellos_evicted += u64::from(open.attempt.stop_reading());
         }
     }
 
@@ -243,6 +265,11 @@ impl Quics {
 
     pub(super) const fn evicted(&self) -> u64 {
         self.attempts.evicted()
+    }
+
+    /// How many are read no further for want of room.
+    pub(super) const fn hellos_evicted(&self) -> u64 {
+        self.hellos_evicted
     }
 }
 
