@@ -12,8 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Octets of lines that wait for a reader: some three thousand findings.
-const WAITING_OCTETS: usize = 4_194_304;
+/// Octets of lines that wait for a reader: some seven hundred findings.
+const WAITING_OCTETS: usize = 1_048_576;
+
+/// How long a reader is waited for when there is no room: whoever reads at all takes a burst of findings in that time.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How often that may be: at most a tenth of the time is waited.
+const PERIOD: Duration = Duration::from_millis(500);
 
 /// How often it is asked whether a line has been taken, by whoever waits for that.
 const LOOK: Duration = Duration::from_millis(1);
@@ -24,6 +30,8 @@ struct Shared {
     waiting: AtomicUsize,
     /// Lines for which there was no room.
     refused: AtomicU64,
+    /// When there was no room first in this [`PERIOD`].
+    full: Mutex<Option<Instant>>,
     /// Whether there is always room, for whoever waits for it.
     patient: AtomicBool,
     /// Why nothing can be written any more. Set once.
@@ -73,7 +81,7 @@ impl Pen {
             waiting == 0 || waiting + line.len() <= WAITING_OCTETS
         };
         while !room() {
-            if !self.shared.patient.load(Ordering::Relaxed) {
+            if !self.shared.patient.load(Ordering::Relaxed) && !self.may_wait() {
                 self.shared.refused.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
@@ -83,6 +91,15 @@ impl Pen {
         self.shared.waiting.fetch_add(line.len(), Ordering::AcqRel);
         // Who has gone has left an error.
         self.lines.send(line.to_vec()).or_else(|_| self.check())
+    }
+
+    /// Whether there is time to wait for room.
+    fn may_wait(&self) -> bool {
+        let now = Instant::now();
+        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = full.take_if(|since| now.duration_since(*since) < PERIOD).unwrap_or(now);
+        *full = Some(since);
+        now.duration_since(since) < PATIENCE
     }
 
     /// Whether all could be written that was tried so far.
@@ -156,9 +173,11 @@ mod tests {
         let (pen, mut reader) = pen();
         let line = [b'a'; 1_000];
         let lines = 3 * WAITING_OCTETS / line.len();
+        let begin = Instant::now();
         for _ in 0..lines {
             pen.put(&line).expect("nothing has failed");
         }
+        assert!(begin.elapsed() < 20 * PATIENCE, "{:?}", begin.elapsed());
         let refused = pen.refused();
         assert!(refused > 0, "there is no room for all of them");
         let kept = lines - usize::try_from(refused).expect("few");
@@ -176,9 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_read_to_its_end_by_whoever_reads() {
+        let (pen, mut reader) = pen();
+        let line = [b'a'; 1_000];
+        let lines = 3 * WAITING_OCTETS / line.len();
+        let read = thread::spawn(move || {
+            let mut read = vec![0; lines * 1_000];
+            reader.read_exact(&mut read)
+        });
+        for _ in 0..lines {
+            pen.put(&line).expect("nothing has failed");
+        }
+        assert_eq!(pen.refused(), 0);
+        read.join().expect("no panic").expect("all of it");
+    }
+
+    #[test]
     fn who_waits_for_the_end_does_not_wait_for_ever() {
         let (pen, _reader) = pen();
-        pen.put(&[b'a'; 1 << 20]).expect("there is room");
+        pen.put(&[b'a'; 1 << 19]).expect("there is room");
         pen.drain(Some(Duration::from_millis(20))).expect("nothing has failed");
         assert!(pen.shared.waiting.load(Ordering::Relaxed) > 0);
     }
