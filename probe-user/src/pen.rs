@@ -3,11 +3,8 @@
 
 use std::{
     io::{self, Write},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::{self, Sender},
-    },
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -15,34 +12,44 @@ use std::{
 /// Octets of lines that wait for a reader: some seven hundred findings.
 const WAITING_OCTETS: usize = 1_048_576;
 
+/// Octets of room that are kept while nothing waits.
+const KEPT: usize = 65_536;
+
 /// How long a reader is waited for when there is no room: whoever reads at all takes a burst of findings in that time.
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// How often that may be: at most a tenth of the time is waited.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// How often it is asked whether a line has been taken, by whoever waits for that.
-const LOOK: Duration = Duration::from_millis(1);
+/// What both threads see.
+#[derive(Debug, Default)]
+struct Queue {
+    /// Lines that wait: in one piece, so that they take no more room than they have octets.
+    lines: Vec<u8>,
+    /// Octets of lines that are being written.
+    writing: usize,
+    /// Lines for which there was no room.
+    refused: u64,
+    /// When there was no room first in this [`PERIOD`].
+    full: Option<Instant>,
+    /// Whether lines wait for room, however long.
+    patient: bool,
+    /// Nothing can be written any more.
+    failed: bool,
+    /// Why not, until somebody was told.
+    error: Option<io::Error>,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Octets that are not written yet.
-    waiting: AtomicUsize,
-    /// Lines for which there was no room.
-    refused: AtomicU64,
-    /// When there was no room first in this [`PERIOD`].
-    full: Mutex<Option<Instant>>,
-    /// Whether there is always room, for whoever waits for it.
-    patient: AtomicBool,
-    /// Why nothing can be written any more. Set once.
-    failed: AtomicBool,
-    error: Mutex<Option<io::Error>>,
+    queue: Mutex<Queue>,
+    /// Something was put into the queue, or out of it.
+    moved: Condvar,
 }
 
 /// Hands lines to a thread that writes them.
 #[derive(Clone, Debug)]
 pub(crate) struct Pen {
-    lines: Sender<Vec<u8>>,
     shared: Arc<Shared>,
 }
 
@@ -52,21 +59,11 @@ impl Pen {
     /// # Errors
     ///
     /// If there can be no more threads.
-    pub(crate) fn new(name: &str, mut output: impl Write + Send + 'static) -> io::Result<Self> {
-        let (lines, queue) = mpsc::channel::<Vec<u8>>();
-        let shared = Arc::new(Shared::default());
+    pub(crate) fn new(name: &str, output: impl Write + Send + 'static) -> io::Result<Self> {
+        let shared = Arc::<Shared>::default();
         let own = Arc::clone(&shared);
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            for line in queue {
-                if let Err(error) = output.write_all(&line).and_then(|()| output.flush()) {
-                    *own.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                    own.failed.store(true, Ordering::Release);
-                    return;
-                }
-                own.waiting.fetch_sub(line.len(), Ordering::Release);
-            }
-        })?;
-        Ok(Self { lines, shared })
+        thread::Builder::new().name(name.to_owned()).spawn(move || own.write(output))?;
+        Ok(Self { shared })
     }
 
     /// Hands one line over; it is written, or counted.
@@ -75,31 +72,20 @@ impl Pen {
     ///
     /// If one before it could not be written: the first time what the system said.
     pub(crate) fn put(&self, line: &[u8]) -> io::Result<()> {
-        self.check()?;
-        let room = || {
-            let waiting = self.shared.waiting.load(Ordering::Acquire);
-            waiting == 0 || waiting + line.len() <= WAITING_OCTETS
-        };
-        while !room() {
-            if !self.shared.patient.load(Ordering::Relaxed) && !self.may_wait() {
-                self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        let mut queue = self.shared.queue();
+        queue.check()?;
+        while !queue.has_room(line.len()) {
+            let Some(time) = queue.may_wait() else {
+                queue.refused += 1;
                 return Ok(());
-            }
-            thread::sleep(LOOK);
-            self.check()?;
+            };
+            queue = self.shared.wait(queue, time);
+            queue.check()?;
         }
-        self.shared.waiting.fetch_add(line.len(), Ordering::AcqRel);
-        // Who has gone has left an error.
-        self.lines.send(line.to_vec()).or_else(|_| self.check())
-    }
-
-    /// Whether there is time to wait for room.
-    fn may_wait(&self) -> bool {
-        let now = Instant::now();
-        let mut full = self.shared.full.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = full.take_if(|since| now.duration_since(*since) < PERIOD).unwrap_or(now);
-        *full = Some(since);
-        now.duration_since(since) < PATIENCE
+        queue.lines.extend_from_slice(line);
+        drop(queue);
+        self.shared.moved.notify_all();
+        Ok(())
     }
 
     /// Whether all could be written that was tried so far.
@@ -108,18 +94,12 @@ impl Pen {
     ///
     /// If not: the first time what the system said.
     pub(crate) fn check(&self) -> io::Result<()> {
-        if !self.shared.failed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut error = self.shared.error.lock().unwrap_or_else(PoisonError::into_inner);
-        Err(error
-            .take()
-            .unwrap_or_else(|| io::Error::other("nothing can be written there any more")))
+        self.shared.queue().check()
     }
 
     /// From now on lines wait for room, and none is refused.
     pub(crate) fn be_patient(&self) {
-        self.shared.patient.store(true, Ordering::Relaxed);
+        self.shared.queue().patient = true;
     }
 
     /// Waits until all is written, or so long.
@@ -129,19 +109,21 @@ impl Pen {
     /// As for [`put`](Self::put).
     pub(crate) fn drain(&self, limit: Option<Duration>) -> io::Result<()> {
         let begin = Instant::now();
-        while self.shared.waiting.load(Ordering::Acquire) > 0 {
-            self.check()?;
-            if limit.is_some_and(|limit| begin.elapsed() >= limit) {
+        let mut queue = self.shared.queue();
+        while queue.waiting() > 0 {
+            queue.check()?;
+            let left = limit.map_or(PERIOD, |limit| limit.saturating_sub(begin.elapsed()));
+            if left.is_zero() {
                 break;
             }
-            thread::sleep(LOOK);
+            queue = self.shared.wait(queue, left);
         }
         Ok(())
     }
 
     /// Lines for which there was no room.
     pub(crate) fn refused(&self) -> u64 {
-        self.shared.refused.load(Ordering::Relaxed)
+        self.shared.queue().refused
     }
 }
 
@@ -154,6 +136,79 @@ impl Write for Pen {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until something moves, or so long.
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>, time: Duration) -> MutexGuard<'a, Queue> {
+        self.moved.wait_timeout(queue, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Writes what is put into the queue, until that fails.
+    fn write(&self, mut output: impl Write) {
+        let mut lines = Vec::new();
+        loop {
+            let mut queue = self.queue();
+            queue.writing = 0;
+            self.moved.notify_all();
+            while queue.lines.is_empty() {
+                queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            // What a burst has taken is given back.
+            if lines.capacity() > KEPT {
+                lines = Vec::new();
+            }
+            lines.clear();
+            mem::swap(&mut lines, &mut queue.lines);
+            queue.writing = lines.len();
+            drop(queue);
+            // Each by itself: another writer to the same pipe, as with `2>&1`, finds no line half written.
+            let written = lines.split_inclusive(|&octet| octet == b'\n').try_for_each(|line| {
+                output.write_all(line)?;
+                output.flush()
+            });
+            if let Err(error) = written {
+                let mut queue = self.queue();
+                (queue.failed, queue.error) = (true, Some(error));
+                self.moved.notify_all();
+                return;
+            }
+        }
+    }
+}
+
+impl Queue {
+    const fn waiting(&self) -> usize {
+        self.lines.len() + self.writing
+    }
+
+    const fn has_room(&self, octets: usize) -> bool {
+        self.waiting() == 0 || self.waiting() + octets <= WAITING_OCTETS
+    }
+
+    fn check(&mut self) -> io::Result<()> {
+        if !self.failed {
+            return Ok(());
+        }
+        let gone = || io::Error::other("nothing can be written there any more");
+        Err(self.error.take().unwrap_or_else(gone))
+    }
+
+    /// How long a line may wait for room now; none if it may not.
+    fn may_wait(&mut self) -> Option<Duration> {
+        if self.patient {
+            return Some(PERIOD);
+        }
+        let now = Instant::now();
+        let since = self.full.filter(|since| now.duration_since(*since) < PERIOD).unwrap_or(now);
+        self.full = Some(since);
+        let left = PATIENCE.saturating_sub(now.duration_since(since));
+        (!left.is_zero()).then_some(left)
     }
 }
 
@@ -215,7 +270,7 @@ mod tests {
         let (pen, _reader) = pen();
         pen.put(&[b'a'; 1 << 19]).expect("there is room");
         pen.drain(Some(Duration::from_millis(20))).expect("nothing has failed");
-        assert!(pen.shared.waiting.load(Ordering::Relaxed) > 0);
+        assert!(pen.shared.queue().waiting() > 0);
     }
 
     #[test]
