@@ -122,7 +122,7 @@ fn udp(headers: &Headers<'_>, from: SocketAddr, to: SocketAddr) -> Vec<u8> {
     let mut octets = Vec::with_capacity(8);
     octets.extend(from.port().to_be_bytes());
     octets.extend(to.port().to_be_bytes());
-    let length = u16::try_from(8 + headers.length).unwrap_or(u16::MAX);
+    let length = u16::try_from(headers.length.saturating_add(8)).unwrap_or(u16::MAX);
     octets.extend(length.to_be_bytes());
     octets.extend([0, 0]);
     let sum = checksum(from.ip(), to.ip(), IpNumber::UDP, &[&octets, headers.payload]);
