@@ -117,8 +117,6 @@ pub struct Case {
     resets: Vec<Seen>,
     after: Vec<Seen>,
     content: Vec<Seen>,
-    /// Octets that these take.
-    octets: usize,
     dropped: u64,
 }
 
@@ -133,40 +131,28 @@ impl Case {
             resets: Vec::new(),
             after: Vec::new(),
             content: Vec::new(),
-            octets: 0,
             dropped: 0,
         }
     }
 
     pub(super) fn add_reset(&mut self, seen: Seen) {
-        self.add(|case| &mut case.resets, seen);
+        add(&mut self.resets, seen, &mut self.dropped);
     }
 
     pub(super) fn add_after(&mut self, seen: Seen) {
-        self.add(|case| &mut case.after, seen);
+        add(&mut self.after, seen, &mut self.dropped);
     }
 
     pub(super) fn add_content(&mut self, pieces: impl IntoIterator<Item = Seen>) {
         for piece in pieces {
-            self.add(|case| &mut case.content, piece);
+            add(&mut self.content, piece, &mut self.dropped);
         }
-    }
-
-    /// Adds a piece: of more than there is room for, the first half and the latest are kept. An injector that
-    /// fires at each packet of a download sends many resets that come too late before one that counts.
-    fn add(&mut self, list: impl Fn(&mut Self) -> &mut Vec<Seen>, seen: Seen) {
-        self.octets += seen.octets();
-        if list(self).len() == EVIDENCE_MAX {
-            let out = list(self).remove(EVIDENCE_MAX / 2);
-            self.octets -= out.octets();
-            self.dropped += 1;
-        }
-        list(self).push(seen);
     }
 
     /// Octets that its evidence takes.
-    pub(super) const fn octets(&self) -> usize {
-        self.octets
+    pub(super) fn octets(&self) -> usize {
+        let lists = [&self.resets, &self.after, &self.content];
+        lists.into_iter().flatten().map(Seen::octets).sum()
     }
 
     /// Pieces of evidence that found no room.
@@ -252,4 +238,14 @@ impl Case {
     pub fn role(&self, side: Side) -> &'static str {
         if side == self.initiator() { "the client" } else { "the server" }
     }
+}
+
+/// Adds a piece: of more than there is room for, the first half and the latest are kept. An injector that
+/// fires at each packet of a download sends many resets that come too late before one that counts.
+fn add(list: &mut Vec<Seen>, seen: Seen, dropped: &mut u64) {
+    if list.len() == EVIDENCE_MAX {
+        list.remove(EVIDENCE_MAX / 2);
+        *dropped += 1;
+    }
+    list.push(seen);
 }

@@ -46,8 +46,6 @@ type Key = (FlowKey, u16, u32, u64);
 #[derive(Debug)]
 struct Open {
     exchange: Exchange,
-    /// Octets that it takes.
-    octets: usize,
     learnt: bool,
     told: Option<Told>,
 }
@@ -129,12 +127,11 @@ impl Exchanges {
         let (one, out) = open.entry(key, || {
             to_learn.push_back((time, key));
             to_close.push_back((time, key));
-            Open { exchange: Exchange::new(), octets: 0, learnt: false, told: None }
+            Open { exchange: Exchange::new(), learnt: false, told: None }
         });
+        *octets -= one.exchange.octets();
         let added = one.exchange.add(reply);
-        *octets -= one.octets;
-        one.octets = one.exchange.octets();
-        *octets += one.octets;
+        *octets += one.exchange.octets();
         if added && settings.telling == Telling::AtOnce && one.exchange.replies.len() > 1 {
             one.tell(knowledge, settings, true, tell);
         }
@@ -156,7 +153,7 @@ impl Exchanges {
         for waiting in [&mut self.to_learn, &mut self.to_close] {
             waiting.pop_front_if(|(_, key)| *key == evicted);
         }
-        self.octets -= first.octets;
+        self.octets -= first.exchange.octets();
         first.tell(knowledge, settings, false, tell);
     }
 
@@ -219,7 +216,7 @@ impl Exchanges {
                 Task::Close => {
                     let Some((_, key)) = self.to_close.pop_front() else { return };
                     let Some(mut open) = self.open.remove(&key) else { continue };
-                    self.octets -= open.octets;
+                    self.octets -= open.exchange.octets();
                     self.dropped += open.exchange.dropped;
                     knowledge.mute_mut().note(&open.exchange);
                     // In this order: what is odd is not to be measured by itself.

@@ -57,8 +57,6 @@ pub(super) struct Lies {
 struct Pending {
     /// When it is judged last.
     due: u64,
-    /// Octets that it takes.
-    octets: usize,
     exchange: Exchange,
     /// What was found of it as packets, with what was known by then.
     forged: Vec<Hit<'static>>,
@@ -66,6 +64,11 @@ struct Pending {
 }
 
 impl Pending {
+    /// Octets of memory that it takes, with what it is found again by.
+    fn octets(&self) -> usize {
+        size_of::<Self>() + self.exchange.octets() + places(&self.exchange).len() * PLACE_OCTETS
+    }
+
     /// Tells what is found with what is known now, if it is more than was told.
     fn judge(
         &mut self,
@@ -112,7 +115,7 @@ impl Lies {
         let (id, time) = (self.next, exchange.replies.first().map_or(0, super::Reply::time));
         self.next += 1;
         let places = places(&exchange);
-        let (leads, kept) = (!places.is_empty(), places.len());
+        let leads = !places.is_empty();
         let (woke, slept) = self.woke;
         let wait = if leads { LED } else { NOTHING } + if time < woke { slept } else { 0 };
         let due = time.saturating_add(wait);
@@ -124,12 +127,11 @@ impl Lies {
             }
             ids.push(id);
         }
-        let octets = size_of::<Pending>() + exchange.octets() + kept * PLACE_OCTETS;
-        let mut pending = Pending { due, octets, exchange, forged, told };
+        let mut pending = Pending { due, exchange, forged, told };
         if leads && settings.telling == Telling::AtOnce {
             pending.judge(knowledge, settings, tell);
         }
-        self.octets += octets;
+        self.octets += pending.octets();
         let (_, out) = self.open.entry(id, || pending);
         if let Some((id, pending)) = out {
             self.close(id, pending, knowledge, settings, tell);
@@ -203,7 +205,7 @@ impl Lies {
         tell: &mut impl FnMut(Finding),
     ) {
         pending.judge(knowledge, settings, tell);
-        self.octets -= pending.octets;
+        self.octets -= pending.octets();
         self.due.remove(&(pending.due, id));
         for place in places(&pending.exchange) {
             if let Some(ids) = self.led.get_mut(&place) {

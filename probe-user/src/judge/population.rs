@@ -99,57 +99,56 @@ impl Population {
         self.hasher.hash_one(name).max(OTHERS + 1)
     }
 
-    /// What is known of `address`, with room for one more name.
-    fn server(&mut self, address: Address) -> &mut Server {
-        while self.names >= ALL_NAMES_MAX
-            && let Some((_, out)) = self.servers.evict()
-        {
-            self.names -= out.names.len();
-        }
+    /// Learns something of `address`, and makes room for the names that it has now.
+    fn learn(&mut self, address: Address, what: impl FnOnce(&mut Server)) {
         let (server, out) = self.servers.entry(address, Server::default);
-        if let Some((_, out)) = out {
-            self.names -= out.names.len();
+        let before = server.names.len();
+        what(server);
+        self.names += server.names.len() - before;
+        if let Some((_, gone)) = out {
+            self.names -= gone.names.len();
         }
-        server
+        while self.names > ALL_NAMES_MAX
+            && let Some((_, gone)) = self.servers.evict()
+        {
+            self.names -= gone.names.len();
+        }
     }
 
     /// A connection of `client` for `name` that began at `opened` got an answer.
     pub(super) fn served(&mut self, server: Address, client: Address, name: &str, opened: u64) {
-        let name = self.name(name);
-        let server = self.server(server);
-        let before = server.names.len();
-        server.last = Some((opened, name));
-        server.all.served = server.all.served.saturating_add(1);
-        let tally = server.tally(name);
-        tally.own.served = tally.own.served.saturating_add(1);
-        let client = digest(number(client));
-        for other in server.names.iter_mut().filter(|tally| tally.name != name) {
-            other.witnessed |= other.clients.contains(&client);
-        }
-        self.names += server.names.len() - before;
+        let (name, client) = (self.name(name), digest(number(client)));
+        self.learn(server, |server| {
+            server.last = Some((opened, name));
+            server.all.served = server.all.served.saturating_add(1);
+            let tally = server.tally(name);
+            tally.own.served = tally.own.served.saturating_add(1);
+            for other in server.names.iter_mut().filter(|tally| tally.name != name) {
+                other.witnessed |= other.clients.contains(&client);
+            }
+        });
     }
 
     /// A connection of `client` for `name` that began at `opened` was cut before it got one.
     pub(super) fn cut(&mut self, server: Address, client: Address, name: &str, opened: u64) {
         let (name, span) = (self.name(name), self.triggered);
-        let server = self.server(server);
-        let before = server.names.len();
-        server.retract(name, opened, span);
-        let all = server.all;
-        server.all.cut = server.all.cut.saturating_add(1);
-        let tally = server.tally(name);
-        tally.last = Counts {
-            served: all.served.saturating_sub(tally.own.served),
-            cut: all.cut.saturating_sub(tally.own.cut),
-        };
-        tally.first.get_or_insert(tally.last);
-        tally.clients[tally.own.cut as usize % CLIENTS_MAX] = digest(number(client));
-        let network = digest(network(client));
-        if let Some(free) = tally.networks.iter_mut().find(|one| [0, network].contains(one)) {
-            *free = network;
-        }
-        tally.own.cut = tally.own.cut.saturating_add(1);
-        self.names += server.names.len() - before;
+        self.learn(server, |server| {
+            server.retract(name, opened, span);
+            let all = server.all;
+            server.all.cut = server.all.cut.saturating_add(1);
+            let tally = server.tally(name);
+            tally.last = Counts {
+                served: all.served.saturating_sub(tally.own.served),
+                cut: all.cut.saturating_sub(tally.own.cut),
+            };
+            tally.first.get_or_insert(tally.last);
+            tally.clients[tally.own.cut as usize % CLIENTS_MAX] = digest(number(client));
+            let network = digest(network(client));
+            if let Some(free) = tally.networks.iter_mut().find(|one| [0, network].contains(one)) {
+                *free = network;
+            }
+            tally.own.cut = tally.own.cut.saturating_add(1);
+        });
     }
 
     /// How `name` stands against the others at `server`; none unless all of its connections were cut, and

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, process};
 
 use probe_common::wire::tcp_flag;
 use probe_tests::{
-    bench::memory::resident,
+    bench::memory::{MIB, resident},
     craft::{
         DAY, MS, dns,
         frame::ethernet,
@@ -35,7 +35,7 @@ const RESETS: u32 = 64;
 const HELLOS: u32 = 4_000;
 
 /// More than what is kept may take, and far less than it would.
-const ROOM: f64 = 64.0 * 1_048_576.0;
+const ROOM: f64 = 64.0 * MIB;
 
 fn client(number: u32) -> Ip {
     let client = Ipv4Addr::from_bits(0x0a00_0000 + number);
@@ -95,8 +95,8 @@ fn connections_flooded_with_resets_take_no_more_room_than_others() {
         watch.pass(time + 1_000, &ethernet(&answer.packet(&there.back())));
         for reset in 0..RESETS {
             let ip = Ip { id: reset as u16, ..there.back() };
-            let flags = tcp_flag::RST | tcp_flag::ACK;
-            let reset = Segment { seq: 1_000 + reset, ..Segment { flags, ..answer.clone() } };
+            let (seq, flags) = (1_000 + reset, tcp_flag::RST | tcp_flag::ACK);
+            let reset = Segment { seq, flags, ..answer.clone() };
             watch.pass(time + 2_000, &ethernet(&reset.packet(&ip)));
         }
     }
