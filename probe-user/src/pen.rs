@@ -48,7 +48,7 @@ struct Shared {
 }
 
 /// Hands lines to a thread that writes them.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Pen {
     shared: Arc<Shared>,
 }
@@ -238,14 +238,13 @@ mod tests {
         let kept = lines - usize::try_from(refused).expect("few");
         // What comes after it waits behind it, and what could not wait is not there in part.
         pen.be_patient();
-        let last = {
-            let pen = pen.clone();
-            thread::spawn(move || pen.put(b"the end").and_then(|()| pen.drain(None)))
-        };
         let mut read = vec![0; kept * line.len() + 7];
-        reader.read_exact(&mut read).expect("all that was kept");
+        thread::scope(|scope| {
+            let last = scope.spawn(|| pen.put(b"the end").and_then(|()| pen.drain(None)));
+            reader.read_exact(&mut read).expect("all that was kept");
+            last.join().expect("no panic").expect("it is written");
+        });
         assert!(read.ends_with(b"aaathe end"));
-        last.join().expect("no panic").expect("it is written");
         assert_eq!(pen.refused(), refused);
     }
 

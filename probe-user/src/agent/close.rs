@@ -16,7 +16,7 @@ impl Session {
     /// Detaches, takes what is left in the ring, and sums up: also after an error, and as far as that goes.
     pub(super) fn close(mut self, ended: Result<(), Failure>) -> Result<ExitCode, Failure> {
         mind_no_signals();
-        self.told.pen.be_patient();
+        self.told.out.output().be_patient();
         self.manager.stopping();
         self.measures.pulse.set_ready(false);
         self.live.detach();

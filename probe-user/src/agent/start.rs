@@ -117,8 +117,7 @@ pub(super) fn start(layers: Layers) -> Result<(Session, Signals), Failure> {
         judge,
         attribution,
         told: Told {
-            out: Writer::new(pen.clone(), form, Clients::Pseudonyms(pseudonyms)),
-            pen,
+            out: Writer::new(pen, form, Clients::Pseudonyms(pseudonyms)),
             total: summary::begin(&targets, clock, summary::kernel()),
             latency: Histogram::new(2).map_err(|error| Failure::Other(error.to_string()))?,
             epoch: 0,

@@ -16,8 +16,6 @@ const OUTPUT: &str = "what was found";
 /// Writes findings, counts them, and measures how long they took.
 pub(super) struct Told {
     pub(super) out: Writer<Pen>,
-    /// What that writes with.
-    pub(super) pen: Pen,
     pub(super) total: Summary,
     /// From packet to finding, in microseconds.
     pub(super) latency: Histogram<u64>,
@@ -32,21 +30,22 @@ impl Told {
     /// Looks whether what was told could be written so far.
     pub(super) fn look(&mut self) {
         if self.error.is_none() {
-            self.error = self.pen.check().map_err(|error| ReportError::of_io(OUTPUT, error)).err();
+            let written = self.out.output().check();
+            self.error = written.map_err(|error| ReportError::of_io(OUTPUT, error)).err();
         }
     }
 
     /// Waits until it is. Whoever reads may take his time now.
     pub(super) fn wait(&mut self) {
         if self.error.is_none() {
-            let written = self.pen.drain(None);
+            let written = self.out.output().drain(None);
             self.error = written.map_err(|error| ReportError::of_io(OUTPUT, error)).err();
         }
     }
 
     /// Lines that nobody was there to take.
     pub(super) fn losses(&self) -> Counters {
-        [("output_refused", self.pen.refused()), ("log_refused", log::refused())]
+        [("output_refused", self.out.output().refused()), ("log_refused", log::refused())]
             .map(|(name, count)| (name.to_owned(), count))
             .into()
     }

@@ -155,6 +155,11 @@ impl<W: Write> Writer<W> {
         self.put(line, "the summary")
     }
 
+    /// Where it writes.
+    pub(crate) const fn output(&self) -> &W {
+        &self.output
+    }
+
     /// Gives the output back.
     pub fn into_inner(self) -> W {
         self.output
