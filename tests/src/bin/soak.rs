@@ -63,8 +63,8 @@ struct Dns {
 
 #[derive(clap::Args)]
 struct Live {
-    /// How long, in minutes
-    #[arg(long, default_value_t = 60.0)]
+    /// How long, in minutes; the first third is warm-up
+    #[arg(long, default_value_t = 90.0)]
     minutes: f64,
     /// Packets in a second, at most; by default as many as this machine makes
     #[arg(long)]

@@ -11,7 +11,8 @@ pub const BUDGET: f64 = 64.0;
 /// measured then, from its beginning to its end.
 pub const GROWTH: f64 = 1.0;
 
-/// The part of a run that its memory has to warm up: what the judge keeps fills up to its bounds.
+/// The part of a run that its memory has to warm up: what the judge keeps fills up to its bounds, which takes half an
+/// hour at the rates of [`super::talk`].
 const WARM_UP: f64 = 1.0 / 3.0;
 
 /// Runs shorter than this, in seconds, say nothing about growth.
