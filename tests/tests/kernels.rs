@@ -3,7 +3,14 @@
 use std::{fs, path::Path};
 
 use probe_tests::{
-    kernels::{archive::KERNELS, clocks::SLEEP, image, machine, scenario::Part},
+    kernels::{
+        architecture::Architecture,
+        archive::KERNELS,
+        clocks::SLEEP,
+        image::{self, Ours},
+        machine,
+        scenario::Part,
+    },
     lab::agent,
 };
 
@@ -17,12 +24,13 @@ const CAUSES: usize = 8;
 fn what_is_forged_is_found_by_the_kernel_of_debian_12() {
     let cache = Path::new(CACHE);
     let kernel = KERNELS.iter().find(|kernel| kernel.series == "6.1").expect("it is tried");
-    let unpacked = kernel.get(cache).expect("a kernel out of Debian's archive");
+    let of = Architecture::HERE;
+    let unpacked = kernel.get(cache, of).expect("a kernel out of Debian's archive");
     let directory = tempfile::tempdir_in(cache).expect("a directory");
-    let guest = Path::new(env!("CARGO_BIN_EXE_guest"));
-    let agent = agent::path().expect("which agent to test");
-    let image = image::make(directory.path(), &unpacked, guest, &agent).expect("an image");
-    let (told, took) = machine::run(directory.path(), &unpacked, &image, Part::Injector)
+    let first = env!("CARGO_BIN_EXE_guest").into();
+    let ours = Ours { of, first, agent: agent::path().expect("which agent to test") };
+    let image = image::make(directory.path(), cache, &unpacked, &ours).expect("an image");
+    let (told, took) = machine::run(directory.path(), of, &unpacked, &image, Part::Injector)
         .unwrap_or_else(|error| panic!("{error:#}"));
     println!("{} told in {took:.0?}: {told:#?}", unpacked.version);
     assert!(told.release.starts_with("6.1."), "{}", told.release);

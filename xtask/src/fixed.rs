@@ -59,6 +59,19 @@ const SETTINGS: [&str; 2] = ["profile.release.debug=false", "profile.release.str
 ///
 /// If something is missing and cannot be installed, or it does not compile.
 pub(crate) fn agent(machine: Machine, object: &Path) -> anyhow::Result<PathBuf> {
+    program(machine, object, "probe-user", "forgewatch")
+}
+
+/// Builds what tries the agent as the first process of an emulated `machine`, likewise.
+///
+/// # Errors
+///
+/// As for [`agent`].
+pub(crate) fn guest(machine: Machine, object: &Path) -> anyhow::Result<PathBuf> {
+    program(machine, object, "probe-tests", "guest")
+}
+
+fn program(machine: Machine, object: &Path, package: &str, name: &str) -> anyhow::Result<PathBuf> {
     let target = machine.target();
     ensure_std(target)?;
     let zig = python::ensure_zig(Install::Announce)?;
@@ -69,8 +82,8 @@ pub(crate) fn agent(machine: Machine, object: &Path) -> anyhow::Result<PathBuf> 
     command = Command::new(zig.join("cargo-zigbuild"));
     command
         .current_dir(steps::root())
-        .args(["zigbuild", "--locked", "--release", "--package", "probe-user"])
-        .args(["--bin", "forgewatch", "--target", target, "--target-dir"])
+        .args(["zigbuild", "--locked", "--release", "--package", package])
+        .args(["--bin", name, "--target", target, "--target-dir"])
         .arg(&directory)
         .env("CARGO", cargo)
         .env("PATH", search_path(&zig)?)
@@ -81,11 +94,11 @@ pub(crate) fn agent(machine: Machine, object: &Path) -> anyhow::Result<PathBuf> 
     for setting in SETTINGS {
         command.args(["--config", setting]);
     }
-    let title = format!("building the static agent for {}", machine.name());
+    let title = format!("building {name} for {}, static", machine.name());
     steps::show(&title, &mut command, "the compiler's messages are above")?;
-    let agent = directory.join(target).join("release/forgewatch");
-    build::describe("static agent", &agent)?;
-    Ok(agent)
+    let program = directory.join(target).join("release").join(name);
+    build::describe(name, &program)?;
+    Ok(program)
 }
 
 /// zig's Python first: cargo-zigbuild asks it for zig.

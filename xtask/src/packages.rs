@@ -110,13 +110,29 @@ impl Tool {
     }
 }
 
+/// What no suite takes: the emulator of another machine.
+const OTHER_EMULATOR: Tool = tool("qemu-system-arm", "qemu-system-aarch64");
+
 /// Makes sure that what suites and demo run is there.
 ///
 /// # Errors
 ///
 /// If something is missing and may not, or cannot, be installed.
 pub(crate) fn ensure_test_tools(install: Install) -> anyhow::Result<()> {
-    let missing: Vec<&Tool> = TEST_TOOLS.iter().filter(|tool| !tool.is_there()).collect();
+    ensure(TEST_TOOLS, install)
+}
+
+/// Makes sure that kernels for aarch64 can be emulated.
+///
+/// # Errors
+///
+/// As for [`ensure_test_tools`].
+pub(crate) fn ensure_other_emulator(install: Install) -> anyhow::Result<()> {
+    ensure(&[OTHER_EMULATOR], install)
+}
+
+fn ensure(tools: &[Tool], install: Install) -> anyhow::Result<()> {
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
     }

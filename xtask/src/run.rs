@@ -101,7 +101,12 @@ pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
 ///
 /// If a tool is missing and cannot be installed, or something cannot be built or started.
 pub(crate) fn kernels(args: &[OsString]) -> anyhow::Result<()> {
+    let is_foreign =
+        args.iter().any(|word| word.to_string_lossy().ends_with(Machine::Aarch64.name()));
     packages::ensure_test_tools(Install::Announce)?;
+    if is_foreign {
+        packages::ensure_other_emulator(Install::Announce)?;
+    }
     let object = build::object()?;
     let agent = fixed::agent(Machine::X86_64, &object)?;
     build::test_program("guest", &object, Profile::Dev)?;
@@ -109,6 +114,10 @@ pub(crate) fn kernels(args: &[OsString]) -> anyhow::Result<()> {
     let mut command =
         steps::as_root(kernels.as_os_str(), &[(AGENT_VARIABLE, agent.into_os_string())])?;
     command.args(args.iter().filter(|word| *word != "--"));
+    if is_foreign {
+        command.arg("--agent").arg(fixed::agent(Machine::Aarch64, &object)?);
+        command.arg("--guest").arg(fixed::guest(Machine::Aarch64, &object)?);
+    }
     become_command(command)
 }
 

@@ -11,8 +11,10 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use probe_tests::{
     kernels::{
+        architecture::Architecture,
         archive::{KERNELS, Kernel},
-        image, machine,
+        image::{self, Ours},
+        machine,
         scenario::Part,
         told::Told,
     },
@@ -38,6 +40,15 @@ struct Options {
     /// Only the lab with a censor, clocks and pins: half of the time
     #[arg(long)]
     brief: bool,
+    /// Of which architecture the kernels are
+    #[arg(long, value_name = "ARCHITECTURE", default_value_t = Architecture::HERE)]
+    machine: Architecture,
+    /// The static agent for that architecture, if it is another than this machine's
+    #[arg(long, value_name = "FILE", requires = "guest")]
+    agent: Option<PathBuf>,
+    /// What is the first process there, likewise
+    #[arg(long, value_name = "FILE", requires = "agent")]
+    guest: Option<PathBuf>,
     /// Where kernels and logs are kept
     #[arg(long, value_name = "DIR", default_value = CACHE)]
     cache: PathBuf,
@@ -62,11 +73,12 @@ fn main() -> anyhow::Result<ExitCode> {
         bail!("there is no kernel {other:?}; there are: {}", known.join(", "));
     }
     let guest = std::env::current_exe()?.with_file_name("guest");
+    let ours = options.ours(&guest)?;
     eprintln!("this machine ...");
     let mut rows = vec![Row { what: "this machine".into(), told: here(&guest, options.part()) }];
     for kernel in KERNELS {
         if options.only.is_empty() || options.only.iter().any(|one| one == kernel.series) {
-            rows.push(there(&kernel, &guest, &options));
+            rows.push(there(&kernel, &ours, &options));
         }
     }
     let good = print(&rows, options.words);
@@ -77,6 +89,24 @@ impl Options {
     /// How much is played.
     fn part(&self) -> Part {
         if self.brief { Part::Injector } else { Part::All }
+    }
+
+    /// What runs in the emulated machines; `guest` is this machine's.
+    fn ours(&self, guest: &Path) -> anyhow::Result<Ours> {
+        let of = self.machine;
+        match (&self.guest, &self.agent) {
+            (Some(first), Some(agent)) => Ok(Ours {
+                of,
+                first: std::path::absolute(first)?,
+                agent: std::path::absolute(agent)?,
+            }),
+            _ if of == Architecture::HERE => {
+                Ok(Ours { of, first: guest.to_owned(), agent: agent::path()? })
+            }
+            _ => bail!(
+                "no programs for {of}: `cargo xtask kernels --machine {of}` builds them; otherwise --agent and --guest"
+            ),
+        }
     }
 }
 
@@ -92,18 +122,18 @@ fn here(guest: &Path, part: Part) -> anyhow::Result<(Told, Duration)> {
     Ok((told, start.elapsed()))
 }
 
-fn there(kernel: &Kernel, guest: &Path, options: &Options) -> Row {
-    let mut what = kernel.series.to_owned();
+fn there(kernel: &Kernel, ours: &Ours, options: &Options) -> Row {
+    let mut what = ours.of.place(kernel.series);
     let mut boot = || {
-        let directory = options.cache.join(kernel.series);
+        let directory = kernel.directory(&options.cache, ours.of);
         if options.update {
             let _ = fs::remove_dir_all(&directory);
         }
-        eprintln!("Debian's kernel {kernel} ...");
-        let unpacked = kernel.get(&options.cache)?;
+        eprintln!("Debian's kernel {kernel} for {} ...", ours.of);
+        let unpacked = kernel.get(&options.cache, ours.of)?;
         what = format!("Debian {}", unpacked.version);
-        let image = image::make(&directory, &unpacked, guest, &agent::path()?)?;
-        machine::run(&directory, &unpacked, &image, options.part())
+        let image = image::make(&directory, &options.cache, &unpacked, ours)?;
+        machine::run(&directory, ours.of, &unpacked, &image, options.part())
     };
     let told = boot();
     Row { what, told }

@@ -1,44 +1,35 @@
 //! Debian's kernels, out of Debian's archive, unpacked and not installed.
-//!
-//! apt fetches and verifies them, with sources, lists and cache of its own in the cache directory: the
-//! machine's are not touched.
 
 use std::{
     collections::BTreeSet,
     fmt, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
+
+use super::{
+    apt::{Apt, Suite, find, said},
+    architecture::Architecture,
+};
 
 /// A kernel that Debian has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// Its series: what its version begins with.
     pub series: &'static str,
-    /// The suite that it is in.
-    suite: &'static str,
-    /// Whether that has security updates in a suite beside it.
-    security: bool,
+    /// Where it is.
+    suite: Suite,
 }
 
 /// Those that are tried, oldest first.
 pub const KERNELS: [Kernel; 4] = [
-    Kernel { series: "5.10", suite: "bullseye", security: true },
-    Kernel { series: "6.1", suite: "bookworm", security: true },
-    Kernel { series: "6.12", suite: "trixie", security: true },
-    Kernel { series: "7.2", suite: "sid", security: false },
+    Kernel { series: "5.10", suite: Suite { name: "bullseye", security: true } },
+    Kernel { series: "6.1", suite: Suite { name: "bookworm", security: true } },
+    Kernel { series: "6.12", suite: Suite { name: "trixie", security: true } },
+    Kernel { series: "7.2", suite: Suite { name: "sid", security: false } },
 ];
-
-/// Where the archive is, if the machine's own sources do not say.
-const ARCHIVE: &str = "http://deb.debian.org/debian";
-
-/// Debian's keys, of the package `debian-archive-keyring`.
-const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-
-/// The package that depends on the newest kernel of a suite.
-const META: &str = "linux-image-amd64";
 
 /// Modules that the lab needs; what they need comes with them.
 const MODULES: [&str; 12] = [
@@ -68,7 +59,7 @@ pub struct Unpacked {
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}", self.series, self.suite)
+        write!(f, "{} of {}", self.series, self.suite.name)
     }
 }
 
@@ -90,18 +81,24 @@ impl Unpacked {
 }
 
 impl Kernel {
-    /// The kernel out of the cache, or out of the archive.
+    /// Where in the cache it is.
+    pub fn directory(&self, cache: &Path, of: Architecture) -> PathBuf {
+        cache.join(of.place(self.series))
+    }
+
+    /// The kernel for `of` out of the cache, or out of the archive.
     ///
     /// # Errors
     ///
     /// If it is in neither, or is of another series by now.
-    pub fn get(&self, cache: &Path) -> anyhow::Result<Unpacked> {
-        let directory = cache.join(self.series);
+    pub fn get(&self, cache: &Path, of: Architecture) -> anyhow::Result<Unpacked> {
+        let directory = self.directory(cache, of);
         let version = directory.join("version");
         if !version.exists() {
-            let fresh = cache.join(format!("{}.new", self.series));
+            let fresh = directory.with_added_extension("new");
             let _ = fs::remove_dir_all(&fresh);
-            self.fetch(&fresh).with_context(|| format!("cannot get Debian's kernel {self}"))?;
+            self.fetch(&fresh, of)
+                .with_context(|| format!("cannot get Debian's kernel {self} for {of}"))?;
             let _ = fs::remove_dir_all(&directory);
             fs::rename(&fresh, &directory)?;
         }
@@ -109,15 +106,17 @@ impl Kernel {
         Ok(Unpacked { directory, version })
     }
 
-    fn fetch(&self, to: &Path) -> anyhow::Result<()> {
-        let apt = Apt::new(to, self)?;
-        apt.run("apt-get", &["update", "-qq"])?;
-        let image = apt.newest()?;
+    fn fetch(&self, to: &Path, of: Architecture) -> anyhow::Result<()> {
+        let apt = Apt::new(to, self.suite, of)?;
+        // A package that depends on the newest kernel of its suite.
+        let all = apt.depends(&format!("linux-image-{}", of.debian()))?;
+        let image = all.into_iter().find(|name| name.starts_with("linux-image-"));
+        let image = image.context("no kernel in the archive")?;
         let version = apt.version(&image)?;
         ensure!(
             version.starts_with(&format!("{}.", self.series)),
             "{} has {version} by now, no longer {}",
-            self.suite,
+            self.suite.name,
             self.series
         );
         // In newer suites the package of the image only depends on those with the files.
@@ -135,117 +134,8 @@ impl Kernel {
         take_modules(&tree, to)?;
         fs::write(to.join("version"), version)?;
         fs::remove_dir_all(tree)?;
-        fs::remove_dir_all(&apt.root)?;
-        Ok(())
+        apt.remove()
     }
-}
-
-/// apt with everything of its own below one directory.
-struct Apt {
-    root: PathBuf,
-}
-
-impl Apt {
-    fn new(to: &Path, kernel: &Kernel) -> anyhow::Result<Self> {
-        let root = to.join("apt");
-        for directory in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(root.join(directory))?;
-        }
-        ensure!(Path::new(KEYS).exists(), "{KEYS} is missing (package debian-archive-keyring)");
-        let archive = archive();
-        let suite = kernel.suite;
-        let mut sources = format!("deb [signed-by={KEYS}] {archive} {suite} main\n");
-        if kernel.security {
-            sources.push_str(&format!(
-                "deb [signed-by={KEYS}] {archive}-security {suite}-security main\n"
-            ));
-        }
-        fs::write(root.join("sources.list"), sources)?;
-        Ok(Self { root })
-    }
-
-    fn run(&self, program: &str, words: &[&str]) -> anyhow::Result<String> {
-        let at = |name: &str| self.root.join(name).display().to_string();
-        let settings = [
-            format!("Dir::Etc::SourceList={}", at("sources.list")),
-            "Dir::Etc::SourceParts=-".to_owned(),
-            format!("Dir::State::Lists={}", at("lists")),
-            "Dir::State::Status=/dev/null".to_owned(),
-            format!("Dir::Cache={}", at("cache")),
-            "APT::Architecture=amd64".to_owned(),
-            "APT::Sandbox::User=root".to_owned(),
-            "Acquire::Languages=none".to_owned(),
-            // A suite that is out of support has a last list of packages, long past its date.
-            "Acquire::Check-Valid-Until=false".to_owned(),
-        ];
-        let mut command = Command::new(program);
-        for setting in settings {
-            command.args(["-o", &setting]);
-        }
-        command.args(words).current_dir(&self.root).env("LC_ALL", "C");
-        said(&mut command)
-    }
-
-    /// The package of the newest kernel.
-    fn newest(&self) -> anyhow::Result<String> {
-        let all = self.depends(META)?;
-        let found = all.into_iter().find(|name| name.starts_with("linux-image-"));
-        found.with_context(|| format!("{META} depends on no kernel"))
-    }
-
-    fn depends(&self, package: &str) -> anyhow::Result<Vec<String>> {
-        let text = self.run("apt-cache", &["depends", package])?;
-        let names = text.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-        Ok(names.map(str::to_owned).collect())
-    }
-
-    fn version(&self, package: &str) -> anyhow::Result<String> {
-        let text = self.run("apt-cache", &["show", package])?;
-        let version = text.lines().find_map(|line| line.strip_prefix("Version: "));
-        Ok(version.with_context(|| format!("{package} has no version"))?.to_owned())
-    }
-
-    fn unpack(&self, package: &str, tree: &Path) -> anyhow::Result<()> {
-        self.run("apt-get", &["download", "-qq", package])?;
-        let deb =
-            find(&self.root, &|name| name.ends_with(".deb")).context("nothing was fetched")?;
-        said(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(tree))?;
-        Ok(fs::remove_file(deb)?)
-    }
-}
-
-/// Where this machine's apt has Debian's archive from.
-fn archive() -> String {
-    let mut command = Command::new("apt-get");
-    command.args(["indextargets", "--format", "$(SITE)", "Identifier: Packages"]);
-    let sites = said(&mut command).unwrap_or_default();
-    sites.lines().find(|site| site.ends_with("/debian")).unwrap_or(ARCHIVE).to_owned()
-}
-
-/// What a command prints.
-fn said(command: &mut Command) -> anyhow::Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("{} failed: {}", command.get_program().to_string_lossy(), error.trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// The first file below `place` whose name is wanted.
-fn find(place: &Path, wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
-    let mut entries: Vec<_> = fs::read_dir(place).ok()?.flatten().collect();
-    entries.sort_by_key(fs::DirEntry::file_name);
-    entries.into_iter().find_map(|entry| {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            return find(&path, wanted);
-        }
-        wanted(&entry.file_name().to_string_lossy()).then_some(path)
-    })
 }
 
 /// Copies the modules that are needed out of `tree`, uncompressed, and writes down their order.

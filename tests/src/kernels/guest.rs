@@ -20,6 +20,7 @@ use nix::{
 };
 
 use super::{
+    architecture::Architecture,
     scenario::{self, Part},
     told::Told,
 };
@@ -29,9 +30,6 @@ pub const MODULES: &str = "/modules/order";
 
 /// Where the agent is in the image.
 pub const AGENT: &str = "/usr/bin/forgewatch";
-
-/// The second serial line: what is told goes there, so that the kernel's messages do not come between.
-const TELL: &str = "/dev/ttyS1";
 
 /// Plays the scenario, whatever this process is, and prints what is told.
 ///
@@ -52,12 +50,15 @@ pub fn main() -> anyhow::Result<()> {
     });
     let line = told.line()?;
     eprintln!("guest: {line}");
-    let sent = File::options().write(true).open(TELL).and_then(|mut out| {
-        writeln!(out, "{line}")?;
-        out.flush()
-    });
-    if let Err(error) = sent {
-        eprintln!("guest: cannot write to {TELL}: {error}");
+    if let Some(second) = Architecture::HERE.second() {
+        // So that the kernel's messages do not come between.
+        let sent = File::options().write(true).open(second).and_then(|mut out| {
+            writeln!(out, "{line}")?;
+            out.flush()
+        });
+        if let Err(error) = sent {
+            eprintln!("guest: cannot write to {second}: {error}");
+        }
     }
     nix::unistd::sync();
     reboot(RebootMode::RB_POWER_OFF).context("cannot turn off the machine")?;

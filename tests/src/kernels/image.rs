@@ -11,10 +11,10 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 
-use super::{archive::Unpacked, guest};
+use super::{architecture::Architecture, archive::Unpacked, foreign, guest};
 
 /// Programs that the lab runs.
-const PROGRAMS: [&str; 9] =
+pub const PROGRAMS: [&str; 9] =
     ["ip", "tc", "ethtool", "nft", "ping", "nginx", "unbound", "curl", "dig"];
 
 /// Where they are looked for.
@@ -33,48 +33,41 @@ const FILES: [(&str, &str); 4] = [
     ("etc/hosts", "127.0.0.1 localhost\n"),
 ];
 
-/// Makes the image for one kernel in `directory`; `first` is the first process.
+/// What is ours in an image, and for which architecture.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    /// Whose instructions they are.
+    pub of: Architecture,
+    /// The first process.
+    pub first: PathBuf,
+    /// The agent.
+    pub agent: PathBuf,
+}
+
+/// Makes the image for one kernel in `directory`; what comes from Debian's archive is kept in `cache`.
 ///
 /// # Errors
 ///
 /// If something is missing, with its name.
 pub fn make(
     directory: &Path,
+    cache: &Path,
     kernel: &Unpacked,
-    first: &Path,
-    agent: &Path,
+    ours: &Ours,
 ) -> anyhow::Result<PathBuf> {
     let tree = directory.join("tree");
     let _ = fs::remove_dir_all(&tree);
-    for (_, place) in LINKS {
-        fs::create_dir_all(tree.join(place))?;
-    }
-    for (link, place) in LINKS {
-        symlink(place, tree.join(link))?;
-    }
-    for place in ["etc", "proc", "sys", "dev", "run", "tmp", "root", "modules", "var/lib/nginx"] {
-        fs::create_dir_all(tree.join(place))?;
+    if ours.of == Architecture::HERE {
+        skeleton(&tree)?;
+        take_programs(&tree, ours)?;
+    } else {
+        copy(&foreign::programs(cache, ours.of)?, &tree)?;
+        for (program, at) in ours.places() {
+            fs::copy(program, tree.join(at))?;
+        }
     }
     for (path, text) in FILES {
         fs::write(tree.join(path), text)?;
-    }
-    let mut libraries = BTreeSet::new();
-    for name in PROGRAMS {
-        let found = PLACES.iter().map(|place| Path::new(place).join(name)).find(|at| at.exists());
-        let program = found.with_context(|| {
-            format!("there is no {name}; `cargo xtask setup --tests` installs what the lab needs")
-        })?;
-        fs::copy(&program, tree.join("usr/bin").join(name))?;
-        libraries.extend(needed(&program)?);
-    }
-    for (program, at) in [(first, "init"), (agent, &guest::AGENT[1..])] {
-        strip(program, &tree.join(at))?;
-        libraries.extend(needed(program)?);
-    }
-    for library in &libraries {
-        let to = tree.join(library.strip_prefix("/")?);
-        fs::create_dir_all(to.parent().unwrap_or(&tree))?;
-        fs::copy(library, to).with_context(|| format!("cannot copy {}", library.display()))?;
     }
     let mut order = String::new();
     for module in kernel.modules()? {
@@ -87,6 +80,62 @@ pub fn make(
     pack(&tree, &image)?;
     fs::remove_dir_all(tree)?;
     Ok(image)
+}
+
+impl Ours {
+    /// Both programs, and where they are in an image.
+    fn places(&self) -> [(&Path, &'static str); 2] {
+        [(&self.first, "init"), (&self.agent, &guest::AGENT[1..])]
+    }
+}
+
+/// The directories that a system has, and the links among them.
+///
+/// # Errors
+///
+/// If they cannot be made.
+pub fn skeleton(tree: &Path) -> anyhow::Result<()> {
+    for (_, place) in LINKS {
+        fs::create_dir_all(tree.join(place))?;
+    }
+    for (link, place) in LINKS {
+        symlink(place, tree.join(link))?;
+    }
+    for place in ["etc", "proc", "sys", "dev", "run", "tmp", "root", "modules", "var/lib/nginx"] {
+        fs::create_dir_all(tree.join(place))?;
+    }
+    Ok(())
+}
+
+/// Copies this machine's programs and ours, with the libraries that they need.
+fn take_programs(tree: &Path, ours: &Ours) -> anyhow::Result<()> {
+    let mut libraries = BTreeSet::new();
+    for name in PROGRAMS {
+        let found = PLACES.iter().map(|place| Path::new(place).join(name)).find(|at| at.exists());
+        let program = found.with_context(|| {
+            format!("there is no {name}; `cargo xtask setup --tests` installs what the lab needs")
+        })?;
+        fs::copy(&program, tree.join("usr/bin").join(name))?;
+        libraries.extend(needed(&program)?);
+    }
+    for (program, at) in ours.places() {
+        strip(program, &tree.join(at))?;
+        libraries.extend(needed(program)?);
+    }
+    for library in &libraries {
+        let to = tree.join(library.strip_prefix("/")?);
+        fs::create_dir_all(to.parent().unwrap_or(tree))?;
+        fs::copy(library, to).with_context(|| format!("cannot copy {}", library.display()))?;
+    }
+    Ok(())
+}
+
+/// Copies a tree with its links.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let status =
+        Command::new("cp").arg("-a").arg(from).arg(to).status().context("cannot run cp")?;
+    ensure!(status.success(), "cannot copy {} to {}", from.display(), to.display());
+    Ok(())
 }
 
 /// The libraries that a program is linked with, and the loader; none of a static one.

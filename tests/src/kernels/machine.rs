@@ -12,11 +12,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::{archive::Unpacked, scenario::Part, told::Told};
+use super::{architecture::Architecture, archive::Unpacked, scenario::Part, told::Told};
 use crate::lab::{process::Process, wait};
-
-/// The emulator, package `qemu-system-x86`.
-const EMULATOR: &str = "qemu-system-x86_64";
 
 /// Memory of the machine, in MiB; the image lies in it twice for a moment.
 const MEMORY: &str = "1536";
@@ -24,7 +21,7 @@ const MEMORY: &str = "1536";
 /// How long a machine may run.
 const LIMIT: Duration = Duration::from_secs(1_800);
 
-/// Starts a machine with `kernel` and `image`, has it play `part`, and waits until it has turned itself off. What it says is
+/// Starts a machine of `of` with `kernel` and `image`, has it play `part`, and waits until it has turned itself off. What it says is
 /// kept in `directory`. Returns what it told, and how long it took.
 ///
 /// # Errors
@@ -32,32 +29,44 @@ const LIMIT: Duration = Duration::from_secs(1_800);
 /// If it cannot be started, does not end, or tells nothing; with the end of what it said.
 pub fn run(
     directory: &Path,
+    of: Architecture,
     kernel: &Unpacked,
     image: &Path,
     part: Part,
 ) -> anyhow::Result<(Told, Duration)> {
     let (console, tell) = (directory.join("console.log"), directory.join("told.log"));
     let serial = |path: &Path| format!("file:{}", path.display());
-    let mut command = Command::new(EMULATOR);
+    let (emulator, package) = of.emulator();
+    let mut command = Command::new(emulator);
     command
-        .args(["-accel", "tcg", "-icount", "shift=0,sleep=off", "-machine", "pc", "-cpu", "max"])
+        .args(["-accel", "tcg", "-icount", "shift=0,sleep=off"])
+        .args(of.machine())
         .args(["-smp", "1", "-m", MEMORY, "-nodefaults", "-no-user-config", "-display", "none"])
-        .args(["-no-reboot", "-serial", &serial(&console), "-serial", &serial(&tell)])
+        .args(["-no-reboot", "-serial", &serial(&console)]);
+    if of.second().is_some() {
+        command.args(["-serial", &serial(&tell)]);
+    }
+    command
         .arg("-kernel")
         .arg(kernel.image())
         .arg("-initrd")
         .arg(image)
         .arg("-append")
-        .arg(format!("console=ttyS0 panic=-1 random.trust_cpu=on loglevel=4 -- {}", part.word()))
+        .arg(format!(
+            "console={} panic=-1 random.trust_cpu=on loglevel=4 -- {}",
+            of.console(),
+            part.word()
+        ))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(File::create(directory.join("qemu.log"))?);
     let start = Instant::now();
-    let mut process = Process::start(EMULATOR, &mut command)?;
+    let mut process = Process::start(emulator, &mut command)
+        .with_context(|| format!("the emulator is in Debian's package {package}"))?;
     let ended = wait::until("the machine to turn itself off", LIMIT, || {
         (!process.is_running()).then_some(())
     });
-    let told = fs::read(&tell).unwrap_or_default();
+    let told = fs::read(if of.second().is_some() { &tell } else { &console }).unwrap_or_default();
     match (Told::find(&String::from_utf8_lossy(&told)), ended) {
         (Some(told), _) => Ok((told, start.elapsed())),
         (None, Ok(())) => bail!("it told nothing; {}", last_words(directory)),
