@@ -101,8 +101,8 @@ pub(crate) fn case(name: &str, args: &[OsString]) -> anyhow::Result<()> {
 ///
 /// If a tool is missing and cannot be installed, or something cannot be built or started.
 pub(crate) fn kernels(args: &[OsString]) -> anyhow::Result<()> {
-    let is_foreign =
-        args.iter().any(|word| word.to_string_lossy().ends_with(Machine::Aarch64.name()));
+    let is_foreign = args.windows(2).any(|words| words == ["--machine", Machine::Aarch64.name()])
+        || args.contains(&format!("--machine={}", Machine::Aarch64.name()).into());
     packages::ensure_test_tools(Install::Announce)?;
     if is_foreign {
         packages::ensure_other_emulator(Install::Announce)?;

@@ -106,17 +106,13 @@ impl Apt {
         Ok(version.with_context(|| format!("{package} has no version"))?.to_owned())
     }
 
-    /// Fetches a package alone and unpacks it into `tree`.
+    /// Fetches packages alone and unpacks them into `tree`.
     ///
     /// # Errors
     ///
-    /// If it cannot be fetched, or is damaged.
-    pub fn unpack(&self, package: &str, tree: &Path) -> anyhow::Result<()> {
-        self.run("apt-get", &["download", "-qq", package])?;
-        let deb =
-            find(&self.root, &|name| name.ends_with(".deb")).context("nothing was fetched")?;
-        said(Command::new("dpkg-deb").arg("-x").arg(&deb).arg(tree))?;
-        Ok(fs::remove_file(deb)?)
+    /// If one cannot be fetched, or is damaged.
+    pub fn unpack(&self, packages: &[&str], tree: &Path) -> anyhow::Result<()> {
+        self.take(&["download", "-qq"], packages, tree)
     }
 
     /// Fetches packages with all that they depend on, and unpacks them into `tree`, where directories may be links.
@@ -126,9 +122,15 @@ impl Apt {
     /// If one cannot be fetched, or is damaged.
     pub fn unpack_all(&self, packages: &[&str], tree: &Path) -> anyhow::Result<()> {
         let words = ["install", "-qq", "-y", "--download-only", "--no-install-recommends"];
-        self.run("apt-get", &[words.as_slice(), packages].concat())?;
-        let archives = self.root.join("cache/archives");
-        while let Some(deb) = find(&archives, &|name| name.ends_with(".deb")) {
+        self.take(&words, packages, tree)
+    }
+
+    fn take(&self, words: &[&str], packages: &[&str], tree: &Path) -> anyhow::Result<()> {
+        self.run("apt-get", &[words, packages].concat())?;
+        let fetched = || find(&self.root, &|name| name.ends_with(".deb"));
+        ensure!(fetched().is_some(), "nothing was fetched");
+        fs::create_dir_all(tree)?;
+        while let Some(deb) = fetched() {
             let mut command = Command::new("sh");
             command.args(["-c", UNPACK, "sh"]).arg(&deb).arg(tree);
             said(&mut command)?;

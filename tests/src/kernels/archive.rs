@@ -124,10 +124,9 @@ impl Kernel {
         packages
             .retain(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"));
         packages.push(image);
+        let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
         let tree = to.join("tree");
-        for package in &packages {
-            apt.unpack(package, &tree)?;
-        }
+        apt.unpack(&packages, &tree)?;
         let vmlinuz = find(&tree, &|name| name.starts_with("vmlinuz"))
             .with_context(|| format!("no kernel in {}", packages.join(", ")))?;
         fs::copy(vmlinuz, to.join("vmlinuz"))?;

@@ -34,7 +34,8 @@ pub fn run(
     image: &Path,
     part: Part,
 ) -> anyhow::Result<(Told, Duration)> {
-    let (console, tell) = (directory.join("console.log"), directory.join("told.log"));
+    let console = directory.join("console.log");
+    let second = of.second().map(|_| directory.join("told.log"));
     let serial = |path: &Path| format!("file:{}", path.display());
     let (emulator, package) = of.emulator();
     let mut command = Command::new(emulator);
@@ -43,8 +44,8 @@ pub fn run(
         .args(of.machine())
         .args(["-smp", "1", "-m", MEMORY, "-nodefaults", "-no-user-config", "-display", "none"])
         .args(["-no-reboot", "-serial", &serial(&console)]);
-    if of.second().is_some() {
-        command.args(["-serial", &serial(&tell)]);
+    if let Some(second) = &second {
+        command.args(["-serial", &serial(second)]);
     }
     command
         .arg("-kernel")
@@ -66,7 +67,7 @@ pub fn run(
     let ended = wait::until("the machine to turn itself off", LIMIT, || {
         (!process.is_running()).then_some(())
     });
-    let told = fs::read(if of.second().is_some() { &tell } else { &console }).unwrap_or_default();
+    let told = fs::read(second.as_ref().unwrap_or(&console)).unwrap_or_default();
     match (Told::find(&String::from_utf8_lossy(&told)), ended) {
         (Some(told), _) => Ok((told, start.elapsed())),
         (None, Ok(())) => bail!("it told nothing; {}", last_words(directory)),
